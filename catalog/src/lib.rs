@@ -1,1 +1,23 @@
-//! stead-catalog
+//! The contract between Stead's parts, as plain data: what a value is, what a resource type
+//! accepts, what is wanted on a node (the catalog) and what would change there (the plan).
+//!
+//! The compiler produces a [`Catalog`], the engine turns it into a [`Plan`], a report shows it.
+//! Nothing here reads a file, a clock or the environment.
+
+mod attributes;
+mod catalog;
+mod footprint;
+mod plan;
+mod resource;
+mod schema;
+mod types;
+mod value;
+
+pub use attributes::{AttributeError, Attributes};
+pub use catalog::{Catalog, Edge, EdgeKind};
+pub use footprint::{Footprint, Place, PlaceKind};
+pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Summary};
+pub use resource::{Command, Meta, Origin, Resource, ResourceId, Retry, SourceLocation};
+pub use schema::{AttributeSchema, Problem, Schema};
+pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type, closest};
+pub use value::{Blob, Map, Value};

@@ -1,0 +1,737 @@
+//! Types of the language and the values they admit.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::{Map, Value};
+
+/// A range of integers or lengths; both ends are part of it and may be open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span64 {
+    /// Smallest value, `None` when open.
+    pub min: Option<i64>,
+    /// Largest value, `None` when open.
+    pub max: Option<i64>,
+}
+
+impl Span64 {
+    /// Everything.
+    pub const FULL: Self = Self { min: None, max: None };
+
+    /// Says whether `n` is in the range.
+    pub fn contains(self, n: i64) -> bool {
+        self.min.is_none_or(|min| n >= min) && self.max.is_none_or(|max| n <= max)
+    }
+
+    /// Says whether every value of `other` is in the range.
+    pub fn covers(self, other: Self) -> bool {
+        self.min.is_none_or(|min| other.min.is_some_and(|o| o >= min))
+            && self.max.is_none_or(|max| other.max.is_some_and(|o| o <= max))
+    }
+}
+
+impl fmt::Display for Span64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.min, self.max) {
+            (None, None) => f.write_str(".."),
+            (Some(min), None) => write!(f, "{min}.."),
+            (None, Some(max)) => write!(f, "..={max}"),
+            (Some(min), Some(max)) => write!(f, "{min}..={max}"),
+        }
+    }
+}
+
+/// A regular expression that a whole string must match.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// As it was written.
+    pub source: Arc<str>,
+    regex: Arc<regex::Regex>,
+}
+
+impl Pattern {
+    /// Compiles a pattern; it is anchored at both ends.
+    ///
+    /// # Errors
+    /// The regular expression's own error, when it is not well formed or too large.
+    pub fn new(source: &str) -> Result<Self, regex::Error> {
+        let regex = regex::RegexBuilder::new(&format!("^(?:{source})$")).size_limit(1 << 20).build()?;
+        Ok(Self { source: source.into(), regex: Arc::new(regex) })
+    }
+
+    /// Says whether all of `text` matches.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+/// A field of a record type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it takes.
+    pub ty: Type,
+    /// Its value when it is not given.
+    pub default: Option<Value>,
+    /// Documentation, empty when there is none.
+    pub docs: Arc<str>,
+}
+
+/// A record type. Two are the same when their names and fields are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordType {
+    /// Its name; empty for an inline record.
+    pub name: Arc<str>,
+    /// Fields in the order of declaration.
+    pub fields: Vec<Field>,
+}
+
+/// An enum type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnumType {
+    /// Its name; empty for an attribute's own choice.
+    pub name: Arc<str>,
+    /// Its members in the order of declaration.
+    pub members: Vec<Arc<str>>,
+}
+
+/// A type of the language.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Type {
+    /// Fits everything and is fitted by everything: what an error left behind, or data of no known shape.
+    Any,
+    /// The type of `none`.
+    None,
+    /// `true` or `false`.
+    Bool,
+    /// An integer in a range.
+    Int(Span64),
+    /// A float, in a range where one is given.
+    Float(Option<(f64, f64)>),
+    /// Text with a pattern and a length in characters, where given.
+    String(Option<Pattern>, Span64),
+    /// An absolute path, normalised.
+    Path,
+    /// Permission bits.
+    Mode,
+    /// A length of time.
+    Duration,
+    /// A number of bytes.
+    Size,
+    /// 1 to 65535.
+    Port,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// An address with a prefix length.
+    Cidr,
+    /// A host name by RFC 1123.
+    Hostname,
+    /// An absolute URL with a scheme.
+    Url,
+    /// A regular expression.
+    Regex,
+    /// A version, or a version pattern with `*` where a resource type says so.
+    Version,
+    /// A file of the project, given by its path there and read by the compiler.
+    Source,
+    /// A command: a string for the shell or a list of strings.
+    Command,
+    /// A list with a length.
+    List(Arc<Type>, Span64),
+    /// A map with string keys.
+    Map(Arc<Type>),
+    /// The type, or `none`.
+    Optional(Arc<Type>),
+    /// A record.
+    Record(Arc<RecordType>),
+    /// An enum.
+    Enum(Arc<EnumType>),
+    /// Exactly this value.
+    Literal(Value),
+    /// Any of these.
+    Union(Arc<Vec<Type>>),
+    /// A value that must not be shown.
+    Secret(Arc<Type>),
+    /// A reference to a resource, of this type where one is named.
+    Ref(Option<Arc<str>>),
+}
+
+/// Why a value does not fit a type.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mismatch {
+    /// Where in the value, outermost first: field names, map keys, list positions as `[3]`.
+    pub path: Vec<String>,
+    /// What was expected there, in words.
+    pub expected: String,
+    /// What stands there, in words; never a secret.
+    pub found: String,
+    /// The way out, where one is known.
+    pub hint: Option<String>,
+    /// Stable code: `type-mismatch`, `out-of-range`, `unknown-field`, `missing-field`, `unknown-member`, `invalid-value`.
+    pub code: &'static str,
+}
+
+impl Mismatch {
+    fn new(code: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { path: Vec::new(), expected: expected.into(), found: found.into(), hint: None, code }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn under(mut self, step: impl Into<String>) -> Self {
+        self.path.insert(0, step.into());
+        self
+    }
+}
+
+impl Type {
+    /// Any integer.
+    pub const INT: Self = Self::Int(Span64::FULL);
+    /// Any string.
+    pub const STRING: Self = Self::String(None, Span64::FULL);
+
+    /// A list of `item` of any length.
+    pub fn list(item: Type) -> Self {
+        Self::List(Arc::new(item), Span64::FULL)
+    }
+
+    /// `T?`.
+    pub fn optional(inner: Type) -> Self {
+        match inner {
+            Self::Optional(_) | Self::None | Self::Any => inner,
+            other => Self::Optional(Arc::new(other)),
+        }
+    }
+
+    /// A choice of bare words without a name.
+    pub fn choice(members: &[&str]) -> Self {
+        let members = members.iter().map(|m| Arc::from(*m)).collect();
+        Self::Enum(Arc::new(EnumType { name: "".into(), members }))
+    }
+
+    /// Says whether values of the type are secret.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::Optional(inner) => inner.is_secret(),
+            _ => false,
+        }
+    }
+
+    /// Checks a value against the type and gives it the form the type has: a string becomes a path or an enum
+    /// member, a record gets its defaults, a plain value becomes secret.
+    ///
+    /// Numbers, strings and bools never convert into one another. With `from_data`, text of a data file may
+    /// also stand for a mode (`"0644"`), a duration (`"30s"`), a size (`"10MiB"`) and an enum member.
+    ///
+    /// # Errors
+    /// The first place where the value does not fit.
+    pub fn admit(&self, value: &Value, from_data: bool) -> Result<Value, Mismatch> {
+        if let (Value::Secret(inner), false) =
+            (value, matches!(self, Self::Secret(_) | Self::Optional(_) | Self::Union(_) | Self::Any))
+        {
+            // A secret fits where its plain value does and stays secret: taint is kept, not refused.
+            return self.admit(inner, from_data).map(Value::secret).map_err(|mut mismatch| {
+                mismatch.found = "a secret value of another kind".into();
+                mismatch
+            });
+        }
+        let wrong = || Err(Mismatch::new("type-mismatch", self.describe(), describe_value(value)));
+        match (self, value) {
+            (Self::Any, _) | (Self::None, Value::None) | (Self::Bool, Value::Bool(_)) => Ok(value.clone()),
+            (Self::Int(range), Value::Int(n)) if range.contains(*n) => Ok(value.clone()),
+            (Self::Int(range), Value::Int(n)) => {
+                Err(Mismatch::new("out-of-range", format!("an integer in {range}"), n.to_string()))
+            }
+            (Self::Float(range), Value::Float(x)) => match range {
+                Some((min, max)) if x < min || x > max => {
+                    Err(Mismatch::new("out-of-range", format!("a float in {min:?}..={max:?}"), format!("{x:?}")))
+                }
+                _ => Ok(value.clone()),
+            },
+            (Self::Float(_), Value::Int(n)) => wrong().map_err(|m| m.hint(format!("write it as a float: {n}.0"))),
+            (Self::String(pattern, length), Value::String(text)) => admit_string(value, text, pattern.as_ref(), *length),
+            (Self::Mode, Value::Mode(_)) | (Self::Duration, Value::Duration(_)) | (Self::Size, Value::Size(_)) => {
+                Ok(value.clone())
+            }
+            (Self::Mode, Value::String(text)) => {
+                let mode = parse_mode(text);
+                match mode {
+                    Some(mode) if from_data => Ok(Value::Mode(mode)),
+                    Some(mode) => wrong().map_err(|m| m.hint(format!("write it without quotes: {mode:04o}"))),
+                    None => wrong(),
+                }
+            }
+            (Self::Mode, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a mode is octal and starts with a zero: 0{n}"))),
+            (Self::Duration, Value::String(text)) if from_data => match parse_duration(text) {
+                Some(nanos) => Ok(Value::Duration(nanos)),
+                None => wrong(),
+            },
+            (Self::Duration, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a duration has a unit: {n}s"))),
+            (Self::Size, Value::String(text)) if from_data => match parse_size(text) {
+                Some(bytes) => Ok(Value::Size(bytes)),
+                None => wrong(),
+            },
+            (Self::Size, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a size has a unit: {n}B"))),
+            (Self::Port, Value::Int(n)) if (1..=65535).contains(n) => Ok(value.clone()),
+            (Self::Port, Value::Int(n)) => Err(Mismatch::new("out-of-range", "a port in 1..=65535", n.to_string())),
+            (Self::Path, Value::String(text)) => normalize_path(text).map(|p| match p {
+                Some(path) => Value::string(path),
+                None => value.clone(),
+            }),
+            (Self::Ip, Value::String(text)) => check(value, text.parse::<IpAddr>().is_ok(), "an IP address"),
+            (Self::Cidr, Value::String(text)) => {
+                check(value, is_cidr(text), "an address with a prefix length, such as 10.0.0.0/8")
+            }
+            (Self::Hostname, Value::String(text)) => {
+                check(value, is_hostname(text), "a host name (letters, digits, `-` and `.`)")
+            }
+            (Self::Url, Value::String(text)) => check(value, is_url(text), "a URL such as https://example.com/"),
+            (Self::Regex, Value::String(text)) => match regex::Regex::new(text) {
+                Ok(_) => Ok(value.clone()),
+                Err(error) => Err(Mismatch::new("invalid-value", "a regular expression", describe_value(value))
+                    .hint(last_line(&error.to_string()))),
+            },
+            (Self::Version, Value::String(text)) => {
+                check(value, !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control()), "a version")
+            }
+            (Self::Source, Value::Blob(_)) => Ok(value.clone()),
+            (Self::Command, Value::String(text)) => check(value, !text.trim().is_empty() && !text.contains('\0'), "a command"),
+            (Self::Command, Value::List(items)) if !items.is_empty() => Self::list(Self::STRING).admit(value, from_data),
+            (Self::List(item, length), Value::List(items)) => {
+                let count = i64::try_from(items.len()).unwrap_or(i64::MAX);
+                if !length.contains(count) {
+                    return Err(Mismatch::new(
+                        "out-of-range",
+                        format!("a list of {length} elements"),
+                        format!("{count} elements"),
+                    ));
+                }
+                let admitted: Result<Vec<_>, _> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, v)| item.admit(v, from_data).map_err(|m| m.under(format!("[{i}]"))))
+                    .collect();
+                Ok(Value::List(Arc::new(admitted?)))
+            }
+            (Self::Map(item), Value::Map(map)) => {
+                let admitted: Result<Map, _> =
+                    map.iter().map(|(k, v)| Ok((k.clone(), item.admit(v, from_data).map_err(|m| m.under(&**k))?))).collect();
+                Ok(Value::Map(Arc::new(admitted?)))
+            }
+            (Self::Optional(_), Value::None) => Ok(Value::None),
+            (Self::Optional(inner), _) => inner.admit(value, from_data),
+            (Self::Record(record), Value::Map(map)) => admit_record(record, map, from_data),
+            (Self::Enum(choice), Value::Member(text)) | (Self::Enum(choice), Value::String(text)) => {
+                let known = choice.members.iter().any(|m| m == text);
+                match value {
+                    Value::Member(_) if known => Ok(value.clone()),
+                    Value::String(_) if known && from_data => Ok(Value::Member(text.clone())),
+                    Value::String(_) if known => wrong().map_err(|m| m.hint(format!("write the bare word: {text}"))),
+                    _ => {
+                        let m = Mismatch::new("unknown-member", self.describe(), describe_value(value));
+                        Err(match closest(text, choice.members.iter().map(|m| &**m)) {
+                            Some(best) => m.hint(format!("did you mean `{best}`?")),
+                            None => m,
+                        })
+                    }
+                }
+            }
+            (Self::Literal(literal), _) if literal == value => Ok(value.clone()),
+            (Self::Literal(Value::Member(a)), Value::String(b)) if from_data && a == b => Ok(Value::Member(a.clone())),
+            (Self::Union(options), _) => {
+                for option in options.iter() {
+                    if let Ok(admitted) = option.admit(value, from_data) {
+                        return Ok(admitted);
+                    }
+                }
+                wrong()
+            }
+            (Self::Secret(inner), _) => inner.admit(value.reveal(), from_data).map(Value::secret).map_err(|mut m| {
+                m.found = if value.is_sensitive() { "a secret value of another kind".into() } else { value.kind().into() };
+                m
+            }),
+            (Self::Ref(None), Value::Ref(_)) => Ok(value.clone()),
+            (Self::Ref(Some(name)), Value::Ref(id)) if id.type_name == *name => Ok(value.clone()),
+            _ => wrong(),
+        }
+    }
+
+    /// Describes the type for an error message: `a string`, `one of running, stopped`, `a list of ports`.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Any => "any value".into(),
+            Self::None => "none".into(),
+            Self::Bool => "a bool".into(),
+            Self::Int(Span64::FULL) => "an integer".into(),
+            Self::Int(range) => format!("an integer in {range}"),
+            Self::Float(_) => "a float".into(),
+            Self::String(Some(pattern), _) => format!("a string matching /{}/", pattern.source),
+            Self::String(None, Span64::FULL) => "a string".into(),
+            Self::String(None, length) => format!("a string of {length} characters"),
+            Self::Path => "an absolute path".into(),
+            Self::Mode => "a mode such as 0644".into(),
+            Self::Duration => "a duration such as 30s".into(),
+            Self::Size => "a size such as 10MiB".into(),
+            Self::Port => "a port".into(),
+            Self::Ip => "an IP address".into(),
+            Self::Cidr => "a network such as 10.0.0.0/8".into(),
+            Self::Hostname => "a host name".into(),
+            Self::Url => "a URL".into(),
+            Self::Regex => "a regular expression".into(),
+            Self::Version => "a version".into(),
+            Self::Source => "a file of the project".into(),
+            Self::Command => "a command (a string for the shell, or a list of words)".into(),
+            Self::Enum(choice) => {
+                let members = choice.members.join(", ");
+                format!("one of {members}")
+            }
+            Self::Union(options) => options.iter().map(Self::describe).collect::<Vec<_>>().join(" or "),
+            Self::Secret(inner) => format!("a secret ({})", inner.describe()),
+            Self::Optional(inner) => format!("{} or none", inner.describe()),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn admit_string(value: &Value, text: &str, pattern: Option<&Pattern>, length: Span64) -> Result<Value, Mismatch> {
+    if let Some(pattern) = pattern
+        && !pattern.is_match(text)
+    {
+        return Err(Mismatch::new("out-of-range", format!("a string matching /{}/", pattern.source), describe_value(value)));
+    }
+    if length != Span64::FULL && !length.contains(i64::try_from(text.chars().count()).unwrap_or(i64::MAX)) {
+        return Err(Mismatch::new("out-of-range", format!("a string of {length} characters"), describe_value(value)));
+    }
+    Ok(value.clone())
+}
+
+fn admit_record(record: &RecordType, map: &Map, from_data: bool) -> Result<Value, Mismatch> {
+    let mut admitted = Map::with_capacity(record.fields.len());
+    for (key, _) in map {
+        if !record.fields.iter().any(|field| field.name == *key) {
+            let mismatch = Mismatch::new("unknown-field", record_fields(record), format!("field `{key}`")).under(&**key);
+            return Err(match closest(key, record.fields.iter().map(|f| &*f.name)) {
+                Some(best) => mismatch.hint(format!("did you mean `{best}`?")),
+                None => mismatch,
+            });
+        }
+    }
+    for field in &record.fields {
+        let value = match (map.get(&field.name), &field.default) {
+            (Some(value), _) => field.ty.admit(value, from_data).map_err(|m| m.under(&*field.name))?,
+            (None, Some(default)) => default.clone(),
+            (None, None) if matches!(field.ty, Type::Optional(_)) => Value::None,
+            (None, None) => {
+                return Err(Mismatch::new(
+                    "missing-field",
+                    format!("field `{}` ({})", field.name, field.ty.describe()),
+                    "a record without it",
+                ));
+            }
+        };
+        admitted.insert(field.name.clone(), value);
+    }
+    Ok(Value::Map(Arc::new(admitted)))
+}
+
+fn record_fields(record: &RecordType) -> String {
+    let names = record.fields.iter().map(|f| &*f.name).collect::<Vec<_>>().join(", ");
+    if record.name.is_empty() { format!("one of the fields {names}") } else { format!("a field of {}: {names}", record.name) }
+}
+
+fn check(value: &Value, good: bool, expected: &str) -> Result<Value, Mismatch> {
+    if good { Ok(value.clone()) } else { Err(Mismatch::new("invalid-value", expected, describe_value(value))) }
+}
+
+/// Describes a value for a message; long text is cut, a secret is not shown.
+fn describe_value(value: &Value) -> String {
+    match value {
+        Value::Secret(_) => "a secret".into(),
+        Value::List(_) | Value::Map(_) | Value::Blob(_) | Value::None => value.kind().into(),
+        Value::String(text) if text.chars().count() > 60 => {
+            format!("the string {}", Value::string(text.chars().take(57).chain("...".chars()).collect::<String>()))
+        }
+        Value::String(_) => format!("the string {value}"),
+        Value::Int(_) => format!("the integer {value}"),
+        Value::Member(_) => format!("`{value}`"),
+        _ => format!("{} {value}", value.kind()),
+    }
+}
+
+fn last_line(text: &str) -> String {
+    text.lines().last().unwrap_or_default().trim().to_owned()
+}
+
+/// Reads a mode of three to five octal digits.
+pub(crate) fn parse_mode(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let octal = (3..=5).contains(&digits.len()) && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+    u32::from_str_radix(digits, 8).ok().filter(|mode| octal && *mode <= 0o7777)
+}
+
+fn parse_units(text: &str, units: &[(&str, u64)], compound: bool) -> Option<u64> {
+    let mut total: u64 = 0;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = units.iter().find(|(name, _)| *name == &rest[..letters])?.1;
+        total = total.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[letters..];
+        if !compound && !rest.is_empty() {
+            return None;
+        }
+    }
+    Some(total)
+}
+
+/// Reads `30s`, `1h30m`, `500ms` into nanoseconds.
+pub(crate) fn parse_duration(text: &str) -> Option<u64> {
+    const S: u64 = 1_000_000_000;
+    let units = [
+        ("ns", 1),
+        ("us", 1_000),
+        ("ms", 1_000_000),
+        ("s", S),
+        ("m", 60 * S),
+        ("h", 3600 * S),
+        ("d", 86_400 * S),
+        ("w", 604_800 * S),
+    ];
+    parse_units(text, &units, true)
+}
+
+/// Reads `10MiB`, `512B` into bytes.
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
+    let units = [
+        ("B", 1),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+    ];
+    parse_units(text, &units, false)
+}
+
+/// Checks that a path is absolute and without NUL or `..`; returns the normal form when it differs
+/// (no doubled or trailing slashes, no `.`).
+fn normalize_path(text: &str) -> Result<Option<String>, Mismatch> {
+    let wrong = |hint: &str| {
+        Err(Mismatch::new("invalid-value", "an absolute path", format!("the string {}", Value::string(text))).hint(hint))
+    };
+    if !text.starts_with('/') {
+        return wrong("a path starts with `/`");
+    }
+    if text.contains('\0') {
+        return wrong("a path cannot hold a NUL character");
+    }
+    if text.split('/').any(|part| part == "..") {
+        return wrong("write the path without `..`");
+    }
+    let normal = text == "/" || !(text.contains("//") || text.ends_with('/') || text.contains("/./") || text.ends_with("/."));
+    if normal {
+        return Ok(None);
+    }
+    let mut path = String::with_capacity(text.len());
+    for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        path.push('/');
+        path.push_str(part);
+    }
+    Ok(Some(if path.is_empty() { "/".into() } else { path }))
+}
+
+fn is_cidr(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(address, prefix)| {
+        let width = match address.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => 32,
+            Ok(IpAddr::V6(_)) => 128,
+            Err(_) => return false,
+        };
+        !prefix.starts_with('+') && prefix.parse::<u8>().is_ok_and(|n| n <= width)
+    })
+}
+
+/// RFC 1123: labels of 1 to 63 letters, digits and inner hyphens, 253 characters in all.
+fn is_hostname(text: &str) -> bool {
+    let text = text.strip_suffix('.').unwrap_or(text);
+    !text.is_empty()
+        && text.len() <= 253
+        && text.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, rest)| {
+        scheme.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+            && !rest.is_empty()
+            && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+    })
+}
+
+/// Returns the candidate that `name` was most likely meant to be: at most a third of its letters away.
+pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edit distance with transpositions (optimal string alignment), ignoring case.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_lowercase().chars().collect();
+    let b: Vec<char> = b.to_lowercase().chars().collect();
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (row[j - 1] + 1).min(rows[i - 1][j] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// Writes the type as the language does: `List<Port>`, `Int(1..=64)`, `Vhost?`.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("Any"),
+            Self::None => f.write_str("none"),
+            Self::Bool => f.write_str("Bool"),
+            Self::Int(Span64::FULL) => f.write_str("Int"),
+            Self::Int(range) => write!(f, "Int({range})"),
+            Self::Float(None) => f.write_str("Float"),
+            Self::Float(Some((min, max))) => write!(f, "Float({min:?}..={max:?})"),
+            Self::String(Some(pattern), _) => write!(f, "String(/{}/)", pattern.source),
+            Self::String(None, Span64::FULL) => f.write_str("String"),
+            Self::String(None, length) => write!(f, "String({length})"),
+            Self::Path => f.write_str("Path"),
+            Self::Mode => f.write_str("Mode"),
+            Self::Duration => f.write_str("Duration"),
+            Self::Size => f.write_str("Size"),
+            Self::Port => f.write_str("Port"),
+            Self::Ip => f.write_str("Ip"),
+            Self::Cidr => f.write_str("Cidr"),
+            Self::Hostname => f.write_str("Hostname"),
+            Self::Url => f.write_str("Url"),
+            Self::Regex => f.write_str("Regex"),
+            Self::Version => f.write_str("Version"),
+            Self::Source => f.write_str("Source"),
+            Self::Command => f.write_str("Command"),
+            Self::List(item, Span64::FULL) => write!(f, "List<{item}>"),
+            Self::List(item, length) => write!(f, "List<{item}>({length})"),
+            Self::Map(item) => write!(f, "Map<{item}>"),
+            Self::Optional(inner) => write!(f, "{inner}?"),
+            Self::Record(record) if record.name.is_empty() => {
+                f.write_str("{ ")?;
+                for (i, field) in record.fields.iter().enumerate() {
+                    write!(f, "{}{}: {}", if i > 0 { ", " } else { "" }, field.name, field.ty)?;
+                }
+                f.write_str(" }")
+            }
+            Self::Record(record) => f.write_str(&record.name),
+            Self::Enum(choice) if choice.name.is_empty() => f.write_str(&choice.members.join(" | ")),
+            Self::Enum(choice) => f.write_str(&choice.name),
+            Self::Literal(value) => write!(f, "{value}"),
+            Self::Union(options) => {
+                for (i, option) in options.iter().enumerate() {
+                    write!(f, "{}{option}", if i > 0 { " | " } else { "" })?;
+                }
+                Ok(())
+            }
+            Self::Secret(inner) => write!(f, "Secret<{inner}>"),
+            Self::Ref(None) => f.write_str("Ref"),
+            Self::Ref(Some(name)) => write!(f, "Ref<{name}>"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(ty: &Type, value: Value) -> Result<String, (String, String)> {
+        ty.admit(&value, false).map(|v| v.to_string()).map_err(|m| (m.code.to_owned(), m.hint.unwrap_or_default()))
+    }
+
+    fn err(code: &str, hint: &str) -> Result<String, (String, String)> {
+        Err((code.into(), hint.into()))
+    }
+
+    #[test]
+    fn kinds_never_convert() {
+        assert_eq!(admit(&Type::STRING, Value::Int(1)), err("type-mismatch", ""));
+        assert_eq!(admit(&Type::Bool, Value::string("true")), err("type-mismatch", ""));
+        assert_eq!(admit(&Type::Mode, Value::Int(644)), err("type-mismatch", "a mode is octal and starts with a zero: 0644"));
+        assert_eq!(admit(&Type::Mode, Value::string("0644")), err("type-mismatch", "write it without quotes: 0644"));
+        assert_eq!(admit(&Type::Float(None), Value::Int(2)), err("type-mismatch", "write it as a float: 2.0"));
+    }
+
+    #[test]
+    fn paths_are_normalised_and_absolute() {
+        assert_eq!(admit(&Type::Path, Value::string("/a//b/./c/")), Ok("\"/a/b/c\"".into()));
+        assert_eq!(admit(&Type::Path, Value::string("//")), Ok("\"/\"".into()));
+        assert_eq!(admit(&Type::Path, Value::string("a/b")), err("invalid-value", "a path starts with `/`"));
+        assert_eq!(admit(&Type::Path, Value::string("/a/../b")), err("invalid-value", "write the path without `..`"));
+    }
+
+    #[test]
+    fn members_are_suggested() {
+        let ty = Type::choice(&["running", "stopped"]);
+        assert_eq!(admit(&ty, Value::Member("runing".into())), err("unknown-member", "did you mean `running`?"));
+        assert_eq!(admit(&ty, Value::string("running")), err("type-mismatch", "write the bare word: running"));
+        assert_eq!(ty.admit(&Value::string("running"), true), Ok(Value::Member("running".into())));
+    }
+
+    #[test]
+    fn secrets_stay_secret_and_unshown() {
+        let secret = Value::string("hunter2").secret();
+        assert_eq!(admit(&Type::STRING, secret.clone()), Ok("(sensitive)".into()));
+        let mismatch = Type::INT.admit(&secret, false).unwrap_err();
+        assert!(!format!("{mismatch:?}").contains("hunter2"));
+        let mismatch = Type::Secret(Arc::new(Type::INT)).admit(&Value::string("hunter2"), false).unwrap_err();
+        assert!(!format!("{mismatch:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn data_text_stands_for_units() {
+        assert_eq!(Type::Duration.admit(&Value::string("1h30m"), true), Ok(Value::Duration(5_400_000_000_000)));
+        assert_eq!(Type::Size.admit(&Value::string("10MiB"), true), Ok(Value::Size(10 << 20)));
+        assert!(Type::Size.admit(&Value::string("99999999999TiB"), true).is_err());
+        assert_eq!(Type::Mode.admit(&Value::string("640"), true), Ok(Value::Mode(0o640)));
+    }
+}
