@@ -1,0 +1,41 @@
+//! What the parser has to say about a source.
+
+use crate::ast::Span;
+
+/// A mistake in the syntax of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Stable kebab-case name: `unclosed-brace`. One of [`CODES`](crate::CODES).
+    pub code: &'static str,
+    /// What is wrong: lower-case first letter, no full stop, names in backticks.
+    pub message: String,
+    /// Where: the shortest piece of source to look at; empty at a place where something is missing.
+    pub span: Span,
+    /// Other places that matter, each with what it is: `opened here`.
+    pub labels: Vec<(Span, String)>,
+    /// The way out.
+    pub hint: Option<String>,
+    /// What could have stood at the start of `span`, as in "a value", "`}`"; for completion in editors. May be empty.
+    pub expected: Vec<String>,
+}
+
+impl SyntaxError {
+    /// Makes an error without labels or hint.
+    pub fn new(code: &'static str, span: Span, message: impl Into<String>) -> SyntaxError {
+        SyntaxError { code, message: message.into(), span, labels: Vec::new(), hint: None, expected: Vec::new() }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> SyntaxError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds another place that matters.
+    #[must_use]
+    pub fn with_label(mut self, span: Span, text: impl Into<String>) -> SyntaxError {
+        self.labels.push((span, text.into()));
+        self
+    }
+}
