@@ -1,1 +1,20 @@
-//! stead-engine
+//! Looks at a machine, plans exactly what would change on it, and changes only that.
+//!
+//! The engine knows resource types through [`ResourceType`] and the wanted state through
+//! [`stead_catalog::Catalog`]; it knows no syntax. All looking goes through [`World`]; only
+//! `apply` is handed the thing that writes.
+
+mod failure;
+mod machine;
+mod predicted;
+mod resource_type;
+mod world;
+
+pub use failure::{ApplyError, ObserveError};
+pub use machine::{FileWrite, Machine, Output, Run, Staged};
+pub use predicted::Predicted;
+pub use resource_type::{Applied, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry};
+pub use world::{
+    ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
+    ProbeOutcome, Stat, UnitState, User, WishedState, World,
+};

@@ -1,0 +1,224 @@
+//! What can go wrong on a machine: typed, with a stable code and a way out.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why something could not be looked at.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// Known only after something else is applied. Not a failure: the planner shows it as such.
+    #[error("known after {because}")]
+    Unknown {
+        /// What has to be applied first, in words.
+        because: Arc<str>,
+    },
+    /// This user may not look.
+    #[error("no permission to read {what}")]
+    Permission {
+        /// What: a path, `the shadow database`.
+        what: String,
+    },
+    /// The operating system refused.
+    #[error("cannot read {path}: {message}")]
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// The system's words.
+        message: String,
+    },
+    /// A symlink on the way that neither root nor this user planted.
+    #[error("{path} is a symlink that belongs to user {owner}, who is neither root nor you")]
+    UntrustedSymlink {
+        /// The symlink.
+        path: PathBuf,
+        /// Its owner's id.
+        owner: u32,
+    },
+    /// The path is something else than the resource can handle.
+    #[error("{path} is {found}, expected {expected}")]
+    WrongKind {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A part of the system that has to be asked is not there or does not answer.
+    #[error("{service}: {message}")]
+    Unavailable {
+        /// Which part: `systemd`, `apt`, `the package database`.
+        service: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// What is wished cannot be met on this machine.
+    #[error("{message}")]
+    Impossible {
+        /// Stable code, such as `unknown-package`.
+        code: &'static str,
+        /// What is wrong.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+}
+
+impl ObserveError {
+    /// Makes an I/O error about a path; a missing permission gets its own kind.
+    pub fn io(path: impl Into<PathBuf>, error: &io::Error) -> Self {
+        let path = path.into();
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            Self::Permission { what: path.display().to_string() }
+        } else {
+            Self::Io { path, message: error.to_string() }
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "known-later",
+            Self::Permission { .. } => "permission-denied",
+            Self::Io { .. } => "read-failed",
+            Self::UntrustedSymlink { .. } => "untrusted-symlink",
+            Self::WrongKind { .. } => "wrong-kind",
+            Self::Unavailable { .. } => "service-unavailable",
+            Self::Impossible { code, .. } => code,
+        }
+    }
+
+    /// The way out, where there is a general one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Permission { .. } => Some("run as root, or leave this resource out with --except".into()),
+            Self::UntrustedSymlink { path, .. } => {
+                Some(format!("look at who planted {} and remove it, or name the path it points to", path.display()))
+            }
+            Self::Impossible { hint, .. } => Some(hint.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Why a change failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Looking again failed.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// The operating system refused to write.
+    #[error("cannot {operation} {path}: {message}")]
+    Io {
+        /// What was tried: `write`, `rename`, `create the directory`.
+        operation: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        message: String,
+        /// Stable code: `write-failed`, `disk-full`, `read-only-file-system`, `permission-denied`.
+        code: &'static str,
+    },
+    /// A command ended with a failure.
+    #[error("`{command}` ended with {status}")]
+    Command {
+        /// The command, without secrets.
+        command: String,
+        /// `exit status 1`, `signal 9`.
+        status: String,
+        /// The last lines it wrote, without secrets.
+        output: String,
+    },
+    /// A command took longer than it may.
+    #[error("`{command}` took longer than {seconds} s")]
+    Timeout {
+        /// The command.
+        command: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// A file's new content was refused by its validation command; the old one stays.
+    #[error("the new content of {path} was refused by `{command}`")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The validation command.
+        command: String,
+        /// What it said.
+        output: String,
+    },
+    /// The machine is not as it was when the plan was made.
+    #[error("the machine has changed since the plan was made: {what}")]
+    Moved {
+        /// What differs.
+        what: String,
+    },
+    /// The change was made, and looking again shows a difference.
+    #[error("not converged: {what}")]
+    NotConverged {
+        /// What still differs.
+        what: String,
+    },
+    /// A part of the system failed to do what it was asked.
+    #[error("{service}: {message}")]
+    Service {
+        /// Which part: `systemd`, `apt`, `useradd`.
+        service: &'static str,
+        /// What it said.
+        message: String,
+    },
+    /// The run was cancelled before this change began.
+    #[error("cancelled")]
+    Cancelled,
+    /// The journal could not be written: nothing is changed without it.
+    #[error("the journal cannot be written: {message}")]
+    Journal {
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl ApplyError {
+    /// Makes an I/O error with the code that fits it.
+    pub fn io(operation: &'static str, path: impl Into<PathBuf>, error: &io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "disk-full",
+            io::ErrorKind::ReadOnlyFilesystem => "read-only-file-system",
+            io::ErrorKind::PermissionDenied => "permission-denied",
+            _ => "write-failed",
+        };
+        Self::Io { operation, path: path.into(), message: error.to_string(), code }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Observe(error) => error.code(),
+            Self::Io { code, .. } => code,
+            Self::Command { .. } => "command-failed",
+            Self::Timeout { .. } => "timed-out",
+            Self::Invalid { .. } => "validation-failed",
+            Self::Moved { .. } => "machine-changed",
+            Self::NotConverged { .. } => "not-converged",
+            Self::Service { .. } => "service-failed",
+            Self::Cancelled => "cancelled",
+            Self::Journal { .. } => "journal-failed",
+        }
+    }
+
+    /// The way out, where there is a general one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Observe(error) => error.hint(),
+            Self::Io { code: "disk-full", .. } => Some("free some space; the old content is untouched".into()),
+            Self::Io { code: "permission-denied", .. } => Some("run as root, or leave this resource out with --except".into()),
+            Self::Command { output, .. } | Self::Invalid { output, .. } if !output.is_empty() => {
+                Some(format!("it wrote:\n{output}"))
+            }
+            Self::Moved { .. } => Some("plan again, and look at what changed".into()),
+            Self::Timeout { .. } => Some("raise `timeout` on the resource if it needs longer".into()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! What a resource type is to the engine: read, observe, diff, predict, apply, react.
+
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use stead_catalog::{Action, AttributeError, Attributes, Change, Schema};
+
+use crate::machine::Machine;
+use crate::predicted::Predicted;
+use crate::{ApplyError, ObserveError, PackageWish, World};
+
+/// The difference between what is wanted and what was observed: decided here and nowhere else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// What will be done; `Action::None` exactly when `changes` is empty and nothing has to run.
+    pub action: Action,
+    /// Attribute by attribute. An unknown side is `Shown::Unknown`.
+    pub changes: Vec<Change>,
+    /// Whether anything is to be done is known only later: why.
+    pub unknown: Option<Arc<str>>,
+}
+
+impl Difference {
+    /// Nothing to do.
+    pub const NONE: Self = Self { action: Action::None, changes: Vec::new(), unknown: None };
+
+    /// A difference in some attributes of a thing that is there; nothing to do when there are none.
+    pub fn update(changes: Vec<Change>) -> Self {
+        let action = if changes.is_empty() { Action::None } else { Action::Update };
+        Self { action, changes, unknown: None }
+    }
+
+    /// Says whether there is nothing to do.
+    pub fn is_none(&self) -> bool {
+        self.action == Action::None
+    }
+}
+
+/// Resources of one class are changed one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LockClass {
+    /// Anything may run beside it.
+    Free,
+    /// dpkg's lock.
+    Packages,
+    /// passwd, shadow, group, gshadow.
+    Accounts,
+    /// The service manager's own configuration.
+    Units,
+}
+
+/// What a watched change makes a resource do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReactionKind {
+    /// Restart or reload.
+    Restart,
+    /// Run (again).
+    Run,
+}
+
+/// How far an apply has come when it returns.
+#[derive(Debug)]
+pub enum Applied {
+    /// The change is made; durable when the engine has synced the file system.
+    Done,
+    /// New content lies beside its destination. The engine syncs many of these at once and renames them into place.
+    Staged(Vec<crate::machine::Staged>),
+}
+
+/// A resource type. One file implements it, and the engine does the rest.
+///
+/// `observe` and `diff` are called for planning and again right before and after a change; they look and never touch.
+/// `predict` tells later resources what the change will have done. `apply` makes exactly the change that `diff` decided.
+pub trait ResourceType: Debug + Send + Sync + Sized + 'static {
+    /// What was seen, in the terms that `diff` compares: meaningful fields only, no inode or time.
+    type Observed: Clone + Debug + Send + Sync + 'static;
+
+    /// Attributes and documentation.
+    fn schema() -> Schema;
+
+    /// Reads the attributes that the compiler has checked.
+    ///
+    /// # Errors
+    /// When an attribute has another type than the schema says.
+    fn read(attributes: &Attributes) -> Result<Self, AttributeError>;
+
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    /// [`ObserveError::Unknown`] when nothing can be said before another resource is applied (prefer a field of
+    /// type `Known` where a part can be said); every other variant is a failure of this resource.
+    fn observe(&self, world: &dyn World) -> Result<Self::Observed, ObserveError>;
+
+    /// Decides what to do. Pure.
+    fn diff(&self, observed: &Self::Observed) -> Difference;
+
+    /// Feeds the observed state into a digest; `false` when a part of it is unknown.
+    fn digest(&self, observed: &Self::Observed, hasher: &mut blake3::Hasher) -> bool;
+
+    /// Tells the predicted world what the change will have done. Pure but for `effects`.
+    fn predict(&self, observed: &Self::Observed, difference: &Difference, effects: &mut Predicted<'_>);
+
+    /// Makes the change, through the machine, which keeps the journal.
+    ///
+    /// # Errors
+    /// What went wrong. The engine retries where the resource says so.
+    fn apply(&self, observed: &Self::Observed, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError>;
+
+    /// What a watched change makes it do.
+    fn reaction(&self) -> Option<ReactionKind> {
+        None
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// What went wrong.
+    fn react(&self, _machine: &Machine) -> Result<(), ApplyError> {
+        Ok(())
+    }
+
+    /// What must not run beside it.
+    fn lock_class(&self) -> LockClass {
+        LockClass::Free
+    }
+
+    /// The package wish behind it: the engine simulates all wishes of a catalog at once, and applies those that are
+    /// ready together as one transaction.
+    fn package_wish(&self) -> Option<PackageWish> {
+        None
+    }
+}
+
+/// An observed state of any resource type.
+#[derive(Clone)]
+pub struct Observation {
+    state: Arc<dyn Any + Send + Sync>,
+}
+
+/// A resource of any type, ready to be planned and applied.
+pub trait Managed: Debug + Send + Sync {
+    /// See [`ResourceType::observe`].
+    ///
+    /// # Errors
+    /// As there.
+    fn observe(&self, world: &dyn World) -> Result<Observation, ObserveError>;
+    /// See [`ResourceType::diff`].
+    fn diff(&self, observed: &Observation) -> Difference;
+    /// BLAKE3 over the observed state; `None` when a part of it is unknown.
+    fn digest(&self, observed: &Observation) -> Option<[u8; 32]>;
+    /// See [`ResourceType::predict`].
+    fn predict(&self, observed: &Observation, difference: &Difference, effects: &mut Predicted<'_>);
+    /// See [`ResourceType::apply`].
+    ///
+    /// # Errors
+    /// As there.
+    fn apply(&self, observed: &Observation, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError>;
+    /// See [`ResourceType::reaction`].
+    fn reaction(&self) -> Option<ReactionKind>;
+    /// See [`ResourceType::react`].
+    ///
+    /// # Errors
+    /// As there.
+    fn react(&self, machine: &Machine) -> Result<(), ApplyError>;
+    /// See [`ResourceType::lock_class`].
+    fn lock_class(&self) -> LockClass;
+    /// See [`ResourceType::package_wish`].
+    fn package_wish(&self) -> Option<PackageWish>;
+}
+
+impl<T: ResourceType> Managed for T {
+    fn observe(&self, world: &dyn World) -> Result<Observation, ObserveError> {
+        ResourceType::observe(self, world).map(|state| Observation { state: Arc::new(state) })
+    }
+
+    fn diff(&self, observed: &Observation) -> Difference {
+        ResourceType::diff(self, own::<T>(observed))
+    }
+
+    fn digest(&self, observed: &Observation) -> Option<[u8; 32]> {
+        let mut hasher = blake3::Hasher::new();
+        ResourceType::digest(self, own::<T>(observed), &mut hasher).then(|| *hasher.finalize().as_bytes())
+    }
+
+    fn predict(&self, observed: &Observation, difference: &Difference, effects: &mut Predicted<'_>) {
+        ResourceType::predict(self, own::<T>(observed), difference, effects);
+    }
+
+    fn apply(&self, observed: &Observation, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        ResourceType::apply(self, own::<T>(observed), difference, machine)
+    }
+
+    fn reaction(&self) -> Option<ReactionKind> {
+        ResourceType::reaction(self)
+    }
+
+    fn react(&self, machine: &Machine) -> Result<(), ApplyError> {
+        ResourceType::react(self, machine)
+    }
+
+    fn lock_class(&self) -> LockClass {
+        ResourceType::lock_class(self)
+    }
+
+    fn package_wish(&self) -> Option<PackageWish> {
+        ResourceType::package_wish(self)
+    }
+}
+
+/// Returns the observation as its own type's.
+fn own<T: ResourceType>(observed: &Observation) -> &T::Observed {
+    observed.state.downcast_ref().expect("an observation is handed back to the resource that made it")
+}
+
+/// One resource type in the registry.
+#[derive(Clone, Copy)]
+pub struct TypeEntry {
+    schema: fn() -> Schema,
+    read: fn(&Attributes) -> Result<Box<dyn Managed>, AttributeError>,
+}
+
+impl TypeEntry {
+    /// The entry of a resource type.
+    pub const fn of<T: ResourceType>() -> Self {
+        Self { schema: T::schema, read: |attributes| Ok(Box::new(T::read(attributes)?)) }
+    }
+
+    /// Makes the schema.
+    pub fn schema(&self) -> Schema {
+        (self.schema)()
+    }
+
+    /// Reads a resource's attributes.
+    ///
+    /// # Errors
+    /// When an attribute has another type than the schema says.
+    pub fn read(&self, attributes: &Attributes) -> Result<Box<dyn Managed>, AttributeError> {
+        (self.read)(attributes)
+    }
+}
+
+/// The resource types an engine knows: a list that can be read.
+#[derive(Clone)]
+pub struct Registry {
+    entries: Vec<(Arc<str>, TypeEntry)>,
+}
+
+impl Registry {
+    /// Makes a registry of these types.
+    pub fn new(entries: &[TypeEntry]) -> Self {
+        Self { entries: entries.iter().map(|entry| (entry.schema().name, *entry)).collect() }
+    }
+
+    /// Returns the type of this name.
+    pub fn get(&self, name: &str) -> Option<TypeEntry> {
+        self.entries.iter().find(|(known, _)| &**known == name).map(|(_, entry)| *entry)
+    }
+
+    /// All schemas, in the order of registration.
+    pub fn schemas(&self) -> Vec<Schema> {
+        self.entries.iter().map(|(_, entry)| entry.schema()).collect()
+    }
+}

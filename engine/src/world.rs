@@ -1,0 +1,340 @@
+//! Everything that can be known of a machine, through one trait.
+//!
+//! There are two layers: the machine as it is, and above it the predicted effects of the resources
+//! planned so far. A resource type is handed a `&dyn World` and cannot tell which it looks at.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stead_catalog::Command;
+
+use crate::ObserveError;
+
+/// Something known, or something that will be known only after another resource is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known<T> {
+    /// Known now.
+    Is(T),
+    /// Known after what the words name: `package["nginx"]`.
+    Unknown(Arc<str>),
+}
+
+impl<T> Known<T> {
+    /// Returns the value, or the error that tells the planner why it is not known.
+    ///
+    /// # Errors
+    /// [`ObserveError::Unknown`] with the reason.
+    pub fn known(self) -> Result<T, ObserveError> {
+        match self {
+            Self::Is(value) => Ok(value),
+            Self::Unknown(because) => Err(ObserveError::Unknown { because }),
+        }
+    }
+
+    /// Returns the value if it is known.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// Applies a function to the value, if it is known.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Known<U> {
+        match self {
+            Self::Is(value) => Known::Is(f(value)),
+            Self::Unknown(because) => Known::Unknown(because),
+        }
+    }
+}
+
+/// The answer to a look: known, known later, or a failure to look.
+pub type Look<T> = Result<Known<T>, ObserveError>;
+
+/// What kind of file a path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A device, socket or pipe.
+    Other,
+}
+
+/// Who a file belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A numeric id.
+    Id(u32),
+    /// The account (or group) of this name, whose id is given out when it is created.
+    Pending(Arc<str>),
+}
+
+/// A file's metadata; of a symlink itself, never of what it points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileKind,
+    /// Permission bits, 0 to 0o7777.
+    pub mode: u32,
+    /// The owning user.
+    pub uid: Owner,
+    /// The owning group.
+    pub gid: Owner,
+    /// Bytes of a regular file, 0 for others.
+    pub size: u64,
+    /// What a symlink holds.
+    pub target: Option<PathBuf>,
+}
+
+/// A user account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id; unknown when it is given out at creation.
+    pub uid: Known<u32>,
+    /// Its primary group's id.
+    pub gid: Known<u32>,
+    /// Its primary group's name, where it resolves.
+    pub group: Option<Arc<str>>,
+    /// The GECOS field.
+    pub comment: Arc<str>,
+    /// Home directory.
+    pub home: Arc<str>,
+    /// Login shell.
+    pub shell: Arc<str>,
+    /// Supplementary groups, sorted.
+    pub groups: Vec<Arc<str>>,
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id; unknown when it is given out at creation.
+    pub gid: Known<u32>,
+    /// Members listed in the group database, sorted.
+    pub members: Vec<Arc<str>>,
+}
+
+/// What the package database says of one package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackageState {
+    /// The installed version.
+    pub version: Option<Arc<str>>,
+    /// It is removed and its configuration files are left.
+    pub config_files: bool,
+    /// It is held at its version.
+    pub held: bool,
+    /// It was left half installed or unconfigured by an interrupted run.
+    pub broken: bool,
+}
+
+/// The state wished for a package.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum WishedState {
+    /// Any version.
+    Installed,
+    /// A version that matches this pattern (`1.22.*`), the newest of those that do.
+    Version(Arc<str>),
+    /// The newest version on offer.
+    Latest,
+    /// Gone, configuration files left.
+    Removed,
+    /// Gone with its configuration files.
+    Purged,
+}
+
+/// One wish handed to the package manager.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PackageWish {
+    /// Package name, with `:arch` where given.
+    pub name: Arc<str>,
+    /// What is wished.
+    pub state: WishedState,
+    /// Install what it recommends as well.
+    pub recommends: bool,
+}
+
+/// One step of a package transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageChange {
+    /// Package name.
+    pub name: Arc<str>,
+    /// Version there now.
+    pub from: Option<Arc<str>>,
+    /// Version there afterwards.
+    pub to: Option<Arc<str>>,
+    /// Configuration files are removed as well.
+    pub purge: bool,
+}
+
+/// What the package manager would do for some wishes, by its own simulation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forecast {
+    /// Every package that would change, wished or not, sorted by name.
+    pub changes: Vec<PackageChange>,
+    /// Wishes that cannot be met: package and the package manager's reason.
+    pub unmet: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// Whether a unit runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ActiveState {
+    /// Running, or done in the case of a oneshot unit that remains.
+    Active,
+    /// Being started or reloaded.
+    Activating,
+    /// Not running.
+    Inactive,
+    /// Not running because it failed.
+    Failed,
+}
+
+/// Whether a unit starts at boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EnableState {
+    /// Its install links are there.
+    Enabled,
+    /// Its install links are not there.
+    Disabled,
+    /// It has no install section: cannot be enabled or disabled.
+    Static,
+    /// Its install links are in /run only.
+    Runtime,
+    /// It is linked to /dev/null.
+    Masked,
+}
+
+/// What the service manager says of one unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitState {
+    /// A unit file (or generated unit) of that name exists.
+    pub exists: bool,
+    /// Whether it runs; unknown for a unit that a package brings and may start.
+    pub active: Known<ActiveState>,
+    /// Whether it starts at boot.
+    pub enabled: Known<EnableState>,
+    /// It can reload its configuration without a restart.
+    pub can_reload: bool,
+    /// Its unit file changed since the service manager read it.
+    pub needs_daemon_reload: bool,
+}
+
+/// A command that only asks: a guard. It must not change anything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Probe {
+    /// What to run.
+    pub command: Command,
+    /// As whom; the engine's own user when `None`.
+    pub user: Option<Arc<str>>,
+    /// Working directory; `/` when `None`.
+    pub cwd: Option<Arc<str>>,
+    /// Environment added to a small fixed one.
+    pub env: Vec<(Arc<str>, Arc<str>)>,
+    /// Longest time it may take.
+    pub timeout: Option<Duration>,
+}
+
+/// How a probe ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbeOutcome {
+    /// The exit status was 0.
+    pub success: bool,
+    /// Exit status, or 128 + signal.
+    pub status: i32,
+}
+
+/// A machine to look at: as it is, or as it will be.
+///
+/// Paths are absolute and as the user wrote them; an implementation for `--root DIR` resolves them inside
+/// the tree. Intermediate symlinks are followed only when root or the engine's own user planted them.
+pub trait World: Sync {
+    /// Returns what is at a path, the last component not followed; `None` when nothing is.
+    ///
+    /// # Errors
+    /// When the path cannot be looked at: no permission, a file in the place of a directory, an untrusted symlink.
+    fn stat(&self, path: &Path) -> Look<Option<Stat>>;
+
+    /// Returns the content of a regular file; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`World::stat`], and when the path is no regular file.
+    fn read(&self, path: &Path) -> Look<Option<Arc<[u8]>>>;
+
+    /// Says whether a regular file holds exactly `content`, without keeping what it holds.
+    ///
+    /// # Errors
+    /// As [`World::read`].
+    fn holds(&self, path: &Path, content: &[u8]) -> Look<bool>;
+
+    /// Returns BLAKE3 and size of a regular file of any size.
+    ///
+    /// # Errors
+    /// As [`World::read`].
+    fn digest(&self, path: &Path) -> Look<Option<([u8; 32], u64)>>;
+
+    /// Returns the entries of a directory, sorted by name; `None` when there is no such directory.
+    ///
+    /// # Errors
+    /// As [`World::stat`].
+    fn list(&self, path: &Path) -> Look<Option<Vec<(OsString, FileKind)>>>;
+
+    /// Returns a user account by name.
+    ///
+    /// # Errors
+    /// When the account database cannot be read.
+    fn user(&self, name: &str) -> Look<Option<User>>;
+
+    /// Returns a group by name.
+    ///
+    /// # Errors
+    /// When the account database cannot be read.
+    fn group(&self, name: &str) -> Look<Option<Group>>;
+
+    /// Returns the name of a user id, where it has one.
+    fn user_name(&self, uid: u32) -> Option<Arc<str>>;
+
+    /// Returns the name of a group id, where it has one.
+    fn group_name(&self, gid: u32) -> Option<Arc<str>>;
+
+    /// Returns a user's password field from the shadow database.
+    ///
+    /// # Errors
+    /// [`ObserveError::Permission`] when this user may not read it.
+    fn password_hash(&self, user: &str) -> Look<Option<Arc<str>>>;
+
+    /// Returns what the package database says of a package.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    fn package(&self, name: &str) -> Look<PackageState>;
+
+    /// Returns what the package manager would do for these wishes together.
+    ///
+    /// # Errors
+    /// When there is no package manager, or its simulation fails.
+    fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast>;
+
+    /// Returns what the service manager says of a unit.
+    ///
+    /// # Errors
+    /// When there is no service manager to ask.
+    fn unit(&self, name: &str) -> Look<UnitState>;
+
+    /// Runs a command that only asks.
+    ///
+    /// # Errors
+    /// When it cannot be started, or takes longer than it may.
+    fn probe(&self, probe: &Probe) -> Look<ProbeOutcome>;
+
+    /// Says whether the catalog manages this path, or something below it: a purge keeps it.
+    fn is_managed(&self, path: &Path) -> bool;
+}
