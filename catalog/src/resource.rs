@@ -88,7 +88,7 @@ pub struct Origin {
 }
 
 /// A command: an argument vector, or a line for `/bin/sh -c`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Run as it is; no shell takes part.
     Argv(Vec<Arc<str>>),
