@@ -1,1 +1,7 @@
-//! stead-tests
+//! What the tests of the whole program share: disposable hosts, snapshots of what is on them, and the plans that
+//! `stead --json` prints, read as a stranger's program would read them.
+
+pub mod host;
+pub mod output;
+pub mod process;
+pub mod snapshot;
