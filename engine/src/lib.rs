@@ -13,7 +13,9 @@ mod world;
 pub use failure::{ApplyError, ObserveError};
 pub use machine::{FileWrite, Machine, Output, Run, Staged};
 pub use predicted::Predicted;
-pub use resource_type::{Applied, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry};
+pub use resource_type::{
+    Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
+};
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
     ProbeOutcome, Stat, UnitState, User, WishedState, World,

@@ -68,14 +68,8 @@ pub enum Applied {
     Staged(Vec<crate::machine::Staged>),
 }
 
-/// A resource type. One file implements it, and the engine does the rest.
-///
-/// `observe` and `diff` are called for planning and again right before and after a change; they look and never touch.
-/// `predict` tells later resources what the change will have done. `apply` makes exactly the change that `diff` decided.
-pub trait ResourceType: Debug + Send + Sync + Sized + 'static {
-    /// What was seen, in the terms that `diff` compares: meaningful fields only, no inode or time.
-    type Observed: Clone + Debug + Send + Sync + 'static;
-
+/// The attributes of a resource type and how they are read. `#[derive(Resource)]` writes it from a struct.
+pub trait Described: Sized {
     /// Attributes and documentation.
     fn schema() -> Schema;
 
@@ -84,6 +78,15 @@ pub trait ResourceType: Debug + Send + Sync + Sized + 'static {
     /// # Errors
     /// When an attribute has another type than the schema says.
     fn read(attributes: &Attributes) -> Result<Self, AttributeError>;
+}
+
+/// A resource type. One file implements it, and the engine does the rest.
+///
+/// `observe` and `diff` are called for planning and again right before and after a change; they look and never touch.
+/// `predict` tells later resources what the change will have done. `apply` makes exactly the change that `diff` decided.
+pub trait ResourceType: Described + Debug + Send + Sync + 'static {
+    /// What was seen, in the terms that `diff` compares: meaningful fields only, no inode or time.
+    type Observed: Clone + Debug + Send + Sync + 'static;
 
     /// Looks at the machine.
     ///
