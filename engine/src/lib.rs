@@ -5,13 +5,24 @@
 //! `apply` is handed the thing that writes.
 
 mod failure;
+mod graph;
+mod joint;
 mod machine;
+mod managed_paths;
+mod planner;
 mod predicted;
+mod reads;
 mod resource_type;
+#[cfg(test)]
+mod test_support;
+mod units;
 mod world;
 
 pub use failure::{ApplyError, ObserveError};
+pub use graph::Graph;
 pub use machine::{FileWrite, Machine, Output, Run, Staged};
+pub use managed_paths::ManagedPaths;
+pub use planner::{PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,

@@ -123,6 +123,12 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Says whether carrying out `difference` does what a reaction would do as well: a service that is being
+    /// started need not be restarted.
+    fn absorbs_reaction(&self, difference: &Difference) -> bool {
+        !matches!(difference.action, Action::None | Action::Update)
+    }
+
     /// What must not run beside it.
     fn lock_class(&self) -> LockClass {
         LockClass::Free
@@ -166,6 +172,8 @@ pub trait Managed: Debug + Send + Sync {
     /// # Errors
     /// As there.
     fn react(&self, machine: &Machine) -> Result<(), ApplyError>;
+    /// See [`ResourceType::absorbs_reaction`].
+    fn absorbs_reaction(&self, difference: &Difference) -> bool;
     /// See [`ResourceType::lock_class`].
     fn lock_class(&self) -> LockClass;
     /// See [`ResourceType::package_wish`].
@@ -200,6 +208,10 @@ impl<T: ResourceType> Managed for T {
 
     fn react(&self, machine: &Machine) -> Result<(), ApplyError> {
         ResourceType::react(self, machine)
+    }
+
+    fn absorbs_reaction(&self, difference: &Difference) -> bool {
+        ResourceType::absorbs_reaction(self, difference)
     }
 
     fn lock_class(&self) -> LockClass {
@@ -246,22 +258,27 @@ impl TypeEntry {
 /// The resource types an engine knows: a list that can be read.
 #[derive(Clone)]
 pub struct Registry {
-    entries: Vec<(Arc<str>, TypeEntry)>,
+    entries: Vec<(Arc<Schema>, TypeEntry)>,
 }
 
 impl Registry {
     /// Makes a registry of these types.
     pub fn new(entries: &[TypeEntry]) -> Self {
-        Self { entries: entries.iter().map(|entry| (entry.schema().name, *entry)).collect() }
+        Self { entries: entries.iter().map(|entry| (Arc::new(entry.schema()), *entry)).collect() }
     }
 
     /// Returns the type of this name.
     pub fn get(&self, name: &str) -> Option<TypeEntry> {
-        self.entries.iter().find(|(known, _)| &**known == name).map(|(_, entry)| *entry)
+        self.entries.iter().find(|(schema, _)| &*schema.name == name).map(|(_, entry)| *entry)
+    }
+
+    /// Returns the schema of the type of this name.
+    pub fn schema(&self, name: &str) -> Option<&Arc<Schema>> {
+        self.entries.iter().find(|(schema, _)| &*schema.name == name).map(|(schema, _)| schema)
     }
 
     /// All schemas, in the order of registration.
     pub fn schemas(&self) -> Vec<Schema> {
-        self.entries.iter().map(|(_, entry)| entry.schema()).collect()
+        self.entries.iter().map(|(schema, _)| (**schema).clone()).collect()
     }
 }

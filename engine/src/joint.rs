@@ -1,0 +1,75 @@
+//! One simulation for all package wishes of a catalog.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use crate::{Forecast, Known, Look, PackageState, PackageWish, WishedState, World};
+
+/// Answers every package resource from one simulation of all wishes together, which is what will happen when they are
+/// applied as one transaction. What the package manager adds or removes besides is told once, by the first resource that changes.
+pub(crate) struct JointForecast<'a> {
+    base: &'a dyn World,
+    wishes: Vec<PackageWish>,
+    forecast: OnceLock<Look<Forecast>>,
+}
+
+impl<'a> JointForecast<'a> {
+    /// Prepares the simulation of `wishes`, in the order of the catalog. It runs when it is first asked for.
+    pub(crate) fn new(base: &'a dyn World, wishes: Vec<PackageWish>) -> Self {
+        Self { base, wishes, forecast: OnceLock::new() }
+    }
+
+    /// Answers for one resource's wishes.
+    ///
+    /// # Errors
+    /// As [`World::forecast`].
+    pub(crate) fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
+        if !wishes.iter().all(|wish| self.wishes.contains(wish)) {
+            return self.base.forecast(wishes);
+        }
+        let joint = match self.forecast.get_or_init(|| self.simulate()).clone()? {
+            Known::Is(joint) => joint,
+            unknown @ Known::Unknown(_) => return Ok(unknown),
+        };
+        let named = |name: &str| wishes.iter().any(|wish| bare(&wish.name) == bare(name));
+        let wished: BTreeSet<&str> = self.wishes.iter().map(|wish| bare(&wish.name)).collect();
+        let first = self.wishes.iter().find(|wish| joint.changes.iter().any(|change| bare(&change.name) == bare(&wish.name)));
+        let tells_the_rest = first.is_some_and(|first| named(&first.name));
+        let changes = joint
+            .changes
+            .into_iter()
+            .filter(|change| named(&change.name) || (tells_the_rest && !wished.contains(bare(&change.name))));
+        Ok(Known::Is(Forecast {
+            changes: changes.collect(),
+            unmet: joint.unmet.into_iter().filter(|(name, _)| named(name)).collect(),
+        }))
+    }
+
+    fn simulate(&self) -> Look<Forecast> {
+        let open: Vec<PackageWish> = self
+            .wishes
+            .iter()
+            .filter(|wish| match self.base.package(&wish.name) {
+                Ok(Known::Is(state)) => !is_met(&wish.state, &state),
+                _ => true,
+            })
+            .cloned()
+            .collect();
+        if open.is_empty() { Ok(Known::Is(Forecast::default())) } else { self.base.forecast(&open) }
+    }
+}
+
+/// Says whether a wish is met whatever is on offer.
+fn is_met(wished: &WishedState, state: &PackageState) -> bool {
+    match wished {
+        WishedState::Installed => state.version.is_some() && !state.broken,
+        WishedState::Removed => state.version.is_none(),
+        WishedState::Purged => state.version.is_none() && !state.config_files,
+        WishedState::Version(_) | WishedState::Latest => false,
+    }
+}
+
+/// The name without its architecture.
+fn bare(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(name, _)| name)
+}

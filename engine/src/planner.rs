@@ -1,0 +1,418 @@
+//! From a catalog and a world to a plan. Handed no means to write, so that a dry run cannot change anything.
+//!
+//! Three steps. All resources observe the machine at once, in parallel. Then the graph is walked in the order of
+//! application: a resource whose reads no earlier prediction touches keeps its observation, the others look again at the
+//! predicted world; requisites, guards and reactions are decided; the change's effects are predicted. A catalog
+//! with `prereq` is walked until what the prerequisites know of their targets no longer changes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use stead_catalog::{Action, Catalog, Cause, EdgeKind, PlaceKind, Plan, PlannedResource, ResourceId};
+
+use crate::graph::Graph;
+use crate::joint::JointForecast;
+use crate::managed_paths::ManagedPaths;
+use crate::reads::{Reads, Recorder};
+use crate::{Difference, Known, Managed, Observation, ObserveError, Predicted, Probe, Registry, World};
+
+/// A reaction that an earlier run owed and did not get to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingReaction {
+    /// The resource that is to react.
+    pub resource: ResourceId,
+    /// The resource whose change caused it.
+    pub cause: Cause,
+}
+
+/// What to plan.
+#[derive(Clone, Debug, Default)]
+pub struct PlanOptions {
+    /// Reactions still due from earlier runs.
+    pub pending: Vec<PendingReaction>,
+}
+
+/// A plan with what carrying it out needs.
+pub struct Planned {
+    /// The plan, in the order of application.
+    pub plan: Plan,
+    /// For each entry of the plan, the position of its resource in the catalog.
+    pub order: Vec<usize>,
+    /// For each resource of the catalog, what manages it; `None` when its attributes could not be read.
+    pub managed: Vec<Option<Box<dyn Managed>>>,
+    /// For each entry of the plan, the difference that was planned before requisites and guards had their say.
+    pub differences: Vec<Difference>,
+    /// For each entry of the plan, whether a reaction is due besides or instead of the difference.
+    pub reactions: Vec<bool>,
+    /// The paths that the catalog manages.
+    pub paths: Arc<ManagedPaths>,
+    /// The catalog's edges by index.
+    pub graph: Graph,
+}
+
+/// Plans a catalog against a world.
+pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: &PlanOptions) -> Planned {
+    let graph = Graph::of(catalog);
+    let order = graph.order();
+    let paths = Arc::new(ManagedPaths::of(catalog, registry));
+    let read: Vec<Result<Box<dyn Managed>, ObserveError>> = catalog
+        .resources
+        .par_iter()
+        .map(|resource| {
+            let entry = registry
+                .get(&resource.id.type_name)
+                .ok_or_else(|| impossible(format!("there is no resource type `{}`", resource.id.type_name)))?;
+            entry.read(&resource.attributes).map_err(|error| impossible(error.to_string()))
+        })
+        .collect();
+    let wishes = read.iter().flatten().filter_map(|managed| managed.package_wish()).collect();
+    let joint = JointForecast::new(world, wishes);
+    let covers = |path: &Path| paths.covers(path);
+    let early: Vec<(Result<Observation, ObserveError>, Reads)> = read
+        .par_iter()
+        .map(|managed| match managed {
+            Ok(managed) => {
+                let recorder = Recorder::new(world, &joint, &covers);
+                let observed = managed.observe(&recorder);
+                (observed, recorder.into_reads())
+            }
+            Err(error) => (Err(error.clone()), Reads::default()),
+        })
+        .collect();
+
+    let mut prerequisites = BTreeSet::new();
+    let has_prereq = catalog.edges.iter().any(|edge| edge.kind == EdgeKind::Prereq);
+    // Each round can only settle more of the prerequisites; one round a prerequisite is the most it can take.
+    let rounds = if has_prereq { catalog.edges.iter().filter(|edge| edge.kind == EdgeKind::Prereq).count() + 1 } else { 1 };
+    let mut walk = Walk::run(catalog, registry, world, options, &graph, &order, &read, &early, &joint, &paths, &prerequisites);
+    for _ in 1..rounds {
+        let active: BTreeSet<usize> = (0..catalog.resources.len())
+            .filter(|resource| graph.after(*resource).any(|(to, kind)| kind == EdgeKind::Prereq && walk.acts[to]))
+            .collect();
+        if active == prerequisites {
+            break;
+        }
+        prerequisites = active;
+        walk = Walk::run(catalog, registry, world, options, &graph, &order, &read, &early, &joint, &paths, &prerequisites);
+    }
+
+    let Walk { planned, differences, reactions, .. } = walk;
+    drop(joint);
+    Planned {
+        plan: Plan { node: catalog.node.clone(), catalog_hash: *catalog.hash().as_bytes(), resources: planned },
+        order,
+        managed: read.into_iter().map(Result::ok).collect(),
+        differences,
+        reactions,
+        paths,
+        graph,
+    }
+}
+
+fn impossible(message: String) -> ObserveError {
+    ObserveError::Impossible {
+        code: "catalog-mismatch",
+        message,
+        hint: "compile and apply with the same version of stead".into(),
+    }
+}
+
+/// One walk along the graph.
+struct Walk<'a> {
+    catalog: &'a Catalog,
+    registry: &'a Registry,
+    graph: &'a Graph,
+    options: &'a PlanOptions,
+    prerequisites: &'a BTreeSet<usize>,
+    predicted: Predicted<'a>,
+    /// By resource: it will change, run or react; `acts` is also set where that is known only later.
+    acts: Vec<bool>,
+    /// By resource: it cannot be planned, or needs one that cannot.
+    failed: Vec<Option<usize>>,
+    /// By resource: what may have been brought once it is applied.
+    bringers: Vec<Arc<[Arc<str>]>>,
+    /// By resource: the last change at or before it.
+    unsettled: Vec<Option<usize>>,
+    planned: Vec<PlannedResource>,
+    differences: Vec<Difference>,
+    reactions: Vec<bool>,
+}
+
+impl<'a> Walk<'a> {
+    #[expect(clippy::too_many_arguments, reason = "the walk borrows what the planner has prepared, once, from one caller")]
+    fn run(
+        catalog: &'a Catalog,
+        registry: &'a Registry,
+        world: &'a dyn World,
+        options: &'a PlanOptions,
+        graph: &'a Graph,
+        order: &[usize],
+        read: &[Result<Box<dyn Managed>, ObserveError>],
+        early: &[(Result<Observation, ObserveError>, Reads)],
+        joint: &'a JointForecast<'a>,
+        paths: &'a ManagedPaths,
+        prerequisites: &'a BTreeSet<usize>,
+    ) -> Walk<'a> {
+        let count = catalog.resources.len();
+        let mut walk = Walk {
+            catalog,
+            registry,
+            graph,
+            options,
+            prerequisites,
+            predicted: Predicted::new(world).planning(paths, joint),
+            acts: vec![false; count],
+            failed: vec![None; count],
+            bringers: vec![Arc::default(); count],
+            unsettled: vec![None; count],
+            planned: Vec::with_capacity(count),
+            differences: Vec::with_capacity(count),
+            reactions: Vec::with_capacity(count),
+        };
+        for &resource in order {
+            walk.step(resource, read[resource].as_deref().ok(), &early[resource]);
+        }
+        walk
+    }
+
+    /// Plans one resource; everything before it has been planned.
+    fn step(&mut self, index: usize, managed: Option<&dyn Managed>, early: &(Result<Observation, ObserveError>, Reads)) {
+        let resource = &self.catalog.resources[index];
+        let mut entry = PlannedResource {
+            id: resource.id.clone(),
+            action: Action::None,
+            because: Vec::new(),
+            source: resource.source.clone(),
+            changes: Vec::new(),
+            unknown: None,
+            held: None,
+            error: None,
+            digest: None,
+        };
+        self.inherit(index);
+        let cause =
+            self.graph.before(index).filter(|(_, kind)| *kind != EdgeKind::OnFail).find_map(|(from, _)| self.failed[from]);
+        if let Some(cause) = cause {
+            self.failed[index] = Some(cause);
+            entry.held = Some(format!("needs {}, which cannot be planned", self.catalog.resources[cause].id).into());
+            return self.finish(entry, Difference::NONE, false);
+        }
+
+        let again;
+        let observed = if self.predicted.affects(&early.1) && managed.is_some() {
+            again = managed.map_or_else(|| early.0.clone(), |managed| managed.observe(&self.predicted));
+            &again
+        } else {
+            &early.0
+        };
+        let difference = match (managed, observed) {
+            (Some(managed), Ok(observed)) => managed.diff(observed),
+            (_, Err(ObserveError::Unknown { because })) => {
+                Difference { action: Action::Update, changes: Vec::new(), unknown: Some(because.clone()) }
+            }
+            (_, Err(error)) => {
+                self.failed[index] = Some(index);
+                let message = match error.hint() {
+                    Some(hint) => format!("{error}\nhint: {hint}"),
+                    None => error.to_string(),
+                };
+                entry.error = Some((error.code().into(), message.into()));
+                return self.finish(entry, Difference::NONE, false);
+            }
+            (None, Ok(_)) => Difference::NONE,
+        };
+
+        entry.changes = difference.changes.clone();
+        entry.unknown = difference.unknown.clone();
+        entry.action = difference.action;
+        let reaction = self.decide(index, managed, &difference, &mut entry);
+        if let (Some(managed), Ok(observed)) = (managed, observed) {
+            if entry.action != Action::None {
+                entry.digest = managed.digest(observed);
+            }
+            self.predict(index, managed, observed, &difference, &entry);
+        } else if entry.action != Action::None {
+            self.obscure(index);
+        }
+        self.acts[index] = entry.action != Action::None;
+        if self.acts[index] {
+            self.unsettled[index] = Some(index);
+        }
+        self.finish(entry, difference, reaction);
+    }
+
+    fn finish(&mut self, entry: PlannedResource, difference: Difference, reaction: bool) {
+        self.planned.push(entry);
+        self.differences.push(difference);
+        self.reactions.push(reaction);
+    }
+
+    /// Takes over from what comes before: what may have been brought, and the last change.
+    fn inherit(&mut self, index: usize) {
+        let mut bringers: Vec<Arc<str>> = Vec::new();
+        let mut shared: Option<Arc<[Arc<str>]>> = None;
+        let mut unsettled = None;
+        for (from, _) in self.graph.before(index) {
+            unsettled = unsettled.max(self.unsettled[from]);
+            if self.bringers[from].is_empty() {
+                continue;
+            }
+            if shared.as_ref().is_none_or(|known| Arc::ptr_eq(known, &self.bringers[from])) {
+                shared = Some(self.bringers[from].clone());
+                continue;
+            }
+            bringers.extend(self.bringers[from].iter().cloned());
+        }
+        self.bringers[index] = match shared {
+            Some(shared) if bringers.is_empty() => shared,
+            shared => {
+                bringers.extend(shared.iter().flat_map(|shared| shared.iter().cloned()));
+                bringers.sort();
+                bringers.dedup();
+                bringers.into()
+            }
+        };
+        self.unsettled[index] = unsettled;
+        let because = unsettled.map(|last: usize| Arc::from(self.catalog.resources[last].id.to_string()));
+        self.predicted.look_as(self.bringers[index].clone(), because);
+    }
+
+    /// Applies requisites, guards and reactions to what the resource would do by itself. Returns whether it reacts.
+    fn decide(
+        &mut self,
+        index: usize,
+        managed: Option<&dyn Managed>,
+        difference: &Difference,
+        entry: &mut PlannedResource,
+    ) -> bool {
+        let mut causes = self.causes(index);
+        let reacts = !causes.is_empty()
+            && managed.is_some_and(|managed| managed.reaction().is_some() && !managed.absorbs_reaction(difference));
+        if entry.action == Action::None && !reacts {
+            return false;
+        }
+        if let Some(held) = self.held(index, entry) {
+            entry.held = Some(held);
+            entry.action = Action::None;
+            return false;
+        }
+        if reacts {
+            entry.because.append(&mut causes);
+            entry.action = match managed.and_then(Managed::reaction) {
+                Some(crate::ReactionKind::Run) => Action::Run,
+                _ => Action::Restart,
+            };
+        } else {
+            let decisive = |kind| matches!(kind, EdgeKind::OnChanges | EdgeKind::Prereq);
+            entry.because = self.changing(index, decisive);
+        }
+        reacts
+    }
+
+    /// The changes a resource reacts to, and reactions that an earlier run owed.
+    fn causes(&self, index: usize) -> Vec<Cause> {
+        let mut causes = self.changing(index, |kind| matches!(kind, EdgeKind::Watch | EdgeKind::Listen));
+        let id = &self.catalog.resources[index].id;
+        for pending in self.options.pending.iter().filter(|pending| pending.resource == *id) {
+            if !causes.contains(&pending.cause) {
+                causes.push(pending.cause.clone());
+            }
+        }
+        causes
+    }
+
+    /// The resources that act among those tied to this one by edges of some kinds.
+    fn changing(&self, index: usize, wanted: impl Fn(EdgeKind) -> bool) -> Vec<Cause> {
+        let before = self.graph.before(index).filter(|(_, kind)| wanted(*kind) && *kind != EdgeKind::Prereq);
+        let after = self.graph.after(index).filter(|(_, kind)| wanted(*kind) && *kind == EdgeKind::Prereq);
+        let mut tied: Vec<(usize, EdgeKind)> =
+            before.filter(|(from, _)| self.acts[*from]).chain(after.filter(|_| self.prerequisites.contains(&index))).collect();
+        tied.sort_unstable();
+        tied.dedup();
+        tied.into_iter().map(|(resource, kind)| Cause { kind, resource: self.catalog.resources[resource].id.clone() }).collect()
+    }
+
+    /// Why a resource that differs does not act; `None` when it does. A guard that cannot be asked yet marks the entry.
+    fn held(&self, index: usize, entry: &mut PlannedResource) -> Option<Arc<str>> {
+        let resource = &self.catalog.resources[index];
+        let has = |kind| self.graph.before(index).any(|(_, k)| k == kind);
+        if resource.meta.noop {
+            return Some("noop".into());
+        }
+        if has(EdgeKind::OnFail) {
+            return Some("on_fail: acts only when what it names fails".into());
+        }
+        if has(EdgeKind::OnChanges) && self.changing(index, |kind| kind == EdgeKind::OnChanges).is_empty() {
+            return Some("on_changes: nothing it names changes".into());
+        }
+        let is_prerequisite = self.graph.after(index).any(|(_, kind)| kind == EdgeKind::Prereq);
+        if is_prerequisite && !self.prerequisites.contains(&index) {
+            return Some("prereq: what it precedes does not change".into());
+        }
+        let guards = resource
+            .meta
+            .only_if
+            .iter()
+            .map(|guard| (guard, true))
+            .chain(resource.meta.unless.iter().map(|guard| (guard, false)));
+        for (command, wanted) in guards {
+            let word = if wanted { "only_if" } else { "unless" };
+            let probe = Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None };
+            match self.predicted.probe(&probe) {
+                Ok(Known::Is(outcome)) if outcome.success != wanted => {
+                    let how = if outcome.success { "succeeds" } else { "fails" };
+                    return Some(format!("{word}: `{command}` {how}").into());
+                }
+                Ok(Known::Is(_)) => {}
+                Ok(Known::Unknown(because)) => {
+                    entry.unknown.get_or_insert_with(|| format!("{word} `{command}` is asked after {because}").into());
+                }
+                Err(error) => {
+                    entry.error = Some((error.code().into(), format!("{word}: {error}").into()));
+                    return Some(format!("{word}: `{command}` could not be asked").into());
+                }
+            }
+        }
+        None
+    }
+
+    /// Tells the predicted world what the resource will have done.
+    fn predict(
+        &mut self,
+        index: usize,
+        managed: &dyn Managed,
+        observed: &Observation,
+        difference: &Difference,
+        entry: &PlannedResource,
+    ) {
+        if entry.action == Action::None {
+            return;
+        }
+        if entry.unknown.is_some() && difference.unknown.is_none() {
+            // It may not act at all: what it owns or brings can be either way.
+            return self.obscure(index);
+        }
+        let effective = Difference { action: entry.action, ..difference.clone() };
+        managed.predict(observed, &effective, &mut self.predicted);
+        let brought = self.predicted.take_brought();
+        if !brought.is_empty() {
+            let mut all: Vec<Arc<str>> = self.bringers[index].iter().cloned().chain(brought).collect();
+            all.sort();
+            all.dedup();
+            self.bringers[index] = all.into();
+        }
+    }
+
+    /// What the resource owns and brings is known only after it.
+    fn obscure(&mut self, index: usize) {
+        let resource = &self.catalog.resources[index];
+        let Some(schema) = self.registry.schema(&resource.id.type_name) else { return };
+        let footprint = (schema.footprint)(&resource.attributes);
+        let because = resource.id.to_string();
+        for place in footprint.owns.iter().chain(&footprint.brings).filter(|place| place.kind == PlaceKind::Path) {
+            self.predicted.obscure(Path::new(&*place.name), &because);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Remembers what was looked at, so that a look taken early can be trusted later.
+//!
+//! All resources observe the machine at once, before anything is predicted. When its turn in the graph comes, a resource
+//! whose reads no prediction touches keeps its early observation; the others look again.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::joint::JointForecast;
+use crate::{FileKind, Forecast, Group, Look, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World};
+
+/// One thing looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Path(Box<Path>),
+    List(Box<Path>),
+    User(Arc<str>),
+    Group(Arc<str>),
+    Package(Arc<str>),
+    Forecast,
+    Unit(Arc<str>),
+    Probe,
+}
+
+/// More reads than this are not kept: the resource simply looks again.
+const MAX_READS: usize = 4096;
+
+/// What one resource looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads {
+    reads: Vec<Read>,
+}
+
+impl Reads {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Read> {
+        self.reads.iter()
+    }
+
+    /// Says whether too much was read to remember it.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.reads.len() >= MAX_READS
+    }
+}
+
+/// Passes every look on to the machine and remembers it.
+pub(crate) struct Recorder<'a> {
+    base: &'a dyn World,
+    joint: &'a JointForecast<'a>,
+    is_managed: &'a (dyn Fn(&Path) -> bool + Sync),
+    reads: Mutex<Reads>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(crate) fn new(base: &'a dyn World, joint: &'a JointForecast<'a>, is_managed: &'a (dyn Fn(&Path) -> bool + Sync)) -> Self {
+        Self { base, joint, is_managed, reads: Mutex::default() }
+    }
+
+    pub(crate) fn into_reads(self) -> Reads {
+        self.reads.into_inner().unwrap_or_default()
+    }
+
+    fn note(&self, read: Read) {
+        if let Ok(mut reads) = self.reads.lock()
+            && reads.reads.len() < MAX_READS
+            && reads.reads.last() != Some(&read)
+        {
+            reads.reads.push(read);
+        }
+    }
+
+    fn note_path(&self, path: &Path) {
+        self.note(Read::Path(path.into()));
+    }
+}
+
+impl World for Recorder<'_> {
+    fn stat(&self, path: &Path) -> Look<Option<Stat>> {
+        self.note_path(path);
+        self.base.stat(path)
+    }
+
+    fn read(&self, path: &Path) -> Look<Option<Arc<[u8]>>> {
+        self.note_path(path);
+        self.base.read(path)
+    }
+
+    fn holds(&self, path: &Path, content: &[u8]) -> Look<bool> {
+        self.note_path(path);
+        self.base.holds(path, content)
+    }
+
+    fn digest(&self, path: &Path) -> Look<Option<([u8; 32], u64)>> {
+        self.note_path(path);
+        self.base.digest(path)
+    }
+
+    fn list(&self, path: &Path) -> Look<Option<Vec<(OsString, FileKind)>>> {
+        self.note(Read::List(PathBuf::from(path).into()));
+        self.base.list(path)
+    }
+
+    fn user(&self, name: &str) -> Look<Option<User>> {
+        self.note(Read::User(name.into()));
+        self.base.user(name)
+    }
+
+    fn group(&self, name: &str) -> Look<Option<Group>> {
+        self.note(Read::Group(name.into()));
+        self.base.group(name)
+    }
+
+    fn user_name(&self, uid: u32) -> Option<Arc<str>> {
+        self.base.user_name(uid)
+    }
+
+    fn group_name(&self, gid: u32) -> Option<Arc<str>> {
+        self.base.group_name(gid)
+    }
+
+    fn password_hash(&self, user: &str) -> Look<Option<Arc<str>>> {
+        self.note(Read::User(user.into()));
+        self.base.password_hash(user)
+    }
+
+    fn package(&self, name: &str) -> Look<PackageState> {
+        self.note(Read::Package(name.into()));
+        self.base.package(name)
+    }
+
+    fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
+        self.note(Read::Forecast);
+        self.joint.forecast(wishes)
+    }
+
+    fn unit(&self, name: &str) -> Look<UnitState> {
+        self.note(Read::Unit(name.into()));
+        self.base.unit(name)
+    }
+
+    fn probe(&self, probe: &Probe) -> Look<ProbeOutcome> {
+        self.note(Read::Probe);
+        self.base.probe(probe)
+    }
+
+    fn is_managed(&self, path: &Path) -> bool {
+        (self.is_managed)(path)
+    }
+}
