@@ -1,1 +1,28 @@
-//! stead-report
+//! How a plan and the results of an apply look: terminal text, Markdown, JSON.
+//!
+//! Everything here is a pure function of its arguments. Width, colour and character set are
+//! handed in by the head; nothing reads the environment, a file or a clock, and nothing prints.
+#![warn(clippy::disallowed_methods)]
+
+mod docs;
+mod escape;
+mod graph;
+pub mod json;
+mod lines;
+mod markdown;
+mod outcome;
+mod paint;
+mod text;
+mod value;
+
+pub use docs::{attribute_default, docs_markdown, docs_text};
+pub use escape::{clean, display_width};
+pub use graph::dot;
+pub use lines::{Diff, Hunk, Line, LineKind, unified};
+pub use markdown::{MARKDOWN_LIMIT, markdown, markdown_within};
+pub use outcome::{Outcome, OutcomeKind, RunSummary};
+pub use paint::{Color, Style};
+pub use text::{TextOptions, apply_summary, plan_text, resource_text, summary_line};
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,79 @@
+//! The documents and events that `--json` writes, as types of their own: a format does not change
+//! because a working type did. Every document starts with [`FORMAT_VERSION`]; readers accept keys they do not know.
+//!
+//! The JSON Schemas of these types are in `report/schema`; tests hold the two to each other.
+
+mod catalog;
+mod events;
+mod graph;
+mod plan;
+mod value;
+
+use serde::{Deserialize, Serialize};
+
+pub use catalog::{CatalogDocument, CatalogEdge, CatalogResource, MetaDocument, OriginDocument};
+pub use events::{ErrorDocument, Event, SummaryDocument};
+pub use graph::{GraphDocument, GraphNode};
+pub use plan::{CauseDocument, ChangeDocument, CountsDocument, NodePlan, PlanDocument, ResourceDocument};
+pub use value::{facts_json, value_json};
+
+/// Version of every document here. The second number grows with an addition, the first with a break.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// JSON Schema (draft 2020-12) of the plan document.
+pub const PLAN_SCHEMA: &str = include_str!("../schema/plan.schema.json");
+/// JSON Schema of one line of the event stream of an apply.
+pub const EVENTS_SCHEMA: &str = include_str!("../schema/events.schema.json");
+/// JSON Schema of the catalog document.
+pub const CATALOG_SCHEMA: &str = include_str!("../schema/catalog.schema.json");
+/// JSON Schema of one line of diagnostics.
+pub const DIAGNOSTICS_SCHEMA: &str = include_str!("../schema/diagnostics.schema.json");
+
+/// A document that is not of this format.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The text is not JSON, or lacks what the format requires.
+    #[error("not a plan document: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A later major version.
+    #[error("the document has format version `{found}`, this program reads `{FORMAT_VERSION}`")]
+    Version {
+        /// The version in the document.
+        found: String,
+    },
+}
+
+/// A place in the user's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceDocument {
+    /// The file's name, relative to the project.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+impl From<&stead_catalog::SourceLocation> for PlaceDocument {
+    fn from(source: &stead_catalog::SourceLocation) -> Self {
+        Self { file: source.file.to_string(), line: source.line, column: source.column }
+    }
+}
+
+/// Writes a document as indented JSON with a newline at the end.
+///
+/// # Errors
+/// Those of the serializer; the types here have none of their own.
+pub fn pretty<T: Serialize>(document: &T) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    Ok(text)
+}
+
+pub(crate) fn check_version(found: &str) -> Result<(), ReadError> {
+    let major = |version: &str| version.split('.').next().map(str::to_owned);
+    if major(found) == major(FORMAT_VERSION) { Ok(()) } else { Err(ReadError::Version { found: found.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests;

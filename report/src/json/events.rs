@@ -1,0 +1,168 @@
+//! What `apply --json` writes while it runs: one event a line.
+
+use serde::{Deserialize, Serialize};
+use stead_catalog::{Plan, PlannedResource};
+
+use super::{CauseDocument, ChangeDocument, FORMAT_VERSION, PlaceDocument};
+use crate::outcome::{Outcome, RunSummary};
+
+/// One line of the stream.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The first line.
+    RunStarted {
+        /// Version of the format.
+        format_version: String,
+        /// The run's name in the journal, where there is one.
+        run: Option<String>,
+        /// The node's name.
+        node: String,
+        /// BLAKE3 of the catalog, in hex.
+        catalog_hash: String,
+        /// How many resources there are.
+        resources: usize,
+    },
+    /// A change begins.
+    ResourceStarted {
+        /// `type["name"]`.
+        id: String,
+        /// What is done.
+        action: String,
+    },
+    /// A resource is done, failed or was passed over.
+    ResourceFinished {
+        /// `type["name"]`.
+        id: String,
+        /// What was to be done.
+        action: String,
+        /// `unchanged changed failed skipped not_converged`.
+        outcome: String,
+        /// What caused it.
+        because: Vec<CauseDocument>,
+        /// Where it is declared.
+        source: PlaceDocument,
+        /// What was changed, or was to be.
+        changes: Vec<ChangeDocument>,
+        /// What a second look still found.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        remaining: Vec<ChangeDocument>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorDocument>,
+        /// Why it was skipped.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// How long it took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        duration_ms: Option<u64>,
+    },
+    /// The last line.
+    RunFinished {
+        /// The run's name in the journal, where there is one.
+        run: Option<String>,
+        /// The run was stopped before it was done.
+        cancelled: bool,
+        /// What it did, in numbers.
+        summary: SummaryDocument,
+    },
+}
+
+/// A failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDocument {
+    /// Stable kebab-case code.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// The way out, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// What a run did, in numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SummaryDocument {
+    /// As it should be already.
+    pub unchanged: u32,
+    /// Changed, all kinds together.
+    pub changed: u32,
+    /// Made.
+    pub created: u32,
+    /// Changed in place.
+    pub updated: u32,
+    /// Taken away.
+    pub deleted: u32,
+    /// Made anew.
+    pub replaced: u32,
+    /// Commands run.
+    pub ran: u32,
+    /// Restarted or reloaded.
+    pub restarted: u32,
+    /// Could not be changed.
+    pub failed: u32,
+    /// Not tried.
+    pub skipped: u32,
+    /// Changed, and still different.
+    pub not_converged: u32,
+}
+
+impl ErrorDocument {
+    pub(crate) fn new(code: &str, message: &str) -> Self {
+        Self { code: code.to_owned(), message: message.to_owned(), hint: None }
+    }
+}
+
+impl Event {
+    /// The first event of a run.
+    pub fn run_started(plan: &Plan, run: Option<String>) -> Self {
+        Self::RunStarted {
+            format_version: FORMAT_VERSION.to_owned(),
+            run,
+            node: plan.node.to_string(),
+            catalog_hash: hex::encode(plan.catalog_hash),
+            resources: plan.resources.len(),
+        }
+    }
+
+    /// A change begins.
+    pub fn resource_started(resource: &PlannedResource) -> Self {
+        Self::ResourceStarted { id: resource.id.to_string(), action: resource.action.name().to_owned() }
+    }
+
+    /// A resource is done.
+    pub fn resource_finished(resource: &PlannedResource, outcome: &Outcome) -> Self {
+        let message = outcome.message.clone();
+        let is_bad = outcome.kind.is_bad();
+        Self::ResourceFinished {
+            id: resource.id.to_string(),
+            action: resource.action.name().to_owned(),
+            outcome: outcome.kind.name().to_owned(),
+            because: resource.because.iter().map(CauseDocument::from).collect(),
+            source: (&resource.source).into(),
+            changes: resource.changes.iter().map(ChangeDocument::from).collect(),
+            remaining: outcome.remaining.iter().map(ChangeDocument::from).collect(),
+            error: is_bad.then(|| ErrorDocument {
+                code: outcome.code.clone().unwrap_or_else(|| outcome.kind.name().replace('_', "-")),
+                message: message.clone().unwrap_or_default(),
+                hint: outcome.hint.clone(),
+            }),
+            reason: if is_bad { None } else { message },
+            duration_ms: outcome.duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The last event of a run.
+    pub fn run_finished(run: Option<String>, cancelled: bool, summary: &RunSummary) -> Self {
+        Self::RunFinished { run, cancelled, summary: summary.into() }
+    }
+}
+
+impl From<&RunSummary> for SummaryDocument {
+    fn from(summary: &RunSummary) -> Self {
+        let RunSummary { created, updated, deleted, replaced, ran, restarted, unchanged, failed, skipped, not_converged } =
+            *summary;
+        let changed = summary.changed();
+        Self { unchanged, changed, created, updated, deleted, replaced, ran, restarted, failed, skipped, not_converged }
+    }
+}

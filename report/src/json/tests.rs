@@ -1,0 +1,147 @@
+use boon::{Compiler, SchemaIndex, Schemas};
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+use stead_catalog::{Action, Attributes, Catalog, Edge, EdgeKind, Meta, Resource, ResourceId, Value};
+
+use super::*;
+use crate::outcome::{Outcome, OutcomeKind, RunSummary};
+use crate::samples::{SECRET, arbitrary_plan, at, every_kind};
+
+/// Compiles one of the schemas; they refer to one another by `$id`.
+fn schema(name: &str) -> (Schemas, SchemaIndex) {
+    let mut compiler = Compiler::new();
+    let mut schemas = Schemas::new();
+    let all =
+        [("plan", PLAN_SCHEMA), ("events", EVENTS_SCHEMA), ("catalog", CATALOG_SCHEMA), ("diagnostics", DIAGNOSTICS_SCHEMA)];
+    for (name, text) in all {
+        let document: Json = serde_json::from_str(text).expect("a schema is JSON");
+        compiler
+            .add_resource(&format!("https://stead-lang.org/schema/1.0/{name}.json"), document)
+            .expect("a schema is a resource");
+    }
+    let index =
+        compiler.compile(&format!("https://stead-lang.org/schema/1.0/{name}.json"), &mut schemas).expect("the schema compiles");
+    (schemas, index)
+}
+
+fn check(name: &str, document: &impl Serialize) -> Result<(), String> {
+    let (schemas, index) = schema(name);
+    let document = serde_json::to_value(document).map_err(|error| error.to_string())?;
+    schemas.validate(&document, index).map(|_| ()).map_err(|error| format!("{error:#}\n{document:#}"))
+}
+
+#[test]
+fn a_plan_fits_its_schema() {
+    let document = PlanDocument::new([&every_kind()]);
+    check("plan", &document).expect("fits");
+    insta::assert_snapshot!(pretty(&document).expect("serializes"));
+}
+
+#[test]
+fn the_schema_refuses_what_is_not_a_plan() {
+    for wrong in [json!({}), json!({"format_version": "2.0", "nodes": []}), json!({"format_version": "1.0", "nodes": [{}]})] {
+        assert!(check("plan", &wrong).is_err(), "{wrong}");
+    }
+    let mut leaking = serde_json::to_value(PlanDocument::new([&every_kind()])).expect("serializes");
+    let change = leaking.pointer_mut("/nodes/0/resources/9/changes/0").expect("the password");
+    assert_eq!(change["sensitive"], true);
+    change["after"] = json!(SECRET);
+    assert!(check("plan", &leaking).is_err());
+}
+
+#[test]
+fn another_major_version_is_refused() {
+    assert!(PlanDocument::read(r#"{"format_version": "1.7", "nodes": [], "later": 1}"#).is_ok());
+    assert!(matches!(PlanDocument::read(r#"{"format_version": "2.0"}"#), Err(ReadError::Version { .. })));
+    assert!(matches!(PlanDocument::read("{}"), Err(ReadError::Malformed(_))));
+}
+
+#[test]
+fn events_fit_their_schema() {
+    let plan = every_kind();
+    let mut summary = RunSummary::default();
+    let mut lines = vec![Event::run_started(&plan, Some("r1".into()))];
+    let kinds =
+        [OutcomeKind::Changed, OutcomeKind::Failed, OutcomeKind::Skipped, OutcomeKind::NotConverged, OutcomeKind::Unchanged];
+    for (resource, kind) in plan.resources.iter().zip(kinds.into_iter().cycle()) {
+        let outcome = Outcome {
+            message: Some("words".into()),
+            duration: Some(std::time::Duration::from_millis(5)),
+            remaining: resource.changes.clone(),
+            ..Outcome::new(kind)
+        };
+        summary.add(resource, kind);
+        lines.push(Event::resource_started(resource));
+        lines.push(Event::resource_finished(resource, &outcome));
+    }
+    lines.push(Event::run_finished(None, false, &summary));
+    for event in &lines {
+        check("events", event).expect("fits");
+        let line = serde_json::to_string(event).expect("serializes");
+        assert!(!line.contains('\n') && !line.contains(SECRET));
+        assert_eq!(serde_json::from_str::<Event>(&line).expect("reads back"), *event);
+    }
+    assert!(check("events", &json!({"event": "resource_finished", "id": "a"})).is_err());
+}
+
+#[test]
+fn a_catalog_fits_its_schema() {
+    let mut attributes = Attributes::new();
+    attributes.set("name", Value::string("deploy"));
+    attributes.set("password", Value::string(SECRET).secret());
+    attributes.set("env", Value::list([Value::map([("A".into(), Value::string(SECRET).secret())])]));
+    let resource = |name: &str| Resource {
+        id: ResourceId::new("user", name),
+        attributes: attributes.clone(),
+        meta: Meta { only_if: vec![stead_catalog::Command::Shell("true".into())], ..Meta::default() },
+        source: at(1),
+        path: vec!["web".into()],
+        origins: vec![stead_catalog::Origin { attribute: "name".into(), step: "data key x".into(), location: Some(at(2)) }],
+    };
+    let edge = Edge { from: 0, to: 1, kind: EdgeKind::Automatic, reason: "owner \"x\"".into(), source: None };
+    let catalog = Catalog { node: "n".into(), resources: vec![resource("a"), resource("b")], edges: vec![edge] };
+    let document = CatalogDocument::from(&catalog);
+    check("catalog", &document).expect("fits");
+    let text = pretty(&document).expect("serializes");
+    assert!(!text.contains(SECRET));
+    assert_eq!(document.resources[0].sensitive, ["password", "env"]);
+    insta::assert_snapshot!(crate::dot(&catalog), @r#"
+    digraph stead {
+      rankdir = LR
+      node [shape = box, fontname = "monospace"]
+      r0 [label = "user[\"a\"]"]
+      r1 [label = "user[\"b\"]"]
+      r0 -> r1 [label = "owner \"x\"", style = dashed]
+    }
+    "#);
+    assert_eq!(GraphDocument::from(&catalog).edges.len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn a_plan_document_reads_back(plan in arbitrary_plan()) {
+        let document = PlanDocument::new([&plan]);
+        let text = pretty(&document).expect("serializes");
+        prop_assert!(!text.contains(SECRET));
+        prop_assert_eq!(PlanDocument::read(&text).expect("reads back"), document);
+    }
+
+    #[test]
+    fn any_plan_fits_the_schema(plan in arbitrary_plan()) {
+        prop_assert_eq!(check("plan", &PlanDocument::new([&plan])), Ok(()));
+    }
+
+    #[test]
+    fn markdown_fits_and_keeps_secrets(plan in arbitrary_plan(), limit in 300usize..3000) {
+        let text = crate::markdown_within(&[&plan], limit);
+        prop_assert!(!text.contains(SECRET));
+        prop_assert_eq!(text.find('\u{1b}'), None);
+        prop_assert!(text.len() <= limit);
+    }
+
+    #[test]
+    fn actions_have_one_word(at in 0usize..7) {
+        let action = [Action::None, Action::Create, Action::Update, Action::Delete, Action::Replace, Action::Run, Action::Restart][at];
+        prop_assert_eq!(Action::from_name(action.name()), Some(action));
+    }
+}
