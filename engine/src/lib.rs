@@ -10,6 +10,8 @@ mod joint;
 mod machine;
 mod managed_paths;
 mod planner;
+#[cfg(test)]
+mod planner_tests;
 mod predicted;
 mod reads;
 mod resource_type;
