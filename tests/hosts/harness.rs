@@ -9,23 +9,11 @@ fn a_host_is_a_machine_of_its_own() {
     let Some(host) = Host::boot() else { return };
     assert_eq!(host.must("hostname").trim(), host.name());
     assert_eq!(host.must("cat /proc/1/comm").trim(), "systemd");
-    assert_eq!(
-        host.must("systemctl is-active dbus ssh")
-            .lines()
-            .collect::<Vec<_>>(),
-        ["active", "active"]
-    );
+    assert_eq!(host.must("systemctl is-active dbus ssh").lines().collect::<Vec<_>>(), ["active", "active"]);
     assert_eq!(host.run("exit 7").code, 7);
-    assert!(
-        host.must("apt-cache policy demo-web")
-            .contains("Candidate: 2.1")
-    );
+    assert!(host.must("apt-cache policy demo-web").contains("Candidate: 2.1"));
     host.must("apt-get install -q -y demo-web");
-    assert!(
-        host.services()
-            .iter()
-            .any(|(unit, pid)| unit == "demo-web.service" && *pid > 1)
-    );
+    assert!(host.services().iter().any(|(unit, pid)| unit == "demo-web.service" && *pid > 1));
 }
 
 #[test]
@@ -63,12 +51,8 @@ fn a_power_cut_ends_every_process_and_keeps_the_disk() {
 fn a_process_on_a_host_can_be_killed() {
     let Some(host) = Host::boot() else { return };
     let process = host.spawn(&["sh", "-c", "sleep 1000; true"]);
-    host.wait_for("sleep to run", Duration::from_secs(5), |host| {
-        host.run("pgrep -x sleep").code == 0
-    });
+    host.wait_for("sleep to run", Duration::from_secs(5), |host| host.run("pgrep -x sleep").code == 0);
     assert!(process.kill(true));
     assert_eq!(process.wait().code, 128 + 9);
-    host.wait_for("sleep to end", Duration::from_secs(5), |host| {
-        host.run("pgrep -x sleep").code != 0
-    });
+    host.wait_for("sleep to end", Duration::from_secs(5), |host| host.run("pgrep -x sleep").code != 0);
 }

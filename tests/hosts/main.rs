@@ -1,3 +1,16 @@
-//! End-to-end tests on disposable hosts: the stead binary against a real systemd, apt, sshd and user database.
+//! End-to-end tests on disposable hosts: the stead binary against a real systemd, apt and user database, and against
+//! full disks, planted links, second applies and SIGKILL.
 
+mod site;
+
+mod commands;
+mod fidelity;
 mod harness;
+mod kill;
+mod packages;
+mod root;
+mod runs;
+mod saved;
+mod trouble;
+mod users;
+mod web;

@@ -45,10 +45,7 @@ pub struct Host {
 
 /// Whether tests that need hosts may run here; `false` only where `STEAD_TEST_HOSTS=off` says so.
 pub fn hosts_are_wanted() -> bool {
-    !matches!(
-        std::env::var("STEAD_TEST_HOSTS").as_deref(),
-        Ok("off" | "0" | "no")
-    )
+    !matches!(std::env::var("STEAD_TEST_HOSTS").as_deref(), Ok("off" | "0" | "no"))
 }
 
 impl Host {
@@ -77,12 +74,7 @@ impl Host {
         let ground = ground();
         let index = NEXT_HOST.fetch_add(1, Ordering::Relaxed);
         assert!(index < 240, "one test process has no more than 240 hosts");
-        let mut host = Self {
-            index,
-            pid: 0,
-            booted: UNIX_EPOCH,
-            keep,
-        };
+        let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep };
         host.power_on(ground);
         fs::copy(stead_binary(), host.path(STEAD)).expect("the stead binary is copied to the host");
         Some(host)
@@ -92,11 +84,8 @@ impl Host {
         self.booted = SystemTime::now() - Duration::from_secs(1);
         let keep = if self.keep { "1" } else { "0" };
         let index = self.index.to_string();
-        ground
-            .testhost_with(&["boot", &index], keep)
-            .unwrap_or_else(|why| panic!("the host did not boot: {why}"));
-        let pid = fs::read_to_string(ground.state.join(format!("h{index}/pid")))
-            .expect("testhost wrote the pid");
+        ground.testhost_with(&["boot", &index], keep).unwrap_or_else(|why| panic!("the host did not boot: {why}"));
+        let pid = fs::read_to_string(ground.state.join(format!("h{index}/pid"))).expect("testhost wrote the pid");
         self.pid = pid.trim().parse().expect("a pid is a number");
     }
 
@@ -118,11 +107,7 @@ impl Host {
     /// Where a path of the host is found from outside. A symbolic link on the way would be followed on *this* machine:
     /// only for paths whose directories a test knows to be real.
     pub fn path(&self, path: &str) -> PathBuf {
-        PathBuf::from(format!(
-            "/proc/{}/root/{}",
-            self.pid,
-            path.trim_start_matches('/')
-        ))
+        PathBuf::from(format!("/proc/{}/root/{}", self.pid, path.trim_start_matches('/')))
     }
 
     /// Runs a shell script on the host, as root.
@@ -152,15 +137,7 @@ impl Host {
     pub fn stead_as(&self, user: &str, arguments: &[&str]) -> Output {
         let home = self.must(&format!("getent passwd {user} | cut -d: -f6"));
         let (home, name) = (format!("HOME={}", home.trim()), format!("USER={user}"));
-        let mut argv = vec![
-            "setpriv",
-            "--reuid",
-            user,
-            "--regid",
-            user,
-            "--init-groups",
-            "--",
-        ];
+        let mut argv = vec!["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"];
         argv.extend_from_slice(&["env", &home, &name, "-C", &home[5..], STEAD]);
         argv.extend_from_slice(arguments);
         self.output(&argv)
@@ -173,10 +150,7 @@ impl Host {
     /// A command that will run on the host as root, with a clean environment and without standard input.
     pub fn command(&self, argv: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
-        command
-            .args(["-t", &self.pid.to_string(), "-a", "--", "env", "-i"])
-            .args(ENVIRONMENT)
-            .args(argv);
+        command.args(["-t", &self.pid.to_string(), "-a", "--", "env", "-i"]).args(ENVIRONMENT).args(argv);
         command.stdin(Stdio::null());
         command
     }
@@ -193,24 +167,15 @@ impl Host {
             fs::create_dir_all(parent).unwrap_or_else(|why| panic!("{path}: {why}"));
         }
         fs::write(&outside, content).unwrap_or_else(|why| panic!("{path}: {why}"));
-        fs::set_permissions(&outside, fs::Permissions::from_mode(0o644))
-            .unwrap_or_else(|why| panic!("{path}: {why}"));
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o644)).unwrap_or_else(|why| panic!("{path}: {why}"));
     }
 
     /// Copies a directory of this machine to the host.
     pub fn copy_tree(&self, from: &Path, to: &str) {
         let outside = self.path(to);
         fs::create_dir_all(&outside).unwrap_or_else(|why| panic!("{to}: {why}"));
-        let status = Command::new("cp")
-            .args(["-R", "--"])
-            .arg(from.join("."))
-            .arg(&outside)
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "{} is copied to {to}",
-            from.display()
-        );
+        let status = Command::new("cp").args(["-R", "--"]).arg(from.join(".")).arg(&outside).status();
+        assert!(status.is_ok_and(|status| status.success()), "{} is copied to {to}", from.display());
     }
 
     /// The text of a file, `None` if there is none.
@@ -235,16 +200,11 @@ impl Host {
 
     /// The running services with the main process of each, less those of the system itself.
     pub fn services(&self) -> Vec<(String, u32)> {
-        let list =
-            self.must("systemctl list-units --type=service --state=running --plain --no-legend");
+        let list = self.must("systemctl list-units --type=service --state=running --plain --no-legend");
         let mut services: Vec<_> = list
             .lines()
             .filter_map(|line| line.split_whitespace().next())
-            .filter(|unit| {
-                !["user@", "systemd-", "dbus", "ssh@"]
-                    .iter()
-                    .any(|own| unit.starts_with(own))
-            })
+            .filter(|unit| !["user@", "systemd-", "dbus", "ssh@"].iter().any(|own| unit.starts_with(own)))
             .map(|unit| (unit.to_owned(), self.main_pid(unit)))
             .collect();
         services.sort();
@@ -265,9 +225,7 @@ impl Host {
     pub fn power_cycle(&mut self) {
         assert!(self.keep, "only a host with a disk survives a power cut");
         let ground = ground();
-        ground
-            .testhost(&["kill", &self.name()])
-            .unwrap_or_else(|why| panic!("{why}"));
+        ground.testhost(&["kill", &self.name()]).unwrap_or_else(|why| panic!("{why}"));
         self.power_on(ground);
     }
 
@@ -288,11 +246,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         if std::env::var_os("STEAD_TEST_KEEP").is_some() {
-            let _ = writeln_stderr(&format!(
-                "host {} is kept: nsenter -t {} -a",
-                self.name(),
-                self.pid
-            ));
+            let _ = writeln_stderr(&format!("host {} is kept: nsenter -t {} -a", self.name(), self.pid));
         } else if let Err(why) = ground().testhost(&["stop", &self.name()]) {
             let _ = writeln_stderr(&format!("host {} was not torn down: {why}", self.name()));
         }
@@ -355,41 +309,26 @@ fn make_ground() -> Result<Ground, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("not root".to_owned());
     }
-    let unshare = Command::new("unshare")
-        .args(["-m", "-p", "-n", "-u", "-i", "-C", "--fork", "true"])
-        .output();
+    let unshare = Command::new("unshare").args(["-m", "-p", "-n", "-u", "-i", "-C", "--fork", "true"]).output();
     match unshare {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
-            return Err(format!(
-                "no namespaces here: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ));
+            return Err(format!("no namespaces here: {}", String::from_utf8_lossy(&output.stderr).trim()));
         }
         Err(why) => return Err(format!("unshare does not run: {why}")),
     }
-    let root = PathBuf::from(
-        std::env::var_os("STEAD_TEST_ROOT").unwrap_or_else(|| "/var/cache/stead-tests/root".into()),
-    );
-    let made = Command::new("bash")
-        .arg(tests_dir().join("mkroot.sh"))
-        .stdin(Stdio::null())
-        .output();
+    let root = PathBuf::from(std::env::var_os("STEAD_TEST_ROOT").unwrap_or_else(|| "/var/cache/stead-tests/root".into()));
+    let made = Command::new("bash").arg(tests_dir().join("mkroot.sh")).stdin(Stdio::null()).output();
     match made {
         Ok(output) if output.status.success() => {}
         Ok(output) => {
-            return Err(format!(
-                "the hosts' root was not made: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            ));
+            return Err(format!("the hosts' root was not made: {}", String::from_utf8_lossy(&output.stderr).trim()));
         }
         Err(why) => return Err(format!("bash does not run: {why}")),
     }
     let lock = root.with_extension("lock");
     let root_lock = File::open(&lock).map_err(|why| format!("{}: {why}", lock.display()))?;
-    root_lock
-        .lock_shared()
-        .map_err(|why| format!("{}: {why}", lock.display()))?;
+    root_lock.lock_shared().map_err(|why| format!("{}: {why}", lock.display()))?;
 
     let base = PathBuf::from("/tmp/stead-tests");
     fs::create_dir_all(&base).map_err(|why| format!("{}: {why}", base.display()))?;
@@ -432,14 +371,9 @@ pub fn stead_binary() -> &'static Path {
             return path;
         }
         let this = std::env::current_exe().expect("a test knows its own path");
-        let profile = this
-            .ancestors()
-            .nth(2)
-            .expect("a test lies in target/PROFILE/deps");
+        let profile = this.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
         let mut build = Command::new(env!("CARGO"));
-        build
-            .args(["build", "--quiet", "--package", "stead"])
-            .current_dir(tests_dir());
+        build.args(["build", "--quiet", "--package", "stead"]).current_dir(tests_dir());
         if profile.file_name().is_some_and(|name| name == "release") {
             build.arg("--release");
         }

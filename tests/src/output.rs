@@ -23,9 +23,7 @@ impl Output {
         Self {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            code: status
-                .code()
-                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            code: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
         }
     }
 
@@ -37,11 +35,7 @@ impl Output {
     #[track_caller]
     #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
-        assert!(
-            self.code == code,
-            "exit code {} where {code} was expected\n{self}",
-            self.code
-        );
+        assert!(self.code == code, "exit code {} where {code} was expected\n{self}", self.code);
         self
     }
 
@@ -65,10 +59,7 @@ impl Output {
         self.stdout
             .lines()
             .filter(|line| !line.trim().is_empty())
-            .map(|line| {
-                serde_json::from_str(line)
-                    .unwrap_or_else(|why| panic!("not JSON: {why}: {line}\n{self}"))
-            })
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|why| panic!("not JSON: {why}: {line}\n{self}")))
             .collect()
     }
 
@@ -80,17 +71,10 @@ impl Output {
     #[track_caller]
     pub fn plan(&self) -> Vec<Planned> {
         let document = self.json();
-        assert!(
-            document["format_version"].is_string(),
-            "a document says its format version\n{self}"
-        );
-        let nodes = document["nodes"]
-            .as_array()
-            .unwrap_or_else(|| panic!("no `nodes`\n{self}"));
+        assert!(document["format_version"].is_string(), "a document says its format version\n{self}");
+        let nodes = document["nodes"].as_array().unwrap_or_else(|| panic!("no `nodes`\n{self}"));
         assert_eq!(nodes.len(), 1, "the plan of one node\n{self}");
-        let resources = nodes[0]["resources"]
-            .as_array()
-            .unwrap_or_else(|| panic!("no `resources`\n{self}"));
+        let resources = nodes[0]["resources"].as_array().unwrap_or_else(|| panic!("no `resources`\n{self}"));
         resources.iter().map(Planned::of).collect()
     }
 
@@ -101,11 +85,7 @@ impl Output {
     /// When a line is not JSON.
     #[track_caller]
     pub fn finished(&self) -> Vec<Finished> {
-        self.json_lines()
-            .iter()
-            .filter(|event| event_name(event) == "resource_finished")
-            .map(Finished::of)
-            .collect()
+        self.json_lines().iter().filter(|event| event_name(event) == "resource_finished").map(Finished::of).collect()
     }
 
     /// How one resource ended in `apply --json`.
@@ -117,33 +97,20 @@ impl Output {
     pub fn outcome(&self, id: &str) -> String {
         let finished = self.finished();
         let found = finished.iter().find(|resource| resource.id == id);
-        found
-            .unwrap_or_else(|| panic!("nothing is said about {id}\n{self}"))
-            .outcome
-            .clone()
+        found.unwrap_or_else(|| panic!("nothing is said about {id}\n{self}")).outcome.clone()
     }
 }
 
 impl fmt::Display for Output {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            stdout,
-            stderr,
-            code,
-        } = self;
-        write!(
-            formatter,
-            "-- stdout --\n{stdout}\n-- stderr --\n{stderr}\n-- exit code {code} --"
-        )
+        let Self { stdout, stderr, code } = self;
+        write!(formatter, "-- stdout --\n{stdout}\n-- stderr --\n{stderr}\n-- exit code {code} --")
     }
 }
 
 /// The name of an event, under whichever of the usual keys it is kept.
 fn event_name(event: &Value) -> &str {
-    ["event", "type", "kind"]
-        .iter()
-        .find_map(|key| event[*key].as_str())
-        .unwrap_or("")
+    ["event", "type", "kind"].iter().find_map(|key| event[*key].as_str()).unwrap_or("")
 }
 
 /// One resource of a plan.
@@ -171,16 +138,12 @@ impl Planned {
 
     /// The change of one attribute.
     pub fn change(&self, attribute: &str) -> Option<&Value> {
-        self.changes
-            .iter()
-            .find(|change| change["attribute"] == attribute)
+        self.changes.iter().find(|change| change["attribute"] == attribute)
     }
 
     /// The unified diff of one attribute, empty if it has none.
     pub fn diff(&self, attribute: &str) -> &str {
-        self.change(attribute)
-            .and_then(|change| change["diff"].as_str())
-            .unwrap_or("")
+        self.change(attribute).and_then(|change| change["diff"].as_str()).unwrap_or("")
     }
 }
 
@@ -199,34 +162,14 @@ pub struct Finished {
 
 impl Finished {
     fn of(event: &Value) -> Self {
-        let body = if event["resource"].is_object() {
-            &event["resource"]
-        } else {
-            event
-        };
-        let text = |key: &str| {
-            body[key]
-                .as_str()
-                .or_else(|| event[key].as_str())
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let changes = body["changes"]
-            .as_array()
-            .or_else(|| event["changes"].as_array());
-        Self {
-            id: text("id"),
-            outcome: text("outcome"),
-            changes: changes.cloned().unwrap_or_default(),
-            raw: event.clone(),
-        }
+        let body = if event["resource"].is_object() { &event["resource"] } else { event };
+        let text = |key: &str| body[key].as_str().or_else(|| event[key].as_str()).unwrap_or_default().to_owned();
+        let changes = body["changes"].as_array().or_else(|| event["changes"].as_array());
+        Self { id: text("id"), outcome: text("outcome"), changes: changes.cloned().unwrap_or_default(), raw: event.clone() }
     }
 }
 
 /// The ids of a plan whose action is not `none`, in the plan's order.
 pub fn pending(plan: &[Planned]) -> Vec<&str> {
-    plan.iter()
-        .filter(|resource| resource.action != "none")
-        .map(|resource| resource.id.as_str())
-        .collect()
+    plan.iter().filter(|resource| resource.action != "none").map(|resource| resource.id.as_str()).collect()
 }

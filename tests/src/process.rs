@@ -13,26 +13,22 @@ use crate::output::Output;
 /// How long any command on a host may take.
 pub const LIMIT: Duration = Duration::from_secs(300);
 
+/// Gives everything that came out of a pipe, once it has ended.
+type Reader = Receiver<Vec<u8>>;
+
 /// A running command on a host. Dropping it kills it.
 #[derive(Debug)]
 pub struct HostProcess {
     child: Child,
-    readers: Option<(Receiver<Vec<u8>>, Receiver<Vec<u8>>)>,
+    readers: Option<(Reader, Reader)>,
 }
 
 impl HostProcess {
     pub(crate) fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("nsenter runs");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("nsenter runs");
         let out = collect(child.stdout.take().expect("stdout is piped"));
         let err = collect(child.stderr.take().expect("stderr is piped"));
-        Self {
-            child,
-            readers: Some((out, err)),
-        }
+        Self { child, readers: Some((out, err)) }
     }
 
     /// The process inside the host, as this machine numbers it; `None` once it has ended.
@@ -50,8 +46,7 @@ impl HostProcess {
         while start.elapsed() < Duration::from_secs(5) {
             match self.inner_pid() {
                 Some(pid) => {
-                    let comm = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()))
-                        .unwrap_or_default();
+                    let comm = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap_or_default();
                     if comm.trim() == name {
                         return true;
                     }
@@ -65,17 +60,13 @@ impl HostProcess {
     }
 
     fn has_ended(&self) -> bool {
-        let stat =
-            fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        stat.rsplit(')')
-            .next()
-            .is_none_or(|rest| rest.trim_start().starts_with('Z'))
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('Z'))
     }
 
     /// Sends a signal to the process inside; `false` if it had ended.
     pub fn signal(&self, signal: Signal) -> bool {
-        self.inner_pid()
-            .is_some_and(|pid| kill_process(pid, signal).is_ok())
+        self.inner_pid().is_some_and(|pid| kill_process(pid, signal).is_ok())
     }
 
     /// Kills the process inside, and with `children` everything that it has started as well.
@@ -83,16 +74,9 @@ impl HostProcess {
         let Some(pid) = self.inner_pid() else {
             return false;
         };
-        let mut family = if children {
-            descendants(pid)
-        } else {
-            Vec::new()
-        };
+        let mut family = if children { descendants(pid) } else { Vec::new() };
         family.insert(0, pid);
-        let killed: Vec<bool> = family
-            .iter()
-            .map(|pid| kill_process(*pid, Signal::KILL).is_ok())
-            .collect();
+        let killed: Vec<bool> = family.iter().map(|pid| kill_process(*pid, Signal::KILL).is_ok()).collect();
         // Whether a descendant had ended by itself meanwhile makes no difference.
         killed[0]
     }
@@ -109,10 +93,7 @@ impl HostProcess {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 break status;
             }
-            assert!(
-                start.elapsed() < LIMIT,
-                "a command on a host did not end within {LIMIT:?}"
-            );
+            assert!(start.elapsed() < LIMIT, "a command on a host did not end within {LIMIT:?}");
             std::thread::sleep(Duration::from_millis(1));
         };
         let (out, err) = self.readers.take().expect("only `wait` takes the readers");
@@ -127,7 +108,7 @@ impl HostProcess {
 }
 
 /// Reads a pipe to its end beside the test. A reader that fails ends early: the test then shows what is missing.
-fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+fn collect(mut pipe: impl Read + Send + 'static) -> Reader {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
@@ -149,16 +130,9 @@ impl Drop for HostProcess {
 fn descendants(pid: Pid) -> Vec<Pid> {
     let raw = pid.as_raw_nonzero();
     let mut all = Vec::new();
-    for task in fs::read_dir(format!("/proc/{raw}/task"))
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for task in fs::read_dir(format!("/proc/{raw}/task")).into_iter().flatten().flatten() {
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for child in children
-            .split_whitespace()
-            .filter_map(|number| Pid::from_raw(number.parse().ok()?))
-        {
+        for child in children.split_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)) {
             all.push(child);
             all.extend(descendants(child));
         }

@@ -8,17 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What changes by itself, is a view of the kernel, or is meant to be thrown away.
-const PASSING: [&str; 9] = [
-    "/proc",
-    "/sys",
-    "/dev",
-    "/run",
-    "/tmp",
-    "/var/log",
-    "/var/cache",
-    "/var/tmp",
-    "/var/lib/systemd",
-];
+const PASSING: [&str; 9] = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/log", "/var/cache", "/var/tmp", "/var/lib/systemd"];
 
 /// What Stead keeps for itself: its journal is not a change of the machine.
 const OWN: [&str; 1] = ["/var/lib/stead"];
@@ -52,16 +42,9 @@ impl Snapshot {
     ///
     /// When something cannot be read other than because it has gone meanwhile.
     pub fn take(root: &Path, booted: SystemTime) -> Self {
-        let booted = booted
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |time| time.as_secs());
+        let booted = booted.duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let mut entries = BTreeMap::new();
-        walk(
-            root,
-            "",
-            i64::try_from(booted).unwrap_or(i64::MAX),
-            &mut entries,
-        );
+        walk(root, "", i64::try_from(booted).unwrap_or(i64::MAX), &mut entries);
         Self(entries)
     }
 
@@ -91,10 +74,7 @@ fn difference(before: &Entry, after: &Entry) -> String {
         words.push(format!("{} is now {}", before.kind, after.kind));
     }
     if before.mode != after.mode {
-        words.push(format!(
-            "mode {:04o} is now {:04o}",
-            before.mode, after.mode
-        ));
+        words.push(format!("mode {:04o} is now {:04o}", before.mode, after.mode));
     }
     if before.owner != after.owner {
         words.push(format!("owner {:?} is now {:?}", before.owner, after.owner));
@@ -139,19 +119,11 @@ fn walk(root: &Path, relative: &str, booted: i64, entries: &mut BTreeMap<String,
 fn entry(outside: &Path, path: &str, metadata: &Metadata, booted: i64) -> Option<Entry> {
     let kind = metadata.file_type();
     let (kind, content, size) = if kind.is_file() {
-        (
-            "file",
-            digest(outside, path, metadata, booted)?,
-            metadata.size(),
-        )
+        ("file", digest(outside, path, metadata, booted)?, metadata.size())
     } else if kind.is_dir() {
         ("directory", String::new(), 0)
     } else if kind.is_symlink() {
-        (
-            "link",
-            fs::read_link(outside).ok()?.to_string_lossy().into_owned(),
-            0,
-        )
+        ("link", fs::read_link(outside).ok()?.to_string_lossy().into_owned(), 0)
     } else if kind.is_fifo() {
         ("fifo", String::new(), 0)
     } else if kind.is_socket() {
@@ -164,22 +136,12 @@ fn entry(outside: &Path, path: &str, metadata: &Metadata, booted: i64) -> Option
     let mut xattrs = Vec::new();
     if kind == "file" || kind == "directory" {
         for name in xattr::list(outside).into_iter().flatten() {
-            let value = xattr::get(outside, &name)
-                .ok()
-                .flatten()
-                .unwrap_or_default();
+            let value = xattr::get(outside, &name).ok().flatten().unwrap_or_default();
             xattrs.push((name.to_string_lossy().into_owned(), value));
         }
         xattrs.sort();
     }
-    Some(Entry {
-        kind,
-        mode: metadata.mode() & 0o7777,
-        owner: (metadata.uid(), metadata.gid()),
-        size,
-        content,
-        xattrs,
-    })
+    Some(Entry { kind, mode: metadata.mode() & 0o7777, owner: (metadata.uid(), metadata.gid()), size, content, xattrs })
 }
 
 fn digest(outside: &Path, path: &str, metadata: &Metadata, booted: i64) -> Option<String> {

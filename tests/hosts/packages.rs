@@ -1,0 +1,138 @@
+//! Packages and services for real: apt, dpkg and systemd.
+
+use stead_tests::output::pending;
+
+use crate::site::{Site, planned};
+
+#[test]
+fn versions_go_up_down_and_away() {
+    let Some(site) = Site::new("package \"demo-multi\" { version = \"1.*\" }\n") else { return };
+    let host = &site.host;
+    let plan = site.plan();
+    let version = planned(&plan, "package[\"demo-multi\"]");
+    assert!(version.raw.to_string().contains("1.1"), "the plan names the version that a glob chooses: {}", version.raw);
+    site.converge();
+    assert_eq!(host.must("demo-multi"), "demo-multi 1.1\n");
+
+    site.source("package \"demo-multi\" { version = \"2.0\" }\n");
+    assert_eq!(planned(&site.plan(), "package[\"demo-multi\"]").action, "update");
+    site.converge();
+    assert_eq!(host.must("demo-multi"), "demo-multi 2.0\n");
+
+    site.source("package \"demo-multi\" { version = \"1.0\" }\n");
+    site.converge();
+    assert_eq!(host.must("demo-multi"), "demo-multi 1.0\n");
+
+    site.source("package \"demo-multi\" { state = latest }\n");
+    site.converge();
+    assert_eq!(host.must("demo-multi"), "demo-multi 2.0\n");
+
+    site.source("package \"demo-multi\" { state = absent }\n");
+    assert_eq!(planned(&site.plan(), "package[\"demo-multi\"]").action, "delete");
+    site.converge();
+    assert_ne!(host.run("demo-multi").code, 0);
+}
+
+#[test]
+fn what_apt_would_pull_in_or_remove_is_in_the_plan() {
+    let Some(site) = Site::new("package \"demo-chain-a\" {}\npackage \"demo-left\" {}\n") else { return };
+    let text = site.stead("plan", &[]).expect_code(0).stdout;
+    assert!(text.contains("demo-chain-b") && text.contains("demo-chain-c"), "{text}");
+    site.converge();
+    site.source("package \"demo-right\" {}\n");
+    let text = site.stead("plan", &[]).expect_code(0).stdout;
+    assert!(text.contains("demo-left"), "what goes for it is named\n{text}");
+    site.converge();
+    assert_eq!(site.host.read("/usr/share/demo-left/side"), None);
+}
+
+#[test]
+fn packages_without_an_order_are_one_transaction() {
+    let names = ["demo-chain-a", "demo-left", "demo-lib", "demo-mta", "demo-multi"];
+    let Some(site) = Site::new(&format!("package {names:?}\n")) else { return };
+    site.host.must(": > /var/log/dpkg.log; mkdir -p /var/log/apt; : > /var/log/apt/history.log");
+    site.converge();
+    let history = site.host.read("/var/log/apt/history.log").unwrap_or_default();
+    assert_eq!(history.matches("Start-Date").count(), 1, "{history}");
+}
+
+#[test]
+fn a_package_that_fails_says_why_and_stops_only_what_needs_it() {
+    let Some(site) = Site::new(
+        "package \"demo-broken\" {}\n\
+         package \"demo-lib\" {}\n\
+         file \"/etc/after-broken\" { content = \"x\\n\", require = [package[\"demo-broken\"]] }\n\
+         file \"/etc/after-lib\" { content = \"x\\n\", require = [package[\"demo-lib\"]] }\n",
+    ) else {
+        return;
+    };
+    let output = site.apply().expect_code(1);
+    assert_eq!(output.outcome("package[\"demo-broken\"]"), "failed", "{output}");
+    assert_eq!(output.outcome("file[\"/etc/after-broken\"]"), "skipped", "{output}");
+    assert_eq!(output.outcome("package[\"demo-lib\"]"), "changed", "{output}");
+    assert_eq!(output.outcome("file[\"/etc/after-lib\"]"), "changed", "{output}");
+    assert!(output.stdout.contains("/etc/demo-broken.ok is missing"), "the package's own words\n{output}");
+
+    site.host.must("touch /etc/demo-broken.ok");
+    site.converge();
+    assert!(site.host.must("dpkg-query -W -f '${Status}' demo-broken").ends_with("ok installed"));
+}
+
+#[test]
+fn a_package_that_does_not_exist_is_an_error_of_the_plan() {
+    let Some(site) = Site::new("package \"demo-nowhere\" {}\n") else { return };
+    let output = site.stead("plan", &[]).expect_code(1);
+    assert!(format!("{}{}", output.stdout, output.stderr).contains("demo-nowhere"), "{output}");
+}
+
+#[test]
+fn a_service_is_started_enabled_restarted_and_stopped() {
+    let Some(site) = Site::new(
+        "package \"demo-idle\" {}\n\
+         file \"/etc/demo-idle.conf\" { content = \"a\\n\" }\n\
+         service \"demo-idle\" { state = running, enabled = true, require = [package[\"demo-idle\"]], watch = [file[\"/etc/demo-idle.conf\"]] }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    site.converge();
+    assert_eq!(host.must("systemctl is-active demo-idle; systemctl is-enabled demo-idle"), "active\nenabled\n");
+    let first = host.main_pid("demo-idle");
+
+    site.converge();
+    assert_eq!(host.main_pid("demo-idle"), first, "an apply with nothing to do leaves it alone");
+
+    host.must("echo b > /etc/demo-idle.conf");
+    let plan = site.plan();
+    let service = planned(&plan, "service[\"demo-idle\"]");
+    assert_eq!(service.action, "restart");
+    assert!(service.raw["because"].to_string().contains("/etc/demo-idle.conf"), "{}", service.raw);
+    site.converge();
+    let second = host.main_pid("demo-idle");
+    assert!(second > 0 && second != first, "it was restarted");
+
+    host.must("systemctl stop demo-idle");
+    assert_eq!(pending(&site.plan()), ["service[\"demo-idle\"]"]);
+    site.converge();
+
+    site.source("service \"demo-idle\" { state = stopped, enabled = false }\n");
+    site.converge();
+    assert_eq!(host.run("systemctl is-active demo-idle; systemctl is-enabled demo-idle").stdout, "inactive\ndisabled\n");
+
+    site.source("service \"demo-idle\" { masked = true }\n");
+    site.converge();
+    assert_eq!(host.run("systemctl is-enabled demo-idle").stdout, "masked\n");
+}
+
+#[test]
+fn a_service_that_dies_at_once_is_not_called_done() {
+    let Some(site) = Site::new(
+        "file \"/etc/systemd/system/flop.service\" { content = \"[Service]\\nExecStart=/bin/false\\n\" }\n\
+         service \"flop\" { state = running, require = [file[\"/etc/systemd/system/flop.service\"]] }\n",
+    ) else {
+        return;
+    };
+    let output = site.apply().expect_code(1);
+    let outcome = output.outcome("service[\"flop\"]");
+    assert!(outcome == "failed" || outcome == "not_converged", "{outcome}\n{output}");
+}
