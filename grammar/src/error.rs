@@ -39,3 +39,7 @@ impl SyntaxError {
         self
     }
 }
+
+/// Every code a [`SyntaxError`] may have, sorted.
+pub const CODES: &[&str] = &[
+];
