@@ -1,1 +1,12 @@
-//! stead-stdlib
+//! The resource types that come with Stead: one file and one page each.
+//!
+//! [`registry`] lists them. What all of them share: [`values`] says how attributes are written in Rust.
+
+// The derives name this crate by its name, also within it.
+extern crate self as stead_stdlib;
+
+pub mod resources;
+pub mod values;
+
+pub use resources::registry;
+pub use stead_stdlib_macros::{Choice, Resource};

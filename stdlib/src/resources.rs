@@ -1,0 +1,33 @@
+//! The resource types, as a list that can be read.
+
+use stead_engine::{Registry, TypeEntry};
+
+/// Every resource type of the standard library, in the order of the documentation.
+const TYPES: &[TypeEntry] = &[];
+
+/// Returns the registry of the standard library.
+pub fn registry() -> Registry {
+    Registry::new(TYPES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_is_missing_from_the_list() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/resources");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+            .unwrap_or_default();
+        files.retain(|name| name.ends_with(".rs"));
+        files.sort();
+        let mut listed: Vec<String> = registry().schemas().iter().map(|schema| format!("{}.rs", schema.name)).collect();
+        listed.sort();
+        assert_eq!(files, listed, "every file in src/resources/ is one resource type in TYPES");
+        for file in files {
+            let page = format!("{folder}/{}", file.replace(".rs", ".md"));
+            assert!(std::path::Path::new(&page).is_file(), "{page} is missing");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The tests of the standard library, as one binary.
+
+mod derive;
