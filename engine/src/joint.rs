@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use crate::{Forecast, Known, Look, PackageState, PackageWish, WishedState, World};
 
 /// Answers every package resource from one simulation of all wishes together, which is what will happen when they are
-/// applied as one transaction. What the package manager adds or removes besides is told once, by the first resource that changes.
+/// applied as one transaction. What the package manager adds or removes besides is told once: by the resource whose wish it follows from, where
+/// the package manager says so, else by the first that changes.
 pub(crate) struct JointForecast<'a> {
     base: &'a dyn World,
     wishes: Vec<PackageWish>,
@@ -35,13 +36,14 @@ impl<'a> JointForecast<'a> {
         let wished: BTreeSet<&str> = self.wishes.iter().map(|wish| bare(&wish.name)).collect();
         let first = self.wishes.iter().find(|wish| joint.changes.iter().any(|change| bare(&change.name) == bare(&wish.name)));
         let tells_the_rest = first.is_some_and(|first| named(&first.name));
-        let changes = joint
-            .changes
-            .into_iter()
-            .filter(|change| named(&change.name) || (tells_the_rest && !wished.contains(bare(&change.name))));
+        let changes = joint.changes.into_iter().filter(|change| match &change.wish {
+            Some(wish) => named(wish),
+            None => named(&change.name) || (tells_the_rest && !wished.contains(bare(&change.name))),
+        });
         Ok(Known::Is(Forecast {
             changes: changes.collect(),
             unmet: joint.unmet.into_iter().filter(|(name, _)| named(name)).collect(),
+            refresh: joint.refresh,
         }))
     }
 

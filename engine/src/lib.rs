@@ -15,6 +15,7 @@ mod planner_tests;
 mod predicted;
 mod reads;
 mod resource_type;
+pub mod system;
 #[cfg(test)]
 mod test_support;
 mod units;

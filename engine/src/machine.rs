@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use stead_catalog::Command;
 
+use crate::system::System;
 use crate::{ApplyError, World};
 
 /// New content of a file, with everything that the file will have.
@@ -69,12 +70,18 @@ pub struct Output {
 /// A machine that may be changed.
 pub struct Machine {
     world: Box<dyn World + Send + Sync>,
+    system: Arc<System>,
 }
 
 impl Machine {
     /// The machine as it is now.
     pub fn world(&self) -> &dyn World {
         &*self.world
+    }
+
+    /// The parts of the operating system that change accounts, packages and units.
+    pub fn system(&self) -> &System {
+        &self.system
     }
 
     /// Writes a file's new content beside its destination. Nothing is visible at the destination before the engine commits it.

@@ -135,6 +135,8 @@ pub struct PackageState {
     pub held: bool,
     /// It was left half installed or unconfigured by an interrupted run.
     pub broken: bool,
+    /// It is not installed itself, and this installed package provides it (a virtual package).
+    pub provided_by: Option<Arc<str>>,
 }
 
 /// The state wished for a package.
@@ -161,10 +163,12 @@ pub struct PackageWish {
     pub state: WishedState,
     /// Install what it recommends as well.
     pub recommends: bool,
+    /// The package index is refreshed first when it is older than this; `None`: only when the wish cannot be met without.
+    pub max_index_age: Option<Duration>,
 }
 
 /// One step of a package transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageChange {
     /// Package name.
     pub name: Arc<str>,
@@ -174,6 +178,9 @@ pub struct PackageChange {
     pub to: Option<Arc<str>>,
     /// Configuration files are removed as well.
     pub purge: bool,
+    /// The wish it follows from, by package name: the package itself, or the one that needs or displaces it. Where
+    /// several wishes share a change, the first in the order of the wishes.
+    pub wish: Option<Arc<str>>,
 }
 
 /// What the package manager would do for some wishes, by its own simulation.
@@ -183,6 +190,21 @@ pub struct Forecast {
     pub changes: Vec<PackageChange>,
     /// Wishes that cannot be met: package and the package manager's reason.
     pub unmet: Vec<(Arc<str>, Arc<str>)>,
+    /// The package index has to be refreshed first, and why: what changes is known only afterwards.
+    pub refresh: Option<Arc<str>>,
+}
+
+impl Forecast {
+    /// Returns the part that follows from the wish for `name`, so that a change shared by several wishes shows up once.
+    #[must_use]
+    pub fn of_wish(&self, name: &str) -> Self {
+        let follows = |change: &&PackageChange| change.wish.as_deref().map_or(&*change.name == name, |wish| wish == name);
+        Self {
+            changes: self.changes.iter().filter(follows).cloned().collect(),
+            unmet: self.unmet.iter().filter(|(wish, _)| &**wish == name).cloned().collect(),
+            refresh: self.refresh.clone(),
+        }
+    }
 }
 
 /// Whether a unit runs.

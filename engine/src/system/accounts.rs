@@ -1,0 +1,458 @@
+//! User accounts and groups: read from the local files, changed by the system's own tools.
+//!
+//! What is managed is what stands in passwd, group and shadow. A name or id that is not there is asked of `getent`
+//! only where nsswitch.conf names a source besides the files, so that a file can belong to an account of a directory service.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Stdio};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use stead_catalog::Command;
+
+use super::tree;
+use crate::{ApplyError, Group, Known, Machine, ObserveError, Run, User};
+
+/// How long a lock that another process holds on the account files is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(20);
+
+/// The account databases of a system, read once and kept until something changes them.
+#[derive(Debug)]
+pub struct Accounts {
+    root: PathBuf,
+    database: RwLock<Option<Arc<Database>>>,
+    shadow: RwLock<Option<Arc<HashMap<Box<str>, Shadow>>>>,
+}
+
+/// One line of the shadow database.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Shadow {
+    /// The password field: a hash, `*`, `!`, or a hash behind a `!` when the account is locked.
+    pub hash: Arc<str>,
+    /// The day the account expires, in days since 1970-01-01.
+    pub expires: Option<i64>,
+}
+
+/// Leaves the hash out, so that an entry can be logged without care.
+impl std::fmt::Debug for Shadow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shadow").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Database {
+    users: HashMap<Box<str>, User>,
+    groups: HashMap<Box<str>, Group>,
+    user_names: HashMap<u32, Arc<str>>,
+    group_names: HashMap<u32, Arc<str>>,
+    /// nsswitch.conf names a source that only `getent` can ask.
+    directory: bool,
+}
+
+/// A tool that changes the account databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// Creates a user.
+    UserAdd,
+    /// Changes a user.
+    UserMod,
+    /// Removes a user.
+    UserDel,
+    /// Creates a group.
+    GroupAdd,
+    /// Changes a group.
+    GroupMod,
+    /// Removes a group.
+    GroupDel,
+}
+
+impl Tool {
+    /// The program's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UserAdd => "useradd",
+            Self::UserMod => "usermod",
+            Self::UserDel => "userdel",
+            Self::GroupAdd => "groupadd",
+            Self::GroupMod => "groupmod",
+            Self::GroupDel => "groupdel",
+        }
+    }
+}
+
+impl Accounts {
+    /// The accounts of the system at `root`. Reads nothing yet.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), database: RwLock::default(), shadow: RwLock::default() }
+    }
+
+    /// Returns a user account by name.
+    ///
+    /// # Errors
+    /// When the account files cannot be read.
+    pub fn user(&self, name: &str) -> Result<Option<User>, ObserveError> {
+        let database = self.database()?;
+        if let Some(user) = database.users.get(name) {
+            return Ok(Some(user.clone()));
+        }
+        Ok(self.ask(&database, "passwd", name).and_then(|line| parse_user(&line)))
+    }
+
+    /// Returns a group by name.
+    ///
+    /// # Errors
+    /// When the account files cannot be read.
+    pub fn group(&self, name: &str) -> Result<Option<Group>, ObserveError> {
+        let database = self.database()?;
+        if let Some(group) = database.groups.get(name) {
+            return Ok(Some(group.clone()));
+        }
+        Ok(self.ask(&database, "group", name).and_then(|line| parse_group(&line)))
+    }
+
+    /// Returns the name of a user id, where it has one.
+    pub fn user_name(&self, uid: u32) -> Option<Arc<str>> {
+        let database = self.database().ok()?;
+        let local = database.user_names.get(&uid).cloned();
+        local.or_else(|| self.ask(&database, "passwd", &uid.to_string()).and_then(|line| parse_user(&line)).map(|user| user.name))
+    }
+
+    /// Returns the name of a group id, where it has one.
+    pub fn group_name(&self, gid: u32) -> Option<Arc<str>> {
+        let database = self.database().ok()?;
+        let local = database.group_names.get(&gid).cloned();
+        local.or_else(|| self.ask(&database, "group", &gid.to_string()).and_then(|line| parse_group(&line)).map(|group| group.name))
+    }
+
+    /// Returns a user's password field; `None` when the shadow database has no such user.
+    ///
+    /// # Errors
+    /// [`ObserveError::Permission`] when this user may not read it.
+    pub fn password_hash(&self, user: &str) -> Result<Option<Arc<str>>, ObserveError> {
+        Ok(self.shadow(user)?.map(|shadow| shadow.hash))
+    }
+
+    /// Returns a user's line of the shadow database.
+    ///
+    /// # Errors
+    /// [`ObserveError::Permission`] when this user may not read it.
+    pub fn shadow(&self, user: &str) -> Result<Option<Shadow>, ObserveError> {
+        if let Some(lines) = &*self.shadow.read().expect("no thread panics while it holds the shadow lines") {
+            return Ok(lines.get(user).cloned());
+        }
+        let content = self.file("/etc/shadow").map_err(|error| match error {
+            ObserveError::Permission { .. } => ObserveError::Permission { what: "the shadow database".into() },
+            other => other,
+        })?;
+        let lines: HashMap<Box<str>, Shadow> = parse_shadow(&content).map(|(name, shadow)| (name.into(), shadow)).collect();
+        let found = lines.get(user).cloned();
+        *self.shadow.write().expect("no thread panics while it holds the shadow lines") = Some(Arc::new(lines));
+        Ok(found)
+    }
+
+    /// Forgets what was read.
+    pub fn forget(&self) {
+        *self.database.write().expect("no thread panics while it holds the account database") = None;
+        *self.shadow.write().expect("no thread panics while it holds the shadow lines") = None;
+    }
+
+    /// Runs one of the account tools, waiting for a lock that another process holds.
+    ///
+    /// # Errors
+    /// The tool's own failure, with the code of what the user can mend: `uid-in-use`, `unknown-group`, `group-in-use`.
+    pub fn change(&self, machine: &Machine, tool: Tool, arguments: &[&str]) -> Result<(), ApplyError> {
+        let mut argv = vec![tool.name()];
+        let root = self.root_argument()?;
+        if let Some(root) = &root {
+            argv.extend(["-P", root]);
+        }
+        argv.extend(arguments);
+        let command = Command::Argv(argv.into_iter().map(Arc::from).collect());
+        self.run(machine, tool.name(), command, None).map_err(|failed| match failed {
+            Failed::Run(error) => error,
+            Failed::Status(status, said) => explain(tool, status, &said, arguments.last().copied().unwrap_or_default()),
+        })
+    }
+
+    /// Sets a user's password field as it will stand in the shadow database. It is handed over on standard input.
+    ///
+    /// # Errors
+    /// The tool's own failure.
+    pub fn set_password(&self, machine: &Machine, user: &str, hash: &str) -> Result<(), ApplyError> {
+        let root = self.root_argument()?;
+        let mut argv = vec!["chpasswd", "-e"];
+        if let Some(root) = &root {
+            argv.extend(["-R", root]);
+        }
+        let command = Command::Argv(argv.into_iter().map(Arc::from).collect());
+        self.run(machine, "chpasswd", command, Some((format!("{user}:{hash}\n"), hash))).map_err(|failed| match failed {
+            Failed::Run(error) => error,
+            Failed::Status(_, said) => ApplyError::Service { service: "chpasswd", message: said },
+        })
+    }
+
+    fn root_argument(&self) -> Result<Option<String>, ApplyError> {
+        if self.root == Path::new("/") {
+            return Ok(None);
+        }
+        let absolute = self.root.canonicalize().map_err(|error| ApplyError::io("resolve", &self.root, &error))?;
+        absolute.to_str().map(|text| Some(text.to_owned())).ok_or_else(|| {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, "the account tools need a path in UTF-8");
+            ApplyError::io("use", &self.root, &error)
+        })
+    }
+
+    fn run(&self, machine: &Machine, tool: &str, command: Command, stdin: Option<(String, &str)>) -> Result<(), Failed> {
+        let run = Run {
+            command,
+            user: None,
+            cwd: None,
+            env: vec![("LC_ALL".into(), "C".into())],
+            timeout: Some(Duration::from_secs(120)),
+            secrets: stdin.iter().map(|(_, secret)| Arc::from(*secret)).collect(),
+            stdin: stdin.map(|(text, _)| Arc::from(text.into_bytes())),
+            umask: None,
+        };
+        let begun = Instant::now();
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let output = machine.run(&run);
+            self.forget();
+            let output = output.map_err(Failed::Run)?;
+            if output.status == 0 {
+                return Ok(());
+            }
+            let said = spoken(tool, &output.stderr, &run.secrets);
+            let locked = said.contains("try again later") || said.contains("cannot lock") || said.contains("existing lock file");
+            if !locked || begun.elapsed() > LOCK_PATIENCE {
+                return Err(Failed::Status(output.status, said));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    fn database(&self) -> Result<Arc<Database>, ObserveError> {
+        if let Some(database) = &*self.database.read().expect("no thread panics while it holds the account database") {
+            return Ok(database.clone());
+        }
+        let nsswitch = tree::read(&self.root, "/etc/nsswitch.conf").ok().flatten().unwrap_or_default();
+        let directory = self.root == Path::new("/") && names_directory(&nsswitch);
+        let database = Arc::new(Database::parse(&self.file("/etc/passwd")?, &self.file("/etc/group")?, directory));
+        *self.database.write().expect("no thread panics while it holds the account database") = Some(database.clone());
+        Ok(database)
+    }
+
+    fn file(&self, path: &str) -> Result<Vec<u8>, ObserveError> {
+        match tree::read(&self.root, path) {
+            Ok(content) => Ok(content.unwrap_or_default()),
+            Err(error) => Err(ObserveError::io(path, &error)),
+        }
+    }
+
+    /// Asks the name service for one line; nothing where there is only the files.
+    fn ask(&self, database: &Database, map: &str, key: &str) -> Option<String> {
+        if !database.directory || key.is_empty() || key.starts_with('-') {
+            return None;
+        }
+        let output = Process::new("getent").args([map, key]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        if !output.status.success() {
+            return None;
+        }
+        String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
+    }
+}
+
+enum Failed {
+    Run(ApplyError),
+    Status(i32, String),
+}
+
+impl Database {
+    fn parse(passwd: &[u8], group: &[u8], directory: bool) -> Self {
+        let mut database = Self { directory, ..Self::default() };
+        for group in String::from_utf8_lossy(group).lines().filter_map(parse_group) {
+            if let Known::Is(gid) = group.gid {
+                database.group_names.entry(gid).or_insert_with(|| group.name.clone());
+            }
+            database.groups.entry((&*group.name).into()).or_insert(group);
+        }
+        for mut user in String::from_utf8_lossy(passwd).lines().filter_map(parse_user) {
+            if let Known::Is(gid) = user.gid {
+                user.group = database.group_names.get(&gid).cloned();
+            }
+            if let Known::Is(uid) = user.uid {
+                database.user_names.entry(uid).or_insert_with(|| user.name.clone());
+            }
+            database.users.entry((&*user.name).into()).or_insert(user);
+        }
+        let mut names: Vec<_> = database.groups.keys().cloned().collect();
+        names.sort_unstable();
+        for name in names {
+            let group = &database.groups[&name];
+            for member in &group.members {
+                if let Some(user) = database.users.get_mut(&**member) {
+                    user.groups.push(group.name.clone());
+                }
+            }
+        }
+        database
+    }
+}
+
+/// Reads a line of passwd; `None` for a line of another form (NIS's `+`, a comment).
+fn parse_user(line: &str) -> Option<User> {
+    let mut fields = line.split(':');
+    let (name, _password) = (fields.next()?, fields.next()?);
+    let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let (comment, home, shell) = (fields.next()?, fields.next()?, fields.next()?);
+    if name.is_empty() || name.starts_with(['+', '-', '#']) {
+        return None;
+    }
+    Some(User {
+        name: name.into(),
+        uid: Known::Is(uid),
+        gid: Known::Is(gid),
+        group: None,
+        comment: comment.into(),
+        home: home.into(),
+        shell: shell.into(),
+        groups: Vec::new(),
+    })
+}
+
+/// Reads a line of group.
+fn parse_group(line: &str) -> Option<Group> {
+    let mut fields = line.split(':');
+    let (name, _password) = (fields.next()?, fields.next()?);
+    let gid = fields.next()?.parse().ok()?;
+    if name.is_empty() || name.starts_with(['+', '-', '#']) {
+        return None;
+    }
+    let mut members: Vec<Arc<str>> = fields.next()?.split(',').filter(|member| !member.is_empty()).map(Arc::from).collect();
+    members.sort_unstable();
+    members.dedup();
+    Some(Group { name: name.into(), gid: Known::Is(gid), members })
+}
+
+/// Reads the shadow database, line by line.
+pub fn parse_shadow(content: &[u8]) -> impl Iterator<Item = (&str, Shadow)> {
+    content.split(|byte| *byte == b'\n').filter_map(|line| {
+        let line = std::str::from_utf8(line).ok()?;
+        let mut fields = line.split(':');
+        let (name, hash) = (fields.next()?, fields.next()?);
+        let expires = fields.nth(5).and_then(|days| days.parse().ok());
+        (!name.is_empty()).then(|| (name, Shadow { hash: hash.into(), expires }))
+    })
+}
+
+/// Says whether nsswitch.conf names a source of accounts besides the local files.
+fn names_directory(nsswitch: &[u8]) -> bool {
+    String::from_utf8_lossy(nsswitch).lines().any(|line| {
+        let line = line.split('#').next().unwrap_or_default();
+        line.split_once(':').is_some_and(|(map, sources)| {
+            let other = |source: &str| !matches!(source, "files" | "compat" | "systemd" | "db") && !source.starts_with('[');
+            matches!(map.trim(), "passwd" | "group") && sources.split_whitespace().any(other)
+        })
+    })
+}
+
+/// What a tool wrote, without its own name and without secrets.
+fn spoken(tool: &str, stderr: &[u8], secrets: &[Arc<str>]) -> String {
+    let mut text = String::from_utf8_lossy(stderr).trim().replace(&format!("{tool}: "), "");
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(&**secret, "(sensitive)");
+    }
+    text
+}
+
+/// Turns a tool's exit status into what the user can do about it.
+fn explain(tool: Tool, status: i32, said: &str, name: &str) -> ApplyError {
+    let impossible = |code, hint: &str| {
+        ApplyError::Observe(ObserveError::Impossible { code, message: format!("{}: {said}", tool.name()), hint: hint.to_owned() })
+    };
+    let user = matches!(tool, Tool::UserAdd | Tool::UserMod | Tool::UserDel);
+    match (tool, status) {
+        (_, 1 | 10) if said.contains("try again later") || said.contains("cannot lock") => impossible(
+            "accounts-locked",
+            "another program holds the account files; remove /etc/passwd.lock or /etc/group.lock if none is running",
+        ),
+        (_, 1 | 10) if said.contains("Permission denied") => {
+            ApplyError::Observe(ObserveError::Permission { what: "the account databases".into() })
+        }
+        (Tool::UserAdd | Tool::UserMod, 4) => impossible("uid-in-use", "choose another `uid`, or leave it out"),
+        (Tool::GroupAdd | Tool::GroupMod, 4) => impossible("gid-in-use", "choose another `gid`, or leave it out"),
+        (Tool::UserAdd | Tool::UserMod, 6) => impossible("unknown-group", "declare the group: `group \"NAME\"`"),
+        (Tool::UserDel | Tool::UserMod, 8) => {
+            impossible("user-logged-in", &format!("end the processes of `{name}` first: loginctl terminate-user {name}"))
+        }
+        (Tool::GroupDel, 8) => impossible("group-in-use", "give its users another primary group first, or remove them"),
+        (_, 3) => impossible(
+            if user { "invalid-user" } else { "invalid-group" },
+            "a name starts with a lower-case letter or `_` and goes on with letters, digits, `_` and `-`",
+        ),
+        (_, 12) => impossible("home-failed", "look at the path and the permissions of the home directory and its parent"),
+        _ => {
+            let message = if said.is_empty() { format!("ended with exit status {status}") } else { said.to_owned() };
+            ApplyError::Service { service: tool.name(), message }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> Database {
+        let passwd = b"root:x:0:0:root:/root:/bin/bash\nweb:x:998:33:Web,,,:/srv/web:/usr/sbin/nologin\n+::::::\nshort:x:1\n\n";
+        let group = b"root:x:0:\nwww-data:x:33:web,root,web\nadm:x:4:web\nghost:x:notanumber:\n";
+        Database::parse(passwd, group, false)
+    }
+
+    #[test]
+    fn a_user_has_its_groups() {
+        let database = database();
+        let web = &database.users["web"];
+        assert_eq!(web.groups, ["adm".into(), Arc::<str>::from("www-data")]);
+        assert_eq!(web.group.as_deref(), Some("www-data"));
+        assert_eq!((&*web.comment, &*web.home, &*web.shell), ("Web,,,", "/srv/web", "/usr/sbin/nologin"));
+        assert_eq!(database.groups["www-data"].members, ["root".into(), Arc::<str>::from("web")]);
+    }
+
+    #[test]
+    fn lines_of_another_form_are_passed_over() {
+        let database = database();
+        assert_eq!((database.users.len(), database.groups.len()), (2, 3));
+    }
+
+    #[test]
+    fn shadow_lines_never_show_the_hash() {
+        let lines: Vec<_> = parse_shadow(b"a:$6$x:19000:0:99999:7::20000:\nb:!:19000::::::\n").collect();
+        assert_eq!((&*lines[0].1.hash, lines[0].1.expires, lines[1].1.expires), ("$6$x", Some(20000), None));
+        assert!(!format!("{lines:?}").contains("$6$"));
+    }
+
+    #[test]
+    fn only_other_sources_are_asked() {
+        assert!(!names_directory(b"passwd: files systemd\ngroup: files [SUCCESS=merge] systemd\nhosts: dns\n"));
+        assert!(names_directory(b"passwd:\tfiles sss # directory\n"));
+    }
+
+    #[test]
+    fn exit_statuses_have_codes() {
+        for (tool, status, said, code) in [
+            (Tool::UserAdd, 4, "UID 0 is not unique", "uid-in-use"),
+            (Tool::UserAdd, 6, "group 'x' does not exist", "unknown-group"),
+            (Tool::GroupDel, 8, "cannot remove the primary group of user 'x'", "group-in-use"),
+            (Tool::UserMod, 8, "user x is currently used by process 1", "user-logged-in"),
+            (Tool::GroupAdd, 10, "cannot lock /etc/group; try again later.", "accounts-locked"),
+            (Tool::UserAdd, 1, "Permission denied.", "permission-denied"),
+            (Tool::UserAdd, 99, "", "service-failed"),
+        ] {
+            assert_eq!(explain(tool, status, said, "x").code(), code, "{tool:?} {status}");
+        }
+    }
+}
