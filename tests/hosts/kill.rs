@@ -4,18 +4,14 @@
 //! `STEAD_TEST_SEED` and `STEAD_TEST_KILLS` repeat a run or make it longer.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Dir, Mode, OFlags, open, openat};
 use stead_tests::host::{Host, STEAD};
 use stead_tests::output::pending;
 
 use crate::site::Site;
+use crate::spy::Spy;
 
 /// Files that each apply rewrites, and files that it makes.
 const REWRITTEN: usize = 24;
@@ -125,60 +121,6 @@ fn assert_whole(host: &Host, games: u32, moment: &str) {
     check("/srv/kill/new/secret".to_owned(), None, (NEW_SECRET.to_owned(), 0o600, 0));
 }
 
-/// Somebody who is not root and tries, as fast as can be, to read a secret out of every file of two directories.
-struct Spy {
-    stop: Arc<AtomicBool>,
-    looks: Arc<AtomicU64>,
-    thread: JoinHandle<Vec<String>>,
-}
-
-impl Spy {
-    fn on(host: &Host) -> Self {
-        let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&looks));
-        let directory =
-            open(host.path("/srv/kill"), OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()).expect("the directory is there");
-        let thread = std::thread::spawn(move || {
-            // In the kernel a thread has a user of its own: only this one stops being root.
-            let nobody = rustix::process::Uid::from_raw(65534);
-            let group = rustix::process::Gid::from_raw(65534);
-            rustix::thread::set_thread_groups(&[]).expect("root may drop its groups");
-            rustix::thread::set_thread_res_gid(group, group, group).expect("root may change its group");
-            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).expect("root may change its user");
-            let mut found = Vec::new();
-            while !stopped.load(Ordering::Relaxed) && found.len() < 10 {
-                spy(&directory, "/srv/kill", &counted, &mut found);
-                if let Ok(new) = openat(&directory, "new", OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()) {
-                    spy(&new, "/srv/kill/new", &counted, &mut found);
-                }
-            }
-            found
-        });
-        Self { stop, looks, thread }
-    }
-
-    fn finish(self) -> (u64, Vec<String>) {
-        self.stop.store(true, Ordering::Relaxed);
-        let found = self.thread.join().expect("the spy does not panic");
-        (self.looks.load(Ordering::Relaxed), found)
-    }
-}
-
-fn spy(directory: &OwnedFd, name: &str, looks: &AtomicU64, found: &mut Vec<String>) {
-    let Ok(entries) = Dir::read_from(directory.as_fd()) else { return };
-    for entry in entries.flatten() {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        looks.fetch_add(1, Ordering::Relaxed);
-        let Ok(file) = openat(directory, entry.file_name(), flags, Mode::empty()) else { continue };
-        let mut head = [0; 64];
-        // A directory cannot be read; the test is about files.
-        let Ok(length) = rustix::io::read(&file, &mut head) else { continue };
-        if String::from_utf8_lossy(&head[..length]).contains("secret") {
-            found.push(format!("{name}/{}", entry.file_name().to_string_lossy()));
-        }
-    }
-}
-
 #[test]
 fn a_hundred_kills_leave_every_file_whole() {
     let Some(site) = Site::new(&source()) else { return };
@@ -192,7 +134,7 @@ fn a_hundred_kills_leave_every_file_whole() {
     let whole = start.elapsed();
     let tidy = names(host);
 
-    let spy = Spy::on(host);
+    let spy = Spy::on(host, &["/srv/kill", "/srv/kill/new"]);
     let mut random = Random::from_environment();
     let (mut killed, rounds) = (0, kills(100));
     for round in 0..rounds {
