@@ -6,6 +6,7 @@
 
 mod attributes;
 mod catalog;
+mod facts;
 mod footprint;
 mod plan;
 mod resource;
@@ -15,6 +16,7 @@ mod value;
 
 pub use attributes::{AttributeError, Attributes};
 pub use catalog::{Catalog, Edge, EdgeKind};
+pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};
 pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Summary};
 pub use resource::{Command, Meta, Origin, Resource, ResourceId, Retry, SourceLocation};

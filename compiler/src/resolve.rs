@@ -48,7 +48,7 @@ pub(crate) fn resolve(program: &mut Program, issues: &mut Vec<Issue>) {
 
 /// The facts that every node tells, and those the project declares.
 fn facts_type(program: &Program, issues: &mut Vec<Issue>) -> Type {
-    let base = Type::Any;
+    let base = stead_catalog::facts_type();
     let Type::Record(known) = &base else { return base };
     if program.custom_facts.is_empty() {
         return base;

@@ -4,6 +4,7 @@
 //! [`stead_catalog::Catalog`]; it knows no syntax. All looking goes through [`World`]; only
 //! `apply` is handed the thing that writes.
 
+pub mod facts;
 mod failure;
 mod graph;
 mod joint;

@@ -1,0 +1,423 @@
+//! What a machine tells about itself. Only reads files below its root and asks the kernel; starts no process.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stead_catalog::{Map, Value, facts_type};
+
+/// Where a machine keeps facts of its own, as JSON objects: `rack.json` holding `{"rack": "r7"}`.
+const FACTS_DIRECTORY: &str = "etc/stead/facts.d";
+
+/// A file of facts that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    /// It cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// It is not a JSON object.
+    #[error("{path} is not a JSON object of facts: {message}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A fact has another type than the language gives it.
+    #[error("{path}: found {found}, expected {expected}")]
+    Mismatch {
+        /// Where in the facts: `os.family`.
+        path: String,
+        /// What was expected.
+        expected: String,
+        /// What stands there.
+        found: String,
+    },
+}
+
+/// Gathers the facts of the machine at `root`: of the running system where it is `/`, of the tree as far as it
+/// tells otherwise.
+///
+/// # Errors
+/// When a file below `/etc/stead/facts.d` is not a JSON object. Whatever else cannot be read is left out or empty.
+pub fn gather(root: &Path) -> Result<Map, FactsError> {
+    let read = |path: &str| read_text(&root.join(path));
+    let here = |path: &str| read_text(Path::new(path));
+    let uname = rustix::system::uname();
+    let uname_text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    let hostname = match root == Path::new("/") {
+        true => uname_text(uname.nodename()),
+        false => read("etc/hostname").unwrap_or_default(),
+    };
+    let hostname = hostname.split('.').next().unwrap_or_default().trim().to_owned();
+    let mut facts = Map::new();
+    let mut set = |name: &str, value: Value| {
+        facts.insert(Arc::from(name), value);
+    };
+    set("hostname", Value::string(hostname));
+    set("os", os(&read("etc/os-release").or_else(|| read("usr/lib/os-release")).unwrap_or_default()));
+    set(
+        "kernel",
+        record([
+            ("name", Value::string(uname_text(uname.sysname()))),
+            ("release", Value::string(uname_text(uname.release()))),
+            ("version", Value::string(uname_text(uname.version()))),
+        ]),
+    );
+    set("arch", Value::string(uname_text(uname.machine())));
+    set(
+        "cpu",
+        record([("count", Value::Int(cpu_count())), ("model", optional(cpu_model(&here("/proc/cpuinfo").unwrap_or_default())))]),
+    );
+    set("memory", memory(&here("/proc/meminfo").unwrap_or_default()));
+    set("network", network());
+    set("init", Value::string(here("/proc/1/comm").unwrap_or_default().trim()));
+    set("virtualization", optional(virtualization()));
+    set("timezone", optional(timezone(root)));
+    set("machine_id", optional(read("etc/machine-id").map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())));
+    set("user", user(&read("etc/passwd").unwrap_or_default()));
+    for (name, value) in own_facts(root)? {
+        facts.insert(name, value);
+    }
+    Ok(facts)
+}
+
+/// Reads facts that were written by `stead facts --json`, or a bare object of facts.
+///
+/// # Errors
+/// When the text is not a JSON object, or a fact that every node tells has another type.
+pub fn read_facts(path: &Path, text: &str) -> Result<Map, FactsError> {
+    let mut object = parse_object(path, text)?;
+    if let Some(serde_json::Value::Object(facts)) = object.remove("facts") {
+        object = facts;
+    }
+    object.remove("format_version");
+    let mut facts: Map = object.iter().map(|(name, value)| (Arc::from(name.as_str()), value_of_json(value))).collect();
+    let known = facts_type();
+    let stead_catalog::Type::Record(record) = &known else { return Ok(facts) };
+    for field in &record.fields {
+        if let Some(value) = facts.get_mut(&field.name) {
+            *value = field.ty.admit(value, true).map_err(|mismatch| FactsError::Mismatch {
+                path: std::iter::once(field.name.to_string()).chain(mismatch.path).collect::<Vec<_>>().join("."),
+                expected: mismatch.expected,
+                found: mismatch.found,
+            })?;
+        }
+    }
+    Ok(facts)
+}
+
+fn own_facts(root: &Path) -> Result<Map, FactsError> {
+    let directory = root.join(FACTS_DIRECTORY);
+    let Ok(entries) = fs::read_dir(&directory) else { return Ok(Map::new()) };
+    let mut paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
+    paths.sort();
+    let mut facts = Map::new();
+    for path in paths {
+        let text = fs::read_to_string(&path).map_err(|source| FactsError::Read { path: path.clone(), source })?;
+        for (name, value) in parse_object(&path, &text)? {
+            facts.insert(name.into(), value_of_json(&value));
+        }
+    }
+    Ok(facts)
+}
+
+fn parse_object(path: &Path, text: &str) -> Result<serde_json::Map<String, serde_json::Value>, FactsError> {
+    let malformed = |message: String| FactsError::Malformed { path: path.to_owned(), message };
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(object)) => Ok(object),
+        Ok(_) => Err(malformed("it holds something else".into())),
+        Err(error) => Err(malformed(error.to_string())),
+    }
+}
+
+fn value_of_json(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::None,
+        serde_json::Value::Bool(b) => Value::Bool(*b),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(i) => Value::Int(i),
+            None => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        serde_json::Value::String(text) => Value::string(text.as_str()),
+        serde_json::Value::Array(items) => Value::list(items.iter().map(value_of_json)),
+        serde_json::Value::Object(object) => {
+            Value::map(object.iter().map(|(key, value)| (Arc::from(key.as_str()), value_of_json(value))))
+        }
+    }
+}
+
+fn record<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    Value::map(fields.map(|(name, value)| (Arc::from(name), value)))
+}
+
+fn optional(text: Option<String>) -> Value {
+    text.map_or(Value::None, Value::string)
+}
+
+/// Text of a small file of the kernel or of `/etc`; nothing here is large.
+fn read_text(path: &Path) -> Option<String> {
+    fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// os-release(5): shell assignments without expansions.
+fn os(text: &str) -> Value {
+    let fields: BTreeMap<&str, String> =
+        text.lines().filter_map(|line| line.trim().split_once('=')).map(|(k, v)| (k, unquote(v))).collect();
+    let get = |name: &str| fields.get(name).cloned();
+    let id = get("ID").unwrap_or_else(|| "linux".into());
+    let like = get("ID_LIKE").unwrap_or_default();
+    record([
+        ("family", Value::Member(os_family(&id, &like).into())),
+        ("name", Value::string(get("PRETTY_NAME").or_else(|| get("NAME")).unwrap_or_else(|| id.clone()))),
+        ("id", Value::string(id)),
+        ("version", Value::string(get("VERSION_ID").unwrap_or_default())),
+        ("codename", optional(get("VERSION_CODENAME").filter(|name| !name.is_empty()))),
+    ])
+}
+
+fn unquote(value: &str) -> String {
+    let value = value.trim();
+    let inner = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+    let mut text = String::new();
+    let mut chars = inner.unwrap_or(value).chars();
+    while let Some(c) = chars.next() {
+        text.extend(if c == '\\' { chars.next() } else { Some(c) });
+    }
+    text
+}
+
+fn os_family(id: &str, like: &str) -> &'static str {
+    let family = |name: &str| match name {
+        "debian" | "ubuntu" => Some("debian"),
+        "rhel" | "fedora" | "centos" | "rocky" | "almalinux" | "amzn" | "ol" => Some("redhat"),
+        "suse" | "opensuse" | "sles" | "opensuse-leap" | "opensuse-tumbleweed" => Some("suse"),
+        "arch" => Some("arch"),
+        "alpine" => Some("alpine"),
+        "gentoo" => Some("gentoo"),
+        _ => None,
+    };
+    std::iter::once(id).chain(like.split_whitespace()).find_map(family).unwrap_or("other")
+}
+
+fn cpu_count() -> i64 {
+    std::thread::available_parallelism().map_or(1, |count| i64::try_from(count.get()).unwrap_or(1))
+}
+
+fn cpu_model(cpuinfo: &str) -> Option<String> {
+    let value = |name: &str| {
+        cpuinfo
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.trim() == name)
+            .map(|(_, v)| v.trim().to_owned())
+    };
+    value("model name").or_else(|| value("Model")).or_else(|| value("cpu model"))
+}
+
+fn memory(meminfo: &str) -> Value {
+    let bytes = |name: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+        Value::Size(kib.unwrap_or(0).saturating_mul(1024))
+    };
+    record([("total", bytes("MemTotal")), ("swap", bytes("SwapTotal"))])
+}
+
+/// Interfaces from sysfs; addresses from the kernel's routing tables, where each local address has an entry.
+fn network() -> Value {
+    let v4 = ipv4_addresses(&read_text(Path::new("/proc/net/fib_trie")).unwrap_or_default());
+    let subnets = ipv4_subnets(&read_text(Path::new("/proc/net/route")).unwrap_or_default());
+    let v6 = ipv6_addresses(&read_text(Path::new("/proc/net/if_inet6")).unwrap_or_default());
+    let owner = |ip: &Ipv4Addr| match ip.is_loopback() {
+        true => Some("lo"),
+        false => subnets.iter().find(|(_, net, mask)| u32::from(*ip) & mask == *net).map(|(name, ..)| name.as_str()),
+    };
+    let mut interfaces = Map::new();
+    let mut names: Vec<String> =
+        fs::read_dir("/sys/class/net").into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort();
+    for name in names {
+        let read = |file: &str| read_text(&Path::new("/sys/class/net").join(&name).join(file)).map(|text| text.trim().to_owned());
+        if read("mtu").is_none() {
+            continue;
+        }
+        let state = read("operstate").unwrap_or_default();
+        let fields = record([
+            ("mac", optional(read("address").filter(|mac| !mac.is_empty() && mac != "00:00:00:00:00:00"))),
+            ("mtu", Value::Int(read("mtu").and_then(|mtu| mtu.parse().ok()).unwrap_or(0))),
+            ("up", Value::Bool(state == "up" || (state == "unknown" && read("carrier").as_deref() == Some("1")))),
+            ("ipv4", ip_list(v4.iter().filter(|ip| owner(ip) == Some(name.as_str())).map(|ip| IpAddr::V4(*ip)))),
+            ("ipv6", ip_list(v6.iter().filter(|(device, _)| *device == name).map(|(_, ip)| IpAddr::V6(*ip)))),
+        ]);
+        interfaces.insert(name.into(), fields);
+    }
+    let outer_v4 = v4.iter().filter(|ip| !ip.is_loopback()).map(|ip| IpAddr::V4(*ip));
+    let outer_v6 = v6
+        .iter()
+        .map(|(_, ip)| ip)
+        .filter(|ip| !ip.is_loopback() && ip.segments()[0] & 0xffc0 != 0xfe80)
+        .map(|ip| IpAddr::V6(*ip));
+    record([("interfaces", Value::Map(Arc::new(interfaces))), ("ipv4", ip_list(outer_v4)), ("ipv6", ip_list(outer_v6))])
+}
+
+fn ip_list(addresses: impl Iterator<Item = IpAddr>) -> Value {
+    let mut addresses: Vec<IpAddr> = addresses.collect();
+    addresses.sort();
+    addresses.dedup();
+    Value::list(addresses.into_iter().map(|ip| Value::string(ip.to_string())))
+}
+
+/// Every `|-- ADDRESS` that is followed by `/32 host LOCAL`.
+fn ipv4_addresses(trie: &str) -> Vec<Ipv4Addr> {
+    let mut found = Vec::new();
+    let mut last: Option<Ipv4Addr> = None;
+    for line in trie.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            last = address.parse().ok();
+        } else if line == "/32 host LOCAL" {
+            found.extend(last.take());
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Interface, network and mask of each route that is not the default one; longest mask first.
+fn ipv4_subnets(routes: &str) -> Vec<(String, u32, u32)> {
+    let number = |hex: &str| u32::from_str_radix(hex, 16).ok().map(u32::swap_bytes);
+    let parse = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (name, net, gateway, mask) =
+            (*fields.first()?, number(fields.get(1)?)?, number(fields.get(2)?)?, number(fields.get(7)?)?);
+        (mask != 0 && gateway == 0).then(|| (name.to_owned(), net, mask))
+    };
+    let mut subnets: Vec<_> = routes.lines().skip(1).filter_map(parse).collect();
+    subnets.sort_by_key(|(_, _, mask)| std::cmp::Reverse(*mask));
+    subnets
+}
+
+fn ipv6_addresses(table: &str) -> Vec<(String, Ipv6Addr)> {
+    let parse = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let address = u128::from_str_radix(fields.first()?, 16).ok()?;
+        Some(((*fields.get(5)?).to_owned(), Ipv6Addr::from(address)))
+    };
+    table.lines().filter_map(parse).collect()
+}
+
+fn virtualization() -> Option<String> {
+    let here = |path: &str| read_text(Path::new(path)).map(|text| text.trim().to_owned());
+    if let Some(container) = here("/run/systemd/container").filter(|name| !name.is_empty()) {
+        return Some(container);
+    }
+    if Path::new("/.dockerenv").exists() {
+        return Some("docker".into());
+    }
+    if Path::new("/run/.containerenv").exists() {
+        return Some("podman".into());
+    }
+    if Path::new("/proc/xen").exists() {
+        return Some("xen".into());
+    }
+    let vendor = format!(
+        "{} {}",
+        here("/sys/class/dmi/id/sys_vendor").unwrap_or_default(),
+        here("/sys/class/dmi/id/product_name").unwrap_or_default()
+    );
+    let known = [
+        ("QEMU", "kvm"),
+        ("KVM", "kvm"),
+        ("VMware", "vmware"),
+        ("VirtualBox", "virtualbox"),
+        ("Virtual Machine", "hyperv"),
+        ("Google Compute", "kvm"),
+        ("Amazon EC2", "kvm"),
+    ];
+    known.iter().find(|(sign, _)| vendor.contains(sign)).map(|(_, name)| (*name).to_owned())
+}
+
+fn timezone(root: &Path) -> Option<String> {
+    let target = fs::read_link(root.join("etc/localtime")).ok();
+    let from_link =
+        target.as_deref().and_then(Path::to_str).and_then(|t| t.split_once("zoneinfo/")).map(|(_, name)| name.to_owned());
+    from_link.or_else(|| read_text(&root.join("etc/timezone")).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()))
+}
+
+/// The effective user, with what passwd says about it.
+fn user(passwd: &str) -> Value {
+    let uid = rustix::process::geteuid().as_raw();
+    let entry = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2).and_then(|id| id.parse().ok()) == Some(uid));
+    let field = |at: usize| entry.as_ref().and_then(|fields| fields.get(at)).map(|text| (*text).to_owned());
+    record([
+        ("name", Value::string(field(0).unwrap_or_else(|| uid.to_string()))),
+        ("uid", Value::Int(i64::from(uid))),
+        ("home", optional(field(5).filter(|home| home.starts_with('/')))),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_facts_of_this_machine_have_their_type() {
+        let facts = Value::Map(Arc::new(gather(Path::new("/")).expect("facts")));
+        facts_type().admit(&facts, false).expect("every fact has its type");
+    }
+
+    #[test]
+    fn a_tree_tells_its_own_system() {
+        let tree = tempfile::tempdir().expect("a directory");
+        let etc = tree.path().join("etc/stead/facts.d");
+        fs::create_dir_all(&etc).expect("etc");
+        fs::write(
+            tree.path().join("etc/os-release"),
+            "ID=rocky\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID='9.4'\nPRETTY_NAME=\"Rocky \\\"9\\\"\"\n",
+        )
+        .expect("write");
+        fs::write(tree.path().join("etc/hostname"), "web-1.example.com\n").expect("write");
+        fs::write(etc.join("rack.json"), r#"{"rack": "r7"}"#).expect("write");
+        let facts = gather(tree.path()).expect("facts");
+        assert_eq!(facts["hostname"], Value::string("web-1"));
+        assert_eq!(facts["rack"], Value::string("r7"));
+        let Value::Map(os) = &facts["os"] else { panic!("a record") };
+        assert_eq!(
+            (&os["family"], &os["version"], &os["name"]),
+            (&Value::Member("redhat".into()), &Value::string("9.4"), &Value::string("Rocky \"9\""))
+        );
+        fs::write(etc.join("bad.json"), "[]").expect("write");
+        assert!(matches!(gather(tree.path()), Err(FactsError::Malformed { .. })));
+    }
+
+    #[test]
+    fn kernel_tables_are_read() {
+        let trie = "Main:\n  +-- 0.0.0.0/0\n     |-- 10.0.0.0\n        /24 link UNICAST\n     |-- 10.0.0.7\n        /32 host LOCAL\n     |-- 127.0.0.1\n        /32 host LOCAL\n";
+        assert_eq!(ipv4_addresses(trie), [Ipv4Addr::new(10, 0, 0, 7), Ipv4Addr::LOCALHOST]);
+        let routes = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t3\t0\t0\t0\t00000000\neth0\t0000000A\t00000000\t1\t0\t0\t0\t00FFFFFF\n";
+        assert_eq!(ipv4_subnets(routes), [("eth0".to_owned(), 0x0a00_0000, 0xffff_ff00)]);
+        assert_eq!(memory("MemTotal:  1024 kB\n"), record([("total", Value::Size(1 << 20)), ("swap", Value::Size(0))]));
+    }
+
+    #[test]
+    fn printed_facts_read_back() {
+        let text = r#"{"format_version": "1.0", "facts": {"os": {"id": "debian", "family": "debian", "name": "D", "version": "13", "codename": null}, "memory": {"total": "1GiB", "swap": "0B"}, "rack": "r7"}}"#;
+        let facts = read_facts(Path::new("f.json"), text).expect("facts");
+        assert_eq!(facts["memory"], record([("total", Value::Size(1 << 30)), ("swap", Value::Size(0))]));
+        assert_eq!(facts["rack"], Value::string("r7"));
+        let wrong = read_facts(Path::new("f.json"), r#"{"os": {"family": "debain"}}"#);
+        assert!(matches!(wrong, Err(FactsError::Mismatch { .. })));
+    }
+}
