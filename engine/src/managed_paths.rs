@@ -33,6 +33,11 @@ impl ManagedPaths {
     pub fn covers(&self, path: &Path) -> bool {
         self.paths.range(path.to_owned()..).next().is_some_and(|next| next.starts_with(path))
     }
+
+    /// Says whether exactly this path is managed.
+    pub fn declares(&self, path: &Path) -> bool {
+        self.paths.contains(path)
+    }
 }
 
 impl FromIterator<PathBuf> for ManagedPaths {

@@ -69,12 +69,11 @@ pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: 
         .collect();
     let wishes = read.iter().flatten().filter_map(|managed| managed.package_wish()).collect();
     let joint = JointForecast::new(world, wishes);
-    let covers = |path: &Path| paths.covers(path);
     let early: Vec<(Result<Observation, ObserveError>, Reads)> = read
         .par_iter()
         .map(|managed| match managed {
             Ok(managed) => {
-                let recorder = Recorder::new(world, &joint, &covers);
+                let recorder = Recorder::new(world, &joint, &paths);
                 let observed = managed.observe(&recorder);
                 (observed, recorder.into_reads())
             }

@@ -33,6 +33,8 @@ enum Entry {
     Removed,
     /// Known only later.
     Obscured(Arc<str>),
+    /// Something will be here; what, and what is below it, is known only later.
+    Appearing(Arc<str>),
 }
 
 /// Where a path leads in the predicted world.
@@ -140,6 +142,13 @@ impl<'a> Predicted<'a> {
         let path = self.resolve(path);
         self.resolved().clear();
         self.files.insert(path, Entry::Obscured(because.into()));
+    }
+
+    /// Something will be here; what it is, and what is below it, is known only after `because`.
+    pub fn appear(&mut self, path: &Path, because: &str) {
+        let path = self.resolve(path);
+        self.resolved().clear();
+        self.files.insert(path, Entry::Appearing(because.into()));
     }
 
     /// A user account will be like this.
@@ -270,7 +279,7 @@ impl<'a> Predicted<'a> {
                 None => {}
                 Some(entry) if depth == 0 => return Found::Entry(entry),
                 Some(Entry::Removed) => return Found::Absent,
-                Some(Entry::Obscured(because)) => return Found::Unknown(because),
+                Some(Entry::Obscured(because) | Entry::Appearing(because)) => return Found::Unknown(because),
                 Some(Entry::Present { fresh: true, .. }) => return Found::Absent,
                 Some(Entry::Present { fresh: false, .. }) => return Found::Base(path.to_owned()),
             }
@@ -348,7 +357,9 @@ impl World for Predicted<'_> {
         match self.find(&self.resolve(path)) {
             Found::Entry(Entry::Present { stat, .. }) => Ok(Known::Is(Some(stat.clone()))),
             Found::Entry(Entry::Removed) => Ok(Known::Is(None)),
-            Found::Entry(Entry::Obscured(because)) | Found::Unknown(because) => Ok(Known::Unknown(because.clone())),
+            Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
+                Ok(Known::Unknown(because.clone()))
+            }
             Found::Absent => Ok(self.maybe_brought(may_be_packaged(path))),
             Found::Base(found) => match self.base.stat(&found)? {
                 Known::Is(None) => Ok(self.maybe_brought(may_be_packaged(path))),
@@ -367,7 +378,9 @@ impl World for Predicted<'_> {
                 Err(ObserveError::WrongKind { path: path.to_owned(), found: "something else", expected: "a regular file" })
             }
             Found::Entry(Entry::Removed) => Ok(Known::Is(None)),
-            Found::Entry(Entry::Obscured(because)) | Found::Unknown(because) => Ok(Known::Unknown(because.clone())),
+            Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
+                Ok(Known::Unknown(because.clone()))
+            }
             Found::Absent => Ok(self.maybe_brought(may_be_packaged(path))),
             Found::Base(found) => match self.base.read(&found)? {
                 Known::Is(None) => Ok(self.maybe_brought(may_be_packaged(path))),
@@ -399,7 +412,9 @@ impl World for Predicted<'_> {
                 return Err(ObserveError::WrongKind { path: path.to_owned(), found: "no directory", expected: "a directory" });
             }
             Found::Entry(Entry::Removed) => return Ok(Known::Is(None)),
-            Found::Entry(Entry::Obscured(because)) | Found::Unknown(because) => return Ok(Known::Unknown(because.clone())),
+            Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
+                return Ok(Known::Unknown(because.clone()));
+            }
             Found::Absent => return Ok(self.maybe_brought(may_be_packaged(path))),
             Found::Entry(Entry::Present { fresh: true, .. }) => Some(Vec::new()),
             Found::Entry(Entry::Present { .. }) => match self.base.list(&self.resolve(path))? {
@@ -425,7 +440,7 @@ impl World for Predicted<'_> {
                 Entry::Removed => {
                     merged.remove(name);
                 }
-                Entry::Obscured(because) => return Ok(Known::Unknown(because.clone())),
+                Entry::Obscured(because) | Entry::Appearing(because) => return Ok(Known::Unknown(because.clone())),
             }
         }
         Ok(Known::Is(Some(merged.into_iter().collect())))
@@ -503,5 +518,20 @@ impl World for Predicted<'_> {
 
     fn is_managed(&self, path: &Path) -> bool {
         self.managed.map_or_else(|| self.base.is_managed(path), |managed| managed.covers(path))
+    }
+
+    fn is_declared(&self, path: &Path) -> bool {
+        self.managed.map_or_else(|| self.base.is_declared(path), |managed| managed.declares(path))
+    }
+
+    fn exists(&self, path: &Path) -> Look<bool> {
+        match self.find(&self.resolve(path)) {
+            Found::Entry(Entry::Appearing(_)) => Ok(Known::Is(true)),
+            _ => Ok(self.stat(path)?.map(|stat| stat.is_some())),
+        }
+    }
+
+    fn identity(&self) -> (u32, u32) {
+        self.base.identity()
     }
 }

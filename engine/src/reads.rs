@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use crate::joint::JointForecast;
+use crate::managed_paths::ManagedPaths;
 use crate::{FileKind, Forecast, Group, Look, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World};
 
 /// One thing looked at.
@@ -47,13 +48,13 @@ impl Reads {
 pub(crate) struct Recorder<'a> {
     base: &'a dyn World,
     joint: &'a JointForecast<'a>,
-    is_managed: &'a (dyn Fn(&Path) -> bool + Sync),
+    managed: &'a ManagedPaths,
     reads: Mutex<Reads>,
 }
 
 impl<'a> Recorder<'a> {
-    pub(crate) fn new(base: &'a dyn World, joint: &'a JointForecast<'a>, is_managed: &'a (dyn Fn(&Path) -> bool + Sync)) -> Self {
-        Self { base, joint, is_managed, reads: Mutex::default() }
+    pub(crate) fn new(base: &'a dyn World, joint: &'a JointForecast<'a>, managed: &'a ManagedPaths) -> Self {
+        Self { base, joint, managed, reads: Mutex::default() }
     }
 
     pub(crate) fn into_reads(self) -> Reads {
@@ -144,6 +145,19 @@ impl World for Recorder<'_> {
     }
 
     fn is_managed(&self, path: &Path) -> bool {
-        (self.is_managed)(path)
+        self.managed.covers(path)
+    }
+
+    fn is_declared(&self, path: &Path) -> bool {
+        self.managed.declares(path)
+    }
+
+    fn exists(&self, path: &Path) -> Look<bool> {
+        self.note_path(path);
+        self.base.exists(path)
+    }
+
+    fn identity(&self) -> (u32, u32) {
+        self.base.identity()
     }
 }

@@ -359,4 +359,22 @@ pub trait World: Sync {
 
     /// Says whether the catalog manages this path, or something below it: a purge keeps it.
     fn is_managed(&self, path: &Path) -> bool;
+
+    /// Says whether a resource of the catalog owns or brings exactly this path.
+    fn is_declared(&self, path: &Path) -> bool {
+        self.is_managed(path)
+    }
+
+    /// Says whether anything is at a path. It may be known where [`World::stat`] is not: of what a command is said to create.
+    ///
+    /// # Errors
+    /// As [`World::stat`].
+    fn exists(&self, path: &Path) -> Look<bool> {
+        Ok(self.stat(path)?.map(|stat| stat.is_some()))
+    }
+
+    /// Returns the ids of the user and group that the engine works as: what it creates is theirs.
+    fn identity(&self) -> (u32, u32) {
+        (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+    }
 }
