@@ -4,33 +4,40 @@
 //! [`stead_catalog::Catalog`]; it knows no syntax. All looking goes through [`World`]; only
 //! `apply` is handed the thing that writes.
 
+mod cancel;
 pub mod facts;
 mod failure;
 mod graph;
 mod joint;
 mod machine;
 mod managed_paths;
+mod observed;
 mod planner;
 #[cfg(test)]
 mod planner_tests;
 mod predicted;
+mod process;
 mod reads;
 mod resource_type;
+mod root;
 pub mod system;
 #[cfg(test)]
 mod test_support;
 mod units;
 mod world;
 
+pub use cancel::Cancel;
 pub use failure::{ApplyError, ObserveError};
 pub use graph::Graph;
 pub use machine::{FileWrite, Machine, Output, Run, Staged};
 pub use managed_paths::ManagedPaths;
+pub use observed::Observed;
 pub use planner::{PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
+pub use root::RootSpec;
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
     ProbeOutcome, Stat, UnitState, User, WishedState, World,
