@@ -5,6 +5,7 @@
 //! `apply` is handed the thing that writes.
 
 mod cancel;
+mod events;
 pub mod facts;
 mod failure;
 mod graph;
@@ -27,6 +28,7 @@ mod units;
 mod world;
 
 pub use cancel::Cancel;
+pub use events::{Counts, Event, Events, Outcome, OutcomeKind, RunReport};
 pub use failure::{ApplyError, ObserveError};
 pub use graph::Graph;
 pub use machine::{FileWrite, Machine, Output, Run, Staged};
