@@ -161,8 +161,8 @@ pub struct PackageWish {
     pub name: Arc<str>,
     /// What is wished.
     pub state: WishedState,
-    /// Install what it recommends as well.
-    pub recommends: bool,
+    /// Install what it recommends as well; `None`: as the machine's own package manager is configured.
+    pub recommends: Option<bool>,
     /// The package index is refreshed first when it is older than this; `None`: only when the wish cannot be met without.
     pub max_index_age: Option<Duration>,
 }

@@ -1,30 +1,352 @@
 //! The package database, read in one go.
+//!
+//! `/var/lib/dpkg/status` is scanned once for the few fields that matter; what an interrupted dpkg left in
+//! `updates/` is read above it, as dpkg itself would.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
 
+use super::tree;
 use crate::{ObserveError, PackageState};
+
+mod version;
+
+pub use version::{compare_versions, matches_version};
 
 /// dpkg's database of one system.
 #[derive(Debug)]
 pub struct Dpkg {
     root: PathBuf,
+    database: RwLock<Option<Arc<Database>>>,
+}
+
+/// What is known of the packages of a system.
+#[derive(Debug, Default)]
+pub(crate) struct Database {
+    packages: HashMap<Box<str>, Vec<Package>>,
+    /// Virtual package to the installed packages that provide it.
+    provides: HashMap<Box<str>, Vec<Provider>>,
+    /// The architecture of dpkg itself.
+    native: Box<str>,
+    /// dpkg was interrupted: `updates/` is not empty.
+    pub(crate) interrupted: bool,
+}
+
+#[derive(Debug)]
+struct Package {
+    architecture: Box<str>,
+    state: PackageState,
+}
+
+#[derive(Debug)]
+struct Provider {
+    package: Arc<str>,
+    version: Option<Arc<str>>,
+}
+
+/// The fields of one stanza that matter.
+#[derive(Debug, Default)]
+struct Stanza<'a> {
+    package: &'a str,
+    status: &'a str,
+    version: &'a str,
+    architecture: &'a str,
+    provides: &'a str,
 }
 
 impl Dpkg {
     /// The package database of the system at `root`. Reads nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), database: RwLock::default() }
     }
 
-    /// Returns what the database says of a package, by name or `name:arch`.
+    /// Returns what the database says of a package, by name or `name:arch`. Without an architecture the native one is
+    /// meant, or the only one there is.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub fn package(&self, _name: &str) -> Result<PackageState, ObserveError> {
-        let _ = &self.root;
-        Ok(PackageState::default())
+    /// [`ObserveError::Unavailable`] when the system has no dpkg database; when it cannot be read.
+    pub fn package(&self, name: &str) -> Result<PackageState, ObserveError> {
+        Ok(self.database()?.state(name))
+    }
+
+    /// Says whether an interrupted dpkg left work that has to be finished before anything else.
+    ///
+    /// # Errors
+    /// As [`Dpkg::package`].
+    pub fn is_interrupted(&self) -> Result<bool, ObserveError> {
+        Ok(self.database()?.interrupted)
     }
 
     /// Forgets what was read.
-    pub fn forget(&self) {}
+    pub fn forget(&self) {
+        *self.database.write().expect("no thread panics while it holds the package database") = None;
+    }
+
+    pub(crate) fn database(&self) -> Result<Arc<Database>, ObserveError> {
+        if let Some(database) = &*self.database.read().expect("no thread panics while it holds the package database") {
+            return Ok(database.clone());
+        }
+        let database = Arc::new(self.load()?);
+        *self.database.write().expect("no thread panics while it holds the package database") = Some(database.clone());
+        Ok(database)
+    }
+
+    fn load(&self) -> Result<Database, ObserveError> {
+        const STATUS: &str = "/var/lib/dpkg/status";
+        let content = tree::read(&self.root, STATUS).map_err(|error| ObserveError::io(STATUS, &error))?.ok_or_else(|| {
+            ObserveError::Unavailable { service: "the package database", message: format!("{STATUS} is not there") }
+        })?;
+        let mut updates = Vec::new();
+        for name in self.update_names() {
+            let path = format!("/var/lib/dpkg/updates/{name}");
+            updates.extend(tree::read(&self.root, &path).map_err(|error| ObserveError::io(&path, &error))?);
+        }
+        Ok(Database::parse(&content, &updates))
+    }
+
+    /// Names of the files in `updates/` that dpkg would read, in its order: digits only.
+    fn update_names(&self) -> Vec<String> {
+        let directory = self.root.join("var/lib/dpkg/updates");
+        let entries = std::fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+        let mut names: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()))
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Database {
+    fn parse(status: &[u8], updates: &[Vec<u8>]) -> Self {
+        let mut database = Self { interrupted: !updates.is_empty(), ..Self::default() };
+        let mut provided: Vec<(Box<str>, Box<str>, Box<str>)> = Vec::new();
+        for content in std::iter::once(status).chain(updates.iter().map(Vec::as_slice)) {
+            let text = String::from_utf8_lossy(content);
+            for stanza in stanzas(&text) {
+                let entry = Package { architecture: stanza.architecture.into(), state: stanza.state() };
+                if !stanza.provides.is_empty() && entry.state.version.is_some() {
+                    provided.push((stanza.package.into(), stanza.architecture.into(), stanza.provides.into()));
+                }
+                if stanza.package == "dpkg" && entry.state.version.is_some() {
+                    database.native = stanza.architecture.into();
+                }
+                let entries = database.packages.entry(stanza.package.into()).or_default();
+                match entries.iter_mut().find(|known| known.architecture == entry.architecture) {
+                    Some(known) => *known = entry,
+                    None => entries.push(entry),
+                }
+            }
+        }
+        for (package, architecture, provides) in provided {
+            let installed = database.packages[&package]
+                .iter()
+                .any(|entry| entry.architecture == architecture && entry.state.version.is_some());
+            if installed {
+                database.add_provider(&package, &provides);
+            }
+        }
+        database
+    }
+
+    fn add_provider(&mut self, package: &str, provides: &str) {
+        for item in provides.split(',') {
+            let (name, rest) = item.split_once('(').map_or((item.trim(), ""), |(name, rest)| (name.trim(), rest));
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            let version = rest.trim().strip_prefix('=').map(|version| version.trim().trim_end_matches(')').trim().into());
+            if !name.is_empty() && name != package {
+                self.provides.entry(name.into()).or_default().push(Provider { package: package.into(), version });
+            }
+        }
+    }
+
+    /// The state of a package by name or `name:arch`.
+    pub(crate) fn state(&self, name: &str) -> PackageState {
+        let (bare, architecture) = match name.split_once(':') {
+            Some((bare, "native")) => (bare, Some(&*self.native)),
+            Some((bare, "any")) => (bare, None),
+            Some((bare, architecture)) => (bare, Some(architecture)),
+            None => (name, None),
+        };
+        let entries = self.packages.get(bare).map(Vec::as_slice).unwrap_or_default();
+        let of = |wanted: &str| entries.iter().find(|e| &*e.architecture == wanted || &*e.architecture == "all");
+        let found = match architecture {
+            Some(architecture) => of(architecture),
+            None => of(&self.native)
+                .filter(|entry| entry.state.version.is_some())
+                .or_else(|| entries.iter().find(|entry| entry.state.version.is_some()))
+                .or_else(|| of(&self.native))
+                .or_else(|| entries.first()),
+        };
+        let mut state = found.map(|entry| entry.state.clone()).unwrap_or_default();
+        if state.version.is_none() && architecture.is_none() {
+            state.provided_by = self.provides.get(bare).and_then(|providers| providers.first()).map(|p| p.package.clone());
+        }
+        state
+    }
+
+    /// Says whether an installed package provides `name` in a version that matches the pattern.
+    pub(crate) fn provides_version(&self, name: &str, pattern: &str) -> bool {
+        let providers = self.provides.get(name).map(Vec::as_slice).unwrap_or_default();
+        providers.iter().any(|provider| provider.version.as_deref().is_some_and(|version| matches_version(pattern, version)))
+    }
+
+    /// Packages that are neither installed nor removed, sorted.
+    pub(crate) fn broken(&self) -> Vec<&str> {
+        let broken = |entries: &[Package]| entries.iter().any(|entry| entry.state.broken);
+        let mut names: Vec<&str> =
+            self.packages.iter().filter(|(_, entries)| broken(entries)).map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl Stanza<'_> {
+    fn state(&self) -> PackageState {
+        let mut words = self.status.split_ascii_whitespace();
+        let want = words.next().unwrap_or_default();
+        let error = words.next().unwrap_or_default();
+        let status = words.next().unwrap_or_default();
+        // Packages that wait for a trigger work; the next run of dpkg takes care of it.
+        let works = matches!(status, "installed" | "triggers-awaited" | "triggers-pending");
+        let begun = matches!(status, "half-installed" | "unpacked" | "half-configured");
+        PackageState {
+            version: ((works || begun) && !self.version.is_empty()).then(|| self.version.into()),
+            config_files: status == "config-files",
+            held: want == "hold",
+            broken: begun || error == "reinstreq",
+            provided_by: None,
+        }
+    }
+}
+
+/// Splits the database into stanzas, reading only the fields that matter. A field name is compared without case.
+fn stanzas(text: &str) -> impl Iterator<Item = Stanza<'_>> {
+    let mut lines = text.lines();
+    std::iter::from_fn(move || {
+        loop {
+            let mut stanza = Stanza::default();
+            let mut any = false;
+            for line in lines.by_ref() {
+                if line.is_empty() {
+                    break;
+                }
+                any = true;
+                // Most lines are told off by their first letter; those of a continued field start with a space.
+                if !matches!(line.as_bytes()[0] | 0x20, b'p' | b's' | b'v' | b'a') {
+                    continue;
+                }
+                let Some((name, value)) = line.split_once(':') else { continue };
+                let value = value.trim();
+                match name.to_ascii_lowercase().as_str() {
+                    "package" => stanza.package = value,
+                    "status" => stanza.status = value,
+                    "version" => stanza.version = value,
+                    "architecture" => stanza.architecture = value,
+                    "provides" => stanza.provides = value,
+                    _ => {}
+                }
+            }
+            if !any {
+                return None;
+            }
+            if !stanza.package.is_empty() {
+                return Some(stanza);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "\
+Package: dpkg
+Status: install ok installed
+Architecture: amd64
+Version: 1.21.22
+Description: package
+ Package: not a field
+
+Package: libc6
+Status: install ok installed
+Architecture: i386
+Multi-Arch: same
+Version: 2.36-9
+
+Package: libc6
+Status: hold ok installed
+Architecture: amd64
+Multi-Arch: same
+Version: 2.36-10
+
+Package: nullmailer
+Status: install ok installed
+Architecture: amd64
+Version: 1:2.2-4
+Provides: mail-transport-agent, sendmail (= 8.1), nullmailer
+
+Package: old
+Status: deinstall ok config-files
+Architecture: all
+Version: 0.9
+Conffiles:
+ /etc/old.conf 0123456789abcdef0123456789abcdef
+
+Package: half
+Status: install ok half-configured
+Architecture: amd64
+Version: 1.0
+
+Package: bad
+Status: install reinstreq half-installed
+Architecture: amd64
+";
+
+    fn state(name: &str) -> PackageState {
+        Database::parse(STATUS.as_bytes(), &[]).state(name)
+    }
+
+    #[test]
+    fn the_native_architecture_is_meant() {
+        assert_eq!(state("libc6").version.as_deref(), Some("2.36-10"));
+        assert!(state("libc6").held && !state("libc6:i386").held);
+        assert_eq!(state("libc6:i386").version.as_deref(), Some("2.36-9"));
+        assert_eq!(state("libc6:arm64"), PackageState::default());
+        assert_eq!(state("old:amd64").config_files, true);
+    }
+
+    #[test]
+    fn removed_and_broken_are_told_apart() {
+        assert_eq!(state("old"), PackageState { config_files: true, ..PackageState::default() });
+        let half = state("half");
+        assert!(half.broken && half.version.as_deref() == Some("1.0"));
+        assert!(state("bad").broken && state("bad").version.is_none());
+        assert_eq!(Database::parse(STATUS.as_bytes(), &[]).broken(), ["bad", "half"]);
+    }
+
+    #[test]
+    fn a_virtual_package_is_provided() {
+        assert_eq!(state("mail-transport-agent").provided_by.as_deref(), Some("nullmailer"));
+        assert_eq!(state("nullmailer").provided_by, None);
+        let database = Database::parse(STATUS.as_bytes(), &[]);
+        assert!(database.provides_version("sendmail", "8.*") && !database.provides_version("sendmail", "9.*"));
+    }
+
+    #[test]
+    fn updates_of_an_interrupted_run_come_above() {
+        let update = b"Package: half\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.1\n".to_vec();
+        let database = Database::parse(STATUS.as_bytes(), &[update]);
+        assert!(database.interrupted);
+        assert_eq!(database.state("half"), PackageState { version: Some("1.1".into()), ..PackageState::default() });
+    }
+
+    #[test]
+    fn any_bytes_are_read() {
+        for content in [&b""[..], b"\n\n\n", b"Package", b"Package:\n\nVersion: 1\n", b"\xff\xfe\nPackage: a\n", b"Package: a\n:\n\n"] {
+            Database::parse(content, &[]);
+        }
+    }
 }
