@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 pub mod accounts;
 pub mod apt;
+pub mod archive;
 pub mod dpkg;
 pub mod systemd;
 mod tree;
