@@ -1,3 +1,6 @@
 //! The tests of the standard library, as one binary.
 
+mod cases;
 mod derive;
+mod fake_world;
+mod literal;
