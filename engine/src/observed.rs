@@ -17,9 +17,10 @@ use crate::cancel::Cancel;
 use crate::process::{Ended, RunAs, Spawn};
 use crate::root::{Entry, Root, RootSpec, failed};
 use crate::system::System;
+use crate::system::archive::{self, Contents};
 use crate::{
-    FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Owner, PackageState, PackageWish, Probe, ProbeOutcome,
-    Stat, UnitState, User, World,
+    FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Owner, PackageChange, PackageState, PackageWish, Probe,
+    ProbeOutcome, Stat, UnitState, User, World,
 };
 
 /// Longest time a probe may take that says nothing about it.
@@ -313,6 +314,13 @@ impl World for Observed {
 
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
         self.system.apt.forecast(wishes).map(Known::Is)
+    }
+
+    fn contents(&self, change: &PackageChange) -> Look<Option<Arc<Contents>>> {
+        let Some(version) = change.to.as_deref().filter(|_| !self.system.is_tree()) else { return Ok(Known::Is(None)) };
+        // What cannot be read is not known: no reason to stop a plan.
+        let contents = archive::locate(&change.name, version).and_then(|path| Contents::read(&path).ok());
+        Ok(Known::Is(contents.map(Arc::new)))
     }
 
     fn unit(&self, name: &str) -> Look<UnitState> {

@@ -1,8 +1,10 @@
 //! The machine as it will be: predicted effects above the observed machine.
 //!
 //! Effects are kept by place. A look finds the effect at the place itself or above it, and otherwise
-//! falls through to the observed machine. What a package brings cannot be read here, so that
-//! after a planned install an absent thing that packages may bring is `Unknown`, never guessed.
+//! falls through to the observed machine. What a package brings is read from its archive where that is at hand
+//! (`brought.rs`); otherwise, after a planned install, an absent thing that packages may bring is `Unknown`, never guessed.
+
+mod brought;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::reads::{Read, Reads};
+use crate::system::archive::Contents;
 use crate::units::{self, UnitFile};
 use crate::{
     ActiveState, FileKind, Forecast, Group, Known, Look, ObserveError, PackageState, PackageWish, Probe, ProbeOutcome, Stat,
@@ -64,6 +67,8 @@ pub struct Predicted<'a> {
     resolved: Mutex<BTreeMap<PathBuf, PathBuf>>,
     /// What comes before the resource that is looking and may bring things nobody can foresee.
     bringers: Arc<[Arc<str>]>,
+    /// By what brings them: the packages whose archives were read, so that what they bring is known.
+    archives: BTreeMap<Arc<str>, Vec<Arc<Contents>>>,
     /// What the resource that is being predicted may bring.
     brought: Vec<Arc<str>>,
     /// A change that comes before the resource that is looking, which a guard's answer may depend on.
@@ -84,6 +89,7 @@ impl<'a> Predicted<'a> {
             units: BTreeMap::new(),
             resolved: Mutex::default(),
             bringers: Arc::default(),
+            archives: BTreeMap::new(),
             brought: Vec::new(),
             unsettled: None,
         }
@@ -293,14 +299,6 @@ impl<'a> Predicted<'a> {
         self.files.range(from).take_while(move |(path, _)| path.starts_with(directory))
     }
 
-    /// An absent thing that packages bring may have been brought by what comes before.
-    fn maybe_brought<T>(&self, may_be_packaged: bool) -> Known<Option<T>> {
-        match self.bringers.first() {
-            Some(because) if may_be_packaged => Known::Unknown(because.clone()),
-            _ => Known::Is(None),
-        }
-    }
-
     fn put_unit_file(&mut self, file: &UnitFile, content: Option<&[u8]>) {
         let state = match self.unit(&file.unit) {
             Ok(Known::Is(mut state)) if state.exists => {
@@ -360,9 +358,9 @@ impl World for Predicted<'_> {
             Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
                 Ok(Known::Unknown(because.clone()))
             }
-            Found::Absent => Ok(self.maybe_brought(may_be_packaged(path))),
+            Found::Absent => Ok(self.maybe_brought_path(path)),
             Found::Base(found) => match self.base.stat(&found)? {
-                Known::Is(None) => Ok(self.maybe_brought(may_be_packaged(path))),
+                Known::Is(None) => Ok(self.maybe_brought_path(path)),
                 seen => Ok(seen),
             },
         }
@@ -381,9 +379,9 @@ impl World for Predicted<'_> {
             Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
                 Ok(Known::Unknown(because.clone()))
             }
-            Found::Absent => Ok(self.maybe_brought(may_be_packaged(path))),
+            Found::Absent => Ok(self.maybe_brought_path(path)),
             Found::Base(found) => match self.base.read(&found)? {
-                Known::Is(None) => Ok(self.maybe_brought(may_be_packaged(path))),
+                Known::Is(None) => Ok(self.maybe_brought_path(path)),
                 seen => Ok(seen),
             },
         }
@@ -399,7 +397,7 @@ impl World for Predicted<'_> {
     fn digest(&self, path: &Path) -> Look<Option<([u8; 32], u64)>> {
         match self.find(&self.resolve(path)) {
             Found::Base(found) => match self.base.digest(&found)? {
-                Known::Is(None) => Ok(self.maybe_brought(may_be_packaged(path))),
+                Known::Is(None) => Ok(self.maybe_brought_path(path)),
                 seen => Ok(seen),
             },
             _ => Ok(self.read(path)?.map(|seen| seen.map(|bytes| (*blake3::hash(&bytes).as_bytes(), bytes.len() as u64)))),
@@ -415,7 +413,7 @@ impl World for Predicted<'_> {
             Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
                 return Ok(Known::Unknown(because.clone()));
             }
-            Found::Absent => return Ok(self.maybe_brought(may_be_packaged(path))),
+            Found::Absent => return Ok(self.maybe_brought_path(path)),
             Found::Entry(Entry::Present { fresh: true, .. }) => Some(Vec::new()),
             Found::Entry(Entry::Present { .. }) => match self.base.list(&self.resolve(path))? {
                 Known::Is(entries) => Some(entries.unwrap_or_default()),
@@ -427,7 +425,7 @@ impl World for Predicted<'_> {
             },
         };
         let Some(entries) = directory else {
-            return Ok(self.maybe_brought(may_be_packaged(path)));
+            return Ok(self.maybe_brought_path(path));
         };
         let mut merged: BTreeMap<OsString, FileKind> = entries.into_iter().collect();
         let resolved = self.resolve(path);
@@ -450,7 +448,7 @@ impl World for Predicted<'_> {
         match self.users.get(name) {
             Some(user) => Ok(Known::Is(user.clone())),
             None => match self.base.user(name)? {
-                Known::Is(None) => Ok(self.maybe_brought(true)),
+                Known::Is(None) => Ok(self.maybe_brought(true, name)),
                 seen => Ok(seen),
             },
         }
@@ -460,7 +458,7 @@ impl World for Predicted<'_> {
         match self.groups.get(name) {
             Some(group) => Ok(Known::Is(group.clone())),
             None => match self.base.group(name)? {
-                Known::Is(None) => Ok(self.maybe_brought(true)),
+                Known::Is(None) => Ok(self.maybe_brought(true, name)),
                 seen => Ok(seen),
             },
         }
@@ -501,9 +499,12 @@ impl World for Predicted<'_> {
     fn unit(&self, name: &str) -> Look<UnitState> {
         match self.units.get(name) {
             Some(state) => Ok(Known::Is(state.clone())),
-            None => match (self.base.unit(name)?, self.bringers.first()) {
-                (Known::Is(state), Some(because)) if !state.exists => Ok(Known::Unknown(because.clone())),
-                (seen, _) => Ok(seen),
+            None => match self.base.unit(name)? {
+                Known::Is(state) if !state.exists => Ok(match self.maybe_brought::<()>(true, name) {
+                    Known::Is(_) => Known::Is(state),
+                    Known::Unknown(because) => Known::Unknown(because),
+                }),
+                seen => Ok(seen),
             },
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use stead_catalog::Command;
 
 use crate::ObserveError;
+use crate::system::archive::Contents;
 
 /// Something known, or something that will be known only after another resource is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -344,6 +345,15 @@ pub trait World: Sync {
     /// # Errors
     /// When there is no package manager, or its simulation fails.
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast>;
+
+    /// Returns what a package brings that a forecast speaks of; `None` where its archive is not at hand.
+    ///
+    /// # Errors
+    /// When the archive cannot be read.
+    fn contents(&self, change: &PackageChange) -> Look<Option<Arc<Contents>>> {
+        let _ = change;
+        Ok(Known::Is(None))
+    }
 
     /// Returns what the service manager says of a unit.
     ///

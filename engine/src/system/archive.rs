@@ -161,6 +161,41 @@ fn unpack(archive: &Path, option: &str) -> Result<Vec<u8>, ArchiveError> {
     Err(ArchiveError::Malformed { path: archive.to_owned(), message })
 }
 
+/// Finds the archive of one version of a package: fetched already, or in a repository that is a directory of this machine.
+/// Asks no network and takes no lock.
+pub fn locate(name: &str, version: &str) -> Option<PathBuf> {
+    let bare = name.split(':').next().unwrap_or(name);
+    let stem = format!("{bare}_{}_", version.replace(':', "%3a"));
+    let fetched = std::fs::read_dir("/var/cache/apt/archives").into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(&stem));
+    if let Some(path) = fetched.into_iter().find(|path| is_it(path) && path.extension().is_some_and(|suffix| suffix == "deb")) {
+        return Some(path);
+    }
+    if !has_directory_source() {
+        return None;
+    }
+    let wish = format!("{name}={version}");
+    let arguments = ["-q", "-o", "Debug::NoLocking=1", "download", "--print-uris", &wish];
+    let output = Command::new("apt-get").args(arguments).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").output().ok()?;
+    // 'file:/srv/repo/./demo_1.0_all.deb' demo_1.0_all.deb 1234 SHA256:…
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let uri = text.lines().find_map(|line| line.strip_prefix('\'')?.split_once('\'').map(|(uri, _)| uri))?;
+    let path = uri.strip_prefix("file:").or_else(|| uri.strip_prefix("copy:"))?;
+    Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+}
+
+/// Says whether one of apt's sources is a directory of this machine, so that asking apt is worth a process.
+fn has_directory_source() -> bool {
+    let listed = std::fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path());
+    let names = |text: String| {
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        lines.into_iter().any(|line| line.contains("file:/") || line.contains("copy:/"))
+    };
+    std::iter::once(PathBuf::from("/etc/apt/sources.list"))
+        .chain(listed)
+        .any(|path| std::fs::read_to_string(path).is_ok_and(names))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
