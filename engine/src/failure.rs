@@ -97,6 +97,12 @@ impl ObserveError {
                 Some(format!("look at who planted {} and remove it, or name the path it points to", path.display()))
             }
             Self::Impossible { hint, .. } => Some(hint.clone()),
+            Self::Unavailable { service: "systemd", .. } => {
+                Some("services need a system that systemd has booted; leave them out with --except service, or name a tree with --root".into())
+            }
+            Self::Unavailable { service: "apt" | "the package database", .. } => {
+                Some("packages are managed by apt and dpkg; leave them out with --except package".into())
+            }
             _ => None,
         }
     }

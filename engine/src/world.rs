@@ -219,6 +219,8 @@ pub enum ActiveState {
     Inactive,
     /// Not running because it failed.
     Failed,
+    /// The system is a tree that is not booted: nothing runs in it, and nothing can be started.
+    Offline,
 }
 
 /// Whether a unit starts at boot.

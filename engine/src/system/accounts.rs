@@ -124,7 +124,9 @@ impl Accounts {
     pub fn group_name(&self, gid: u32) -> Option<Arc<str>> {
         let database = self.database().ok()?;
         let local = database.group_names.get(&gid).cloned();
-        local.or_else(|| self.ask(&database, "group", &gid.to_string()).and_then(|line| parse_group(&line)).map(|group| group.name))
+        local.or_else(|| {
+            self.ask(&database, "group", &gid.to_string()).and_then(|line| parse_group(&line)).map(|group| group.name)
+        })
     }
 
     /// Returns a user's password field; `None` when the shadow database has no such user.

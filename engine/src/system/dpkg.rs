@@ -195,8 +195,7 @@ impl Database {
     /// Packages that are neither installed nor removed, sorted.
     pub(crate) fn broken(&self) -> Vec<&str> {
         let broken = |entries: &[Package]| entries.iter().any(|entry| entry.state.broken);
-        let mut names: Vec<&str> =
-            self.packages.iter().filter(|(_, entries)| broken(entries)).map(|(name, _)| &**name).collect();
+        let mut names: Vec<&str> = self.packages.iter().filter(|(_, entries)| broken(entries)).map(|(name, _)| &**name).collect();
         names.sort_unstable();
         names
     }
@@ -345,7 +344,9 @@ Architecture: amd64
 
     #[test]
     fn any_bytes_are_read() {
-        for content in [&b""[..], b"\n\n\n", b"Package", b"Package:\n\nVersion: 1\n", b"\xff\xfe\nPackage: a\n", b"Package: a\n:\n\n"] {
+        for content in
+            [&b""[..], b"\n\n\n", b"Package", b"Package:\n\nVersion: 1\n", b"\xff\xfe\nPackage: a\n", b"Package: a\n:\n\n"]
+        {
             Database::parse(content, &[]);
         }
     }

@@ -1,13 +1,30 @@
 //! systemd over D-Bus; in a tree, its unit files and their links.
+//!
+//! Nothing is kept: units change by themselves. [`Systemd::prefetch`] asks for many units at once, and each answer serves
+//! the next look at its unit only.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::{ApplyError, Machine, ObserveError, UnitState};
+
+mod bus;
+mod links;
+mod sysv;
+
+use bus::Bus;
+
+/// How long a job is waited for when the resource says nothing: systemd's own limits on starting and stopping come first.
+const JOB_LIMIT: Duration = Duration::from_secs(300);
 
 /// systemd on one system. Connects when the first unit is asked for.
 #[derive(Debug)]
 pub struct Systemd {
     root: PathBuf,
+    bus: Mutex<Option<Arc<Bus>>>,
+    fetched: Mutex<HashMap<Box<str>, UnitState>>,
 }
 
 /// What is done to a unit that is or is not running.
@@ -23,6 +40,19 @@ pub enum Job {
     Reload,
     /// Reload it where it can, else restart it.
     ReloadOrRestart,
+}
+
+impl Job {
+    /// systemctl's word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Reload => "reload",
+            Self::ReloadOrRestart => "reload-or-restart",
+        }
+    }
 }
 
 /// What is done to the files of a unit.
@@ -41,46 +71,145 @@ pub enum FileChange {
 impl Systemd {
     /// systemd of the system at `root`. Connects to nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), bus: Mutex::default(), fetched: Mutex::default() }
     }
 
-    /// Asks for several units at once, so that [`Systemd::unit`] of them costs no further call.
-    pub fn prefetch(&self, _names: &[&str]) {
-        let _ = &self.root;
+    /// Asks for several units at once, so that the next [`Systemd::unit`] of each costs no further call. A failure shows up there.
+    pub fn prefetch(&self, names: &[&str]) {
+        if self.is_tree() || names.is_empty() {
+            return;
+        }
+        if let Ok(states) = self.bus().and_then(|bus| bus.units(&self.root, names)) {
+            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+            fetched.extend(names.iter().zip(states).map(|(name, state)| (Box::from(*name), state)));
+        }
     }
 
     /// Returns what systemd says of a unit, by name with suffix.
     ///
     /// # Errors
-    /// [`ObserveError::Unavailable`] when there is no systemd to ask.
-    pub fn unit(&self, _name: &str) -> Result<UnitState, ObserveError> {
-        Err(ObserveError::Unavailable { service: "systemd", message: "not asked".into() })
+    /// [`ObserveError::Unavailable`] when there is no systemd to ask; `invalid-unit` for a name that cannot be one.
+    pub fn unit(&self, name: &str) -> Result<UnitState, ObserveError> {
+        check_name(name)?;
+        if self.is_tree() {
+            return links::unit(&self.root, name);
+        }
+        if let Some(state) = self.fetched.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {
+            return Ok(state);
+        }
+        let mut states = self.bus()?.units(&self.root, &[name])?;
+        states.pop().ok_or_else(|| bus::unavailable("it answered with no unit"))
     }
 
-    /// Does something to a unit and waits for the outcome. Unit files that changed are read first.
+    /// Does something to a unit and waits for the outcome; a simple service that has just been started is watched
+    /// for a moment, for one that dies right away. Unit files that changed are read first.
     ///
     /// # Errors
-    /// The job's result with what the unit says of its end; a timeout.
-    pub fn run(&self, _machine: &Machine, _name: &str, _job: Job, _timeout: Option<std::time::Duration>) -> Result<(), ApplyError> {
-        Ok(())
+    /// `unknown-unit`, `unit-masked`; `unit-failed` with what the unit says of its end; a timeout.
+    pub fn run(&self, machine: &Machine, name: &str, job: Job, limit: Option<Duration>) -> Result<(), ApplyError> {
+        check_name(name)?;
+        if self.is_tree() {
+            // Nothing runs in a tree; what is to run there is started when it boots.
+            return Ok(());
+        }
+        let bus = self.bus()?;
+        let before = bus.units(&self.root, &[name])?.pop().ok_or_else(|| bus::unavailable("it answered with no unit"))?;
+        machine.record("unit", name, serde_json::json!({ "active": before.active.value().map(|state| format!("{state:?}")) }))?;
+        self.forget();
+        bus.run(name, job, limit.unwrap_or(JOB_LIMIT))
     }
 
-    /// Enables, disables, masks or unmasks a unit.
+    /// Enables, disables, masks or unmasks a unit, and lets systemd read its unit files again.
     ///
     /// # Errors
-    /// What systemd refused.
-    pub fn change_files(&self, _machine: &Machine, _name: &str, _change: FileChange) -> Result<(), ApplyError> {
-        Ok(())
+    /// `unknown-unit`, `unit-static`; what systemd refused.
+    pub fn change_files(&self, machine: &Machine, name: &str, change: FileChange) -> Result<(), ApplyError> {
+        check_name(name)?;
+        let before = self.unit(name)?;
+        machine.record(
+            "unit",
+            name,
+            serde_json::json!({ "enabled": before.enabled.value().map(|state| format!("{state:?}")) }),
+        )?;
+        self.forget();
+        if self.is_tree() {
+            return links::change(&self.root, machine, name, change);
+        }
+        if sysv::is_script(&self.root, name) && matches!(change, FileChange::Enable | FileChange::Disable) {
+            sysv::change(machine, name, change)?;
+            return Ok(self.bus()?.reload()?);
+        }
+        self.bus()?.change_files(name, change)
     }
 
     /// Lets systemd read its unit files again.
     ///
     /// # Errors
     /// What systemd refused.
-    pub fn reload_units(&self, _machine: &Machine) -> Result<(), ApplyError> {
-        Ok(())
+    pub fn reload_units(&self, machine: &Machine) -> Result<(), ApplyError> {
+        if self.is_tree() {
+            return Ok(());
+        }
+        machine.record("unit", "", serde_json::json!({ "daemon_reload": true }))?;
+        self.forget();
+        Ok(self.bus()?.reload()?)
     }
 
-    /// Forgets what was asked.
-    pub fn forget(&self) {}
+    /// Forgets what was asked in advance.
+    pub fn forget(&self) {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn is_tree(&self) -> bool {
+        self.root != Path::new("/")
+    }
+
+    /// The connection; a lost one is made anew.
+    fn bus(&self) -> Result<Arc<Bus>, ObserveError> {
+        let mut bus = self.bus.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bus) = bus.as_ref().filter(|bus| bus.is_open()) {
+            return Ok(bus.clone());
+        }
+        let opened = Arc::new(Bus::open()?);
+        *bus = Some(opened.clone());
+        Ok(opened)
+    }
+}
+
+/// Suffixes of units.
+const SUFFIXES: [&str; 10] =
+    [".service", ".socket", ".timer", ".path", ".mount", ".automount", ".target", ".slice", ".swap", ".scope"];
+
+/// Checks that a name can be a unit's (systemd.unit(5)), so that it can never be a path.
+fn check_name(name: &str) -> Result<(), ObserveError> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b":-_.\\@".contains(&byte);
+    let suffixed = SUFFIXES.iter().any(|suffix| name.len() > suffix.len() && name.ends_with(suffix));
+    if suffixed && name.len() <= 255 && name.bytes().all(legal) {
+        return Ok(());
+    }
+    Err(ObserveError::Impossible {
+        code: "invalid-unit",
+        message: format!("`{name}` is no name of a unit"),
+        hint: "a unit is named by letters, digits and `:-_.\\@`, with a suffix such as `.service`".into(),
+    })
+}
+
+/// A failure that the user can mend.
+fn impossible(code: &'static str, message: String, hint: String) -> ObserveError {
+    ObserveError::Impossible { code, message, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_be_paths() {
+        for good in ["nginx.service", "getty@tty1.service", "a-b_c:d.timer", "dev-sda\\x2d1.swap"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in ["nginx", ".service", "../x.service", "a b.service", "a/b.service", "é.service", ""] {
+            assert_eq!(check_name(bad).unwrap_err().code(), "invalid-unit", "{bad}");
+        }
+    }
 }

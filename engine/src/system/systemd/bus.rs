@@ -1,0 +1,420 @@
+//! The service manager's D-Bus interface (org.freedesktop.systemd1(5)).
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zbus::blocking::{Connection, MessageIterator, connection};
+use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type};
+
+use super::{FileChange, Job, impossible, sysv};
+use crate::{ActiveState, ApplyError, EnableState, Known, ObserveError, UnitState};
+
+const DESTINATION: &str = "org.freedesktop.systemd1";
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+
+/// How long one answer is waited for. Reading all unit files again can take long on a busy machine.
+const ANSWER_LIMIT: Duration = Duration::from_secs(90);
+
+/// How long a service of a type that does not tell when it is ready is watched after its start.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// A connection to the service manager.
+pub(super) struct Bus {
+    connection: Connection,
+    finished: OnceLock<Arc<Finished>>,
+}
+
+/// Results of the jobs that have ended, by object path.
+#[derive(Default)]
+struct Finished {
+    results: Mutex<HashMap<String, String>>,
+    arrived: Condvar,
+}
+
+impl std::fmt::Debug for Bus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bus").finish_non_exhaustive()
+    }
+}
+
+/// The properties of a unit, as they come.
+struct Properties(HashMap<String, OwnedValue>);
+
+impl Properties {
+    fn text(&self, name: &str) -> &str {
+        self.0.get(name).and_then(|value| value.downcast_ref::<&str>().ok()).unwrap_or_default()
+    }
+
+    fn bool(&self, name: &str) -> bool {
+        self.0.get(name).and_then(|value| value.downcast_ref::<bool>().ok()).unwrap_or_default()
+    }
+
+    fn int(&self, name: &str) -> i32 {
+        self.0.get(name).and_then(|value| value.downcast_ref::<i32>().ok()).unwrap_or_default()
+    }
+}
+
+impl Bus {
+    /// Connects to the system bus.
+    pub(super) fn open() -> Result<Self, ObserveError> {
+        if !Path::new("/run/systemd/system").is_dir() {
+            return Err(unavailable("this system was not booted by systemd"));
+        }
+        let connection = connection::Builder::system()
+            .map(|builder| builder.method_timeout(ANSWER_LIMIT))
+            .and_then(connection::Builder::build)
+            .map_err(|error| unavailable(&format!("the system bus does not answer: {error}")))?;
+        Ok(Self { connection, finished: OnceLock::new() })
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.connection.is_closed()
+    }
+
+    /// Asks for several units; the answers are in the order of the names.
+    pub(super) fn units(&self, root: &Path, names: &[&str]) -> Result<Vec<UnitState>, ObserveError> {
+        type Listed = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+        let listed: Vec<Listed> = self.manager("ListUnitsByNames", &(names,)).map_err(refused)?;
+        let paths: HashMap<&str, &OwnedObjectPath> = listed.iter().map(|unit| (&*unit.0, &unit.6)).collect();
+        names
+            .iter()
+            .map(|name| match paths.get(name) {
+                Some(path) => Ok(self.properties(path.as_str(), UNIT).map_err(refused)?.state(root, name)),
+                // A name that is an alias is listed under the name of the unit it stands for.
+                None => self.unit_properties(name).map(|(_, properties)| properties.state(root, name)),
+            })
+            .collect()
+    }
+
+    /// Does something to a unit and waits for it.
+    pub(super) fn run(&self, name: &str, job: Job, limit: Duration) -> Result<(), ApplyError> {
+        let (path, properties) = self.fresh(name)?;
+        let starts = matches!(job, Job::Start | Job::Restart | Job::ReloadOrRestart);
+        match properties.text("LoadState") {
+            "not-found" if job == Job::Stop => return Ok(()),
+            "not-found" => return Err(unknown_unit(name).into()),
+            "masked" if starts => {
+                return Err(impossible(
+                    "unit-masked",
+                    format!("`{name}` is masked and cannot be started"),
+                    "unmask it: `masked = false`".into(),
+                )
+                .into());
+            }
+            _ => {}
+        }
+        if starts && properties.text("ActiveState") == "failed" {
+            // A unit that failed too often is started only after its count is taken back.
+            self.manager::<()>("ResetFailedUnit", &(name,)).map_err(refused)?;
+        }
+        let finished = self.listen()?;
+        let method = match job {
+            Job::Start => "StartUnit",
+            Job::Stop => "StopUnit",
+            Job::Restart => "RestartUnit",
+            Job::Reload => "ReloadUnit",
+            Job::ReloadOrRestart => "ReloadOrRestartUnit",
+        };
+        let queued: OwnedObjectPath = self.manager(method, &(name, "replace")).map_err(|error| refused_job(name, job, error))?;
+        let Some(result) = finished.wait(queued.as_str(), limit) else {
+            return Err(ApplyError::Timeout { command: format!("systemctl {} {name}", job.name()), seconds: limit.as_secs() });
+        };
+        if result != "done" {
+            return Err(self.failed(name, job, &result, &path));
+        }
+        if starts { self.settle(name, job, &path) } else { Ok(()) }
+    }
+
+    /// Makes or removes links of a unit.
+    pub(super) fn change_files(&self, name: &str, change: FileChange) -> Result<(), ApplyError> {
+        type Links = Vec<(String, String, String)>;
+        let failed = |error: zbus::Error| match error_name(&error) {
+            Some("org.freedesktop.systemd1.NoSuchUnit" | "org.freedesktop.DBus.Error.FileNotFound") => unknown_unit(name),
+            _ => refused(error),
+        };
+        match change {
+            FileChange::Enable => {
+                let (installable, _): (bool, Links) =
+                    self.manager("EnableUnitFiles", &(&[name][..], false, true)).map_err(failed)?;
+                if !installable {
+                    return Err(static_unit(name).into());
+                }
+            }
+            FileChange::Disable => {
+                let _: Links = self.manager("DisableUnitFiles", &(&[name][..], false)).map_err(failed)?;
+                // A link in /run outlives the one in /etc.
+                let _: Links = self.manager("DisableUnitFiles", &(&[name][..], true)).map_err(failed)?;
+            }
+            FileChange::Mask => {
+                let _: Links = self.manager("MaskUnitFiles", &(&[name][..], false, true)).map_err(failed)?;
+            }
+            FileChange::Unmask => {
+                let _: Links = self.manager("UnmaskUnitFiles", &(&[name][..], false)).map_err(failed)?;
+                let _: Links = self.manager("UnmaskUnitFiles", &(&[name][..], true)).map_err(failed)?;
+            }
+        }
+        Ok(self.reload()?)
+    }
+
+    /// Lets the service manager read its unit files again.
+    pub(super) fn reload(&self) -> Result<(), ObserveError> {
+        self.manager::<()>("Reload", &()).map_err(refused)
+    }
+
+    /// Returns a unit as its files are now, reading them again where they changed.
+    fn fresh(&self, name: &str) -> Result<(OwnedObjectPath, Properties), ObserveError> {
+        let (path, properties) = self.unit_properties(name)?;
+        if !properties.bool("NeedDaemonReload") && properties.text("LoadState") != "not-found" {
+            return Ok((path, properties));
+        }
+        self.reload()?;
+        self.unit_properties(name)
+    }
+
+    /// Looks a moment at a unit that has been started, and fails when it is down again.
+    fn settle(&self, name: &str, job: Job, path: &OwnedObjectPath) -> Result<(), ApplyError> {
+        let service = name.ends_with(".service");
+        let kind = if service {
+            self.properties(path.as_str(), SERVICE).map_err(refused)?.text("Type").to_owned()
+        } else {
+            String::new()
+        };
+        let end = Instant::now() + if matches!(&*kind, "simple" | "exec" | "idle" | "forking") { SETTLE } else { Duration::ZERO };
+        loop {
+            let properties = self.properties(path.as_str(), UNIT).map_err(refused)?;
+            let (active, sub) = (properties.text("ActiveState"), properties.text("SubState"));
+            if active == "failed" || sub.starts_with("auto-restart") {
+                return Err(self.failed(name, job, "failed", path));
+            }
+            if active == "inactive" && kind == "oneshot" {
+                return Err(impossible(
+                    "unit-does-not-stay",
+                    format!("`{name}` has run and is done: it is a oneshot that does not remain active"),
+                    "set RemainAfterExit=yes in the unit, or leave `state` out and run it by its timer or an exec".into(),
+                )
+                .into());
+            }
+            if active == "inactive" {
+                return Err(self.failed(name, job, "done, and it ended at once", path));
+            }
+            if Instant::now() >= end {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+    }
+
+    /// What the unit says of its end.
+    fn failed(&self, name: &str, job: Job, result: &str, path: &OwnedObjectPath) -> ApplyError {
+        let unit = self.properties(path.as_str(), UNIT).unwrap_or(Properties(HashMap::new()));
+        let service = self.properties(path.as_str(), SERVICE).unwrap_or(Properties(HashMap::new()));
+        let mut reasons = vec![match result {
+            "dependency" => "a unit that it requires failed".to_owned(),
+            "timeout" => "the job took longer than systemd allows".to_owned(),
+            "canceled" => "another job took its place".to_owned(),
+            "skipped" if !unit.bool("ConditionResult") => "a condition of the unit is not met".to_owned(),
+            other => format!("the job ended with `{other}`"),
+        }];
+        let status = service.int("ExecMainStatus");
+        match (service.int("ExecMainCode"), status) {
+            // Exit statuses from 200 on are systemd's own (systemd.exec(5)).
+            (1, 203) => reasons.push("its program cannot be run".into()),
+            (1, 217) => reasons.push("its user does not exist".into()),
+            (1, 1..) => reasons.push(format!("its main process ended with exit status {status}")),
+            (2 | 3, 1..) => reasons.push(format!("its main process was killed by signal {status}")),
+            _ => {}
+        }
+        let why = service.text("Result");
+        if !matches!(why, "" | "success" | "exit-code") {
+            reasons.push(format!("result `{why}`"));
+        }
+        for text in [service.text("StatusText"), unit.text("LoadError")] {
+            if !text.is_empty() {
+                reasons.push(format!("it says `{text}`"));
+            }
+        }
+        if let Some(error) = unit.0.get("LoadError").and_then(|value| value.downcast_ref::<zbus::zvariant::Structure<'_>>().ok())
+        {
+            let text = error.fields().get(1).and_then(|field| field.downcast_ref::<&str>().ok()).unwrap_or_default();
+            if !text.is_empty() {
+                reasons.push(text.to_owned());
+            }
+        }
+        let message = format!("`{name}` could not be {}: {}", past(job), reasons.join("; "));
+        impossible("unit-failed", message, format!("journalctl -u {name} -n 30 --no-pager")).into()
+    }
+
+    /// Loads a unit and returns its properties.
+    fn unit_properties(&self, name: &str) -> Result<(OwnedObjectPath, Properties), ObserveError> {
+        let path: OwnedObjectPath = self.manager("LoadUnit", &(name,)).map_err(refused)?;
+        let properties = self.properties(path.as_str(), UNIT).map_err(refused)?;
+        Ok((path, properties))
+    }
+
+    fn properties(&self, path: &str, interface: &str) -> zbus::Result<Properties> {
+        self.call(path, "org.freedesktop.DBus.Properties", "GetAll", &(interface,)).map(Properties)
+    }
+
+    fn manager<R: DeserializeOwned + Type>(&self, method: &str, body: &(impl Serialize + DynamicType)) -> zbus::Result<R> {
+        self.call(MANAGER_PATH, MANAGER, method, body)
+    }
+
+    fn call<R: DeserializeOwned + Type>(
+        &self,
+        path: &str,
+        interface: &str,
+        method: &str,
+        body: &(impl Serialize + DynamicType),
+    ) -> zbus::Result<R> {
+        let reply = self.connection.call_method(Some(DESTINATION), path, Some(interface), method, body)?;
+        reply.body().deserialize()
+    }
+
+    /// Starts to collect the results of jobs.
+    fn listen(&self) -> Result<Arc<Finished>, ObserveError> {
+        if let Some(finished) = self.finished.get() {
+            return Ok(finished.clone());
+        }
+        let rule = zbus::MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .sender(DESTINATION)
+            .and_then(|rule| rule.interface(MANAGER))
+            .and_then(|rule| rule.member("JobRemoved"))
+            .map_err(refused)?
+            .build();
+        let messages = MessageIterator::for_match_rule(rule, &self.connection, Some(1024)).map_err(refused)?;
+        self.manager::<()>("Subscribe", &()).map_err(refused)?;
+        let finished = Arc::new(Finished::default());
+        let collected = Arc::downgrade(&finished);
+        let collect = move || {
+            for message in messages.flatten() {
+                let Some(finished) = collected.upgrade() else { break };
+                if let Ok((_, job, _, result)) = message.body().deserialize::<(u32, OwnedObjectPath, String, String)>() {
+                    finished.results.lock().unwrap_or_else(PoisonError::into_inner).insert(job.as_str().to_owned(), result);
+                    finished.arrived.notify_all();
+                }
+            }
+        };
+        std::thread::Builder::new()
+            .name("systemd-jobs".into())
+            .spawn(collect)
+            .map_err(|error| unavailable(&format!("no thread to listen on: {error}")))?;
+        Ok(self.finished.get_or_init(|| finished).clone())
+    }
+}
+
+impl Finished {
+    /// Waits for the end of a job and returns its result; `None` when it takes too long.
+    fn wait(&self, job: &str, limit: Duration) -> Option<String> {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut results, _) = self
+            .arrived
+            .wait_timeout_while(results, limit, |results| !results.contains_key(job))
+            .unwrap_or_else(PoisonError::into_inner);
+        results.remove(job)
+    }
+}
+
+impl Properties {
+    fn state(&self, root: &Path, name: &str) -> UnitState {
+        let load = self.text("LoadState");
+        let active = match self.text("ActiveState") {
+            "active" | "reloading" | "refreshing" | "deactivating" => ActiveState::Active,
+            "activating" => ActiveState::Activating,
+            "failed" => ActiveState::Failed,
+            _ => ActiveState::Inactive,
+        };
+        let enabled = match self.text("UnitFileState") {
+            "enabled" => EnableState::Enabled,
+            "enabled-runtime" => EnableState::Runtime,
+            "masked" | "masked-runtime" => EnableState::Masked,
+            "generated" if sysv::is_script(root, name) => sysv::state(root, name),
+            "static" | "generated" | "indirect" | "transient" | "alias" => EnableState::Static,
+            _ if load == "masked" => EnableState::Masked,
+            _ => EnableState::Disabled,
+        };
+        UnitState {
+            exists: load != "not-found" || active == ActiveState::Active,
+            active: Known::Is(active),
+            enabled: Known::Is(enabled),
+            can_reload: self.bool("CanReload"),
+            needs_daemon_reload: self.bool("NeedDaemonReload"),
+        }
+    }
+}
+
+fn past(job: Job) -> &'static str {
+    match job {
+        Job::Start => "started",
+        Job::Stop => "stopped",
+        Job::Restart => "restarted",
+        Job::Reload | Job::ReloadOrRestart => "reloaded",
+    }
+}
+
+/// There is nobody to ask.
+pub(super) fn unavailable(message: &str) -> ObserveError {
+    ObserveError::Unavailable { service: "systemd", message: message.to_owned() }
+}
+
+pub(super) fn unknown_unit(name: &str) -> ObserveError {
+    impossible(
+        "unknown-unit",
+        format!("there is no unit `{name}`"),
+        "check the name, or declare the package or the unit file that brings it".into(),
+    )
+}
+
+pub(super) fn static_unit(name: &str) -> ObserveError {
+    impossible(
+        "unit-static",
+        format!("`{name}` has no [Install] section and can be neither enabled nor disabled"),
+        "leave `enabled` out, or add `WantedBy=multi-user.target` under [Install]".into(),
+    )
+}
+
+fn error_name(error: &zbus::Error) -> Option<&str> {
+    match error {
+        zbus::Error::MethodError(name, _, _) => Some(name.as_str()),
+        _ => None,
+    }
+}
+
+/// What the service manager refused.
+fn refused(error: zbus::Error) -> ObserveError {
+    match &error {
+        zbus::Error::MethodError(name, text, _) => match name.as_str() {
+            "org.freedesktop.DBus.Error.AccessDenied" | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" => {
+                ObserveError::Permission { what: "what systemd guards".into() }
+            }
+            name => unavailable(text.as_deref().unwrap_or(name)),
+        },
+        other => unavailable(&other.to_string()),
+    }
+}
+
+fn refused_job(name: &str, job: Job, error: zbus::Error) -> ApplyError {
+    match error_name(&error) {
+        Some("org.freedesktop.systemd1.NoSuchUnit") => unknown_unit(name).into(),
+        Some("org.freedesktop.systemd1.JobTypeNotApplicable") => impossible(
+            "unit-cannot-reload",
+            format!("`{name}` cannot be {}", past(job)),
+            "leave `reload` out, so that it is restarted".into(),
+        )
+        .into(),
+        Some("org.freedesktop.systemd1.OnlyByDependency") => impossible(
+            "unit-failed",
+            format!("`{name}` may only be started or stopped by another unit"),
+            "leave `state` out".into(),
+        )
+        .into(),
+        _ => refused(error).into(),
+    }
+}
