@@ -65,8 +65,8 @@ fn source() -> String {
         let line = format!("new {index}\\n").repeat(500);
         source += &format!("file \"/srv/kill/new/c{index}\" {{ content = \"{line}\", mode = 0640 }}\n");
     }
-    source += &format!("file \"/srv/kill/secret\" {{ content = {NEW_SECRET:?}, mode = 0600 }}\n");
-    source += &format!("file \"/srv/kill/new/secret\" {{ content = {NEW_SECRET:?}, mode = 0600 }}\n");
+    source += &format!("file \"/srv/kill/secret\" {{ content = secret({NEW_SECRET:?}), mode = 0600 }}\n");
+    source += &format!("file \"/srv/kill/new/secret\" {{ content = secret({NEW_SECRET:?}), mode = 0600 }}\n");
     source +=
         "exec \"seen\" { command = \"cp /srv/kill/f0 /srv/seen\", refresh_only = true, watch = [file[\"/srv/kill/f0\"]] }\n";
     source

@@ -11,6 +11,7 @@ mod packages;
 mod root;
 mod runs;
 mod saved;
+mod secrets;
 mod spy;
 mod trouble;
 mod users;

@@ -1,0 +1,59 @@
+//! Secrets: in no plan, diff, event, error or journal, and on the machine only where they were asked for.
+
+use stead_tests::output::Output;
+
+use crate::site::{Site, planned};
+
+const SECRET: &str = "hunter2-4f1c9a";
+const OLDER: &str = "hunter1-77d0e3";
+
+fn assert_silent(output: &Output) {
+    let said = format!("{}{}", output.stdout, output.stderr);
+    assert!(!said.contains(SECRET) && !said.contains(OLDER), "a secret is told\n{output}");
+}
+
+#[test]
+fn a_secret_is_told_nowhere() {
+    let Some(site) = Site::new(&format!(
+        "file \"/etc/token\" {{ content = secret(\"token = {SECRET}\\n\"), mode = 0600 }}\n\
+         file \"/etc/other\" {{ content = \"url = ${{secret(\"{SECRET}\")}}\\n\", mode = 0600 }}\n"
+    )) else {
+        return;
+    };
+    let host = &site.host;
+    host.must(&format!("install -m 600 /dev/null /etc/token; echo 'token = {OLDER}' > /etc/token"));
+
+    for arguments in [&["--json"][..], &[][..], &["--markdown"][..], &["-o", "/root/saved.plan"][..]] {
+        assert_silent(&site.stead("plan", arguments));
+    }
+    let plan = site.plan();
+    let change = planned(&plan, "file[\"/etc/token\"]").change("content").cloned().unwrap_or_default();
+    assert_eq!(change["sensitive"], true, "{change}");
+
+    assert_silent(&site.apply().expect_code(0));
+    assert_eq!(host.read("/etc/token"), Some(format!("token = {SECRET}\n")));
+    assert_eq!(host.read("/etc/other"), Some(format!("url = {SECRET}\n")));
+    assert_eq!(host.stat("/etc/token"), Some((0o600, 0, 0)));
+    site.nothing_is_left();
+
+    let found = host.run(&format!("grep -rlF -e {SECRET} -e {OLDER} /var/lib/stead /var/log /run /tmp 2>/dev/null"));
+    assert_eq!(found.stdout, "", "a secret is kept");
+}
+
+#[test]
+fn a_secret_in_an_error_is_not_told() {
+    let Some(site) = Site::new(&format!(
+        "exec \"login\" {{ command = \"echo the password is $TOKEN >&2; exit 1\", env = {{ TOKEN = secret(\"{SECRET}\") }} }}\n\
+         file \"/etc/checked\" {{ content = secret(\"{SECRET}\\n\"), mode = 0600, validate = \"cat %s >&2; false\" }}\n"
+    )) else {
+        return;
+    };
+    let output = site.apply().expect_code(1);
+    assert_silent(&output);
+    assert_silent(&site.stead("apply", &["--yes"]));
+    assert_eq!(output.outcome("exec[\"login\"]"), "failed", "{output}");
+    assert_eq!(output.outcome("file[\"/etc/checked\"]"), "failed", "{output}");
+    assert_eq!(site.host.read("/etc/checked"), None);
+    let found = site.host.run(&format!("grep -rlF -e {SECRET} /var/lib/stead 2>/dev/null"));
+    assert_eq!(found.stdout, "", "a secret is kept");
+}
