@@ -1,2 +1,27 @@
-//! stead
-fn main() {}
+//! The binary `stead`: reads the command line, hands text and machines to the parts that know what to do
+//! with them, prints what they say and chooses the exit code. Nothing is looked at before the arguments are parsed.
+
+mod args;
+mod commands;
+mod failure;
+mod machine;
+mod project;
+mod selection;
+mod sources;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Arguments;
+use crate::terminal::Terminal;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let terminal = Terminal::new(arguments.color);
+    match commands::run(arguments, &terminal) {
+        Ok(code) => code,
+        Err(failure) => terminal.fail(&failure),
+    }
+}

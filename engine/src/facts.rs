@@ -176,9 +176,9 @@ fn os(text: &str) -> Value {
     let id = get("ID").unwrap_or_else(|| "linux".into());
     let like = get("ID_LIKE").unwrap_or_default();
     record([
+        ("id", Value::string(id.as_str())),
         ("family", Value::Member(os_family(&id, &like).into())),
-        ("name", Value::string(get("PRETTY_NAME").or_else(|| get("NAME")).unwrap_or_else(|| id.clone()))),
-        ("id", Value::string(id)),
+        ("name", Value::string(get("PRETTY_NAME").or_else(|| get("NAME")).unwrap_or(id))),
         ("version", Value::string(get("VERSION_ID").unwrap_or_default())),
         ("codename", optional(get("VERSION_CODENAME").filter(|name| !name.is_empty()))),
     ])

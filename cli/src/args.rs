@@ -1,0 +1,263 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A typed state language, planned exactly and applied in parallel.
+///
+/// Write what a machine is to be in a .stead file; `stead check` finds the mistakes in it, `stead plan` shows exactly
+/// what would change, `stead apply` changes only that.
+#[derive(Debug, Parser)]
+#[command(name = "stead", version, disable_help_subcommand = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 nothing to do or done, 1 error, 2 wrong usage.")]
+pub(crate) struct Arguments {
+    /// When to colour what is printed for people.
+    ///
+    /// `auto` colours on a terminal, unless NO_COLOR is set; CLICOLOR_FORCE colours everywhere.
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    pub(crate) color: ColorChoice,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Finds the mistakes in a file or project, without looking at any machine.
+    ///
+    /// Parses, resolves, checks types and compiles for this machine and for every node whose facts lie in the project
+    /// as `facts/NODE.json` (what `stead facts --json` prints there).
+    Check(CheckArguments),
+    /// Shows exactly what would change on this machine. Changes nothing.
+    Plan(PlanArguments),
+    /// Changes what the plan shows, after asking.
+    ///
+    /// Takes a file, a project, or a plan that `stead plan -o` has saved. Without a terminal to ask on it needs `--yes` or
+    /// a saved plan. Ctrl-C finishes what runs and starts nothing more; a second one ends what runs.
+    Apply(ApplyArguments),
+    /// Rewrites source files in the one style there is.
+    Fmt(FmtArguments),
+    /// Shows what comes before what, and why.
+    Graph(GraphArguments),
+    /// Explains the code of an error, with an example and its mend.
+    Explain(ExplainArguments),
+    /// Shows the documentation of a resource type, or lists them.
+    Docs(DocsArguments),
+    /// Shows what this machine tells about itself.
+    Facts(FactsArguments),
+    /// Shows every resource wanted on this machine, typed and complete.
+    Catalog(CatalogArguments),
+    /// Tells where the value of an attribute came from.
+    Why(WhyArguments),
+    /// Writes the completions of a shell.
+    Completions(CompletionsArguments),
+    /// Writes the manual pages.
+    Man(ManArguments),
+}
+
+/// What to compile, and for which node.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArguments {
+    /// A .stead file, or a directory with a stead.toml.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeArguments {
+    /// Compile for the node of this name [default: this machine's host name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+    /// Take the node's facts from a file that `stead facts --json` has written.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Option<PathBuf>,
+}
+
+/// Which part of a catalog.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct SelectArguments {
+    /// Only these resources, types or tags, with everything they require.
+    #[arg(long, value_name = "SELECTOR", num_args = 1)]
+    pub(crate) only: Vec<String>,
+    /// Leave out these resources, types or tags, with everything that requires them.
+    #[arg(long, value_name = "SELECTOR", num_args = 1)]
+    pub(crate) except: Vec<String>,
+    /// Only resources with one of these tags, with everything they require.
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub(crate) tags: Vec<String>,
+}
+
+/// Which machine.
+#[derive(Debug, Args)]
+pub(crate) struct MachineArguments {
+    /// Work on the tree below DIR, such as an image, instead of on /.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Where the journal is kept [default: /var/lib/stead, or $XDG_STATE_HOME/stead for a user].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    /// Write one JSON object a line for each mistake.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Save the plan, for `stead apply FILE`.
+    #[arg(short, long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write the plan as JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Write the plan as Markdown, short enough for a comment on a change.
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// One line a resource, without its attributes.
+    #[arg(long, conflicts_with_all = ["json", "markdown"])]
+    pub(crate) brief: bool,
+    /// Exit with 2 when something would change.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    /// A .stead file, a directory with a stead.toml, or a saved plan.
+    #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Write one JSON object a line for each event while running.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One line a resource, without its attributes.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) brief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FmtArguments {
+    /// Files, or directories whose .stead files are meant.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Change nothing; exit with 1 and show the difference when a file is not in the style.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GraphArguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    /// Write the graph in the language of Graphviz.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) dot: bool,
+    /// Write the graph as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code, as in `error[unknown-attribute]`. All codes are listed when it is left out.
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocsArguments {
+    /// The resource type. All types are listed when it is left out.
+    #[arg(value_name = "TYPE")]
+    pub(crate) type_name: Option<String>,
+    /// Write Markdown.
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FactsArguments {
+    /// Write the facts as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tell about the tree below DIR instead of /.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CatalogArguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
+    /// Write the catalog as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhyArguments {
+    /// An attribute, or all of a resource: 'file["/etc/motd"].mode'.
+    #[arg(value_name = "ATTRIBUTE")]
+    pub(crate) attribute: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// Write a page for each command into DIR; without it, stead(1) goes to standard output.
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,37 @@
+//! One file a command.
+
+mod catalog;
+mod check;
+mod completions;
+mod docs;
+mod explain;
+mod facts;
+mod fmt;
+mod graph;
+mod man;
+mod plan;
+mod why;
+
+use std::process::ExitCode;
+
+use crate::args::{Arguments, Command};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+/// Runs the command of these arguments.
+pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Command::Check(arguments) => check::run(&arguments, terminal),
+        Command::Plan(arguments) => plan::run(&arguments, terminal),
+        Command::Apply(_) => Err(Failure::ApprovalNeeded),
+        Command::Fmt(arguments) => fmt::run(&arguments, terminal),
+        Command::Graph(arguments) => graph::run(&arguments, terminal),
+        Command::Explain(arguments) => explain::run(&arguments, terminal),
+        Command::Docs(arguments) => docs::run(&arguments, terminal),
+        Command::Facts(arguments) => facts::run(&arguments, terminal),
+        Command::Catalog(arguments) => catalog::run(&arguments, terminal),
+        Command::Why(arguments) => why::run(&arguments, terminal),
+        Command::Completions(arguments) => completions::run(&arguments, terminal),
+        Command::Man(arguments) => man::run(&arguments, terminal),
+    }
+}

@@ -1,0 +1,47 @@
+//! `stead facts`: what this machine tells about itself.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use stead_catalog::Value;
+use stead_report::{clean, json};
+
+use crate::args::FactsArguments;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+
+pub(crate) fn run(arguments: &FactsArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let root = arguments.root.as_deref().unwrap_or(Path::new("/"));
+    if !root.is_dir() {
+        return Err(Failure::NoSuchPath(root.to_owned()));
+    }
+    let facts = Value::Map(Arc::new(stead_engine::facts::gather(root)?));
+    let text = if arguments.json {
+        json::pretty(&json::facts_json(&facts)).map_err(|error| Failure::Output(error.into()))?
+    } else {
+        let mut text = String::new();
+        write_lines(&mut text, "facts", &facts);
+        text
+    };
+    terminal.print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line a value, named as the language names it.
+fn write_lines(text: &mut String, name: &str, value: &Value) {
+    match value {
+        Value::Map(map) if !map.is_empty() => {
+            for (key, value) in map.iter() {
+                let is_word =
+                    key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !key.starts_with(|c: char| c.is_ascii_digit());
+                let step = if is_word { format!(".{key}") } else { format!("[{}]", Value::String(key.clone())) };
+                write_lines(text, &format!("{name}{step}"), value);
+            }
+        }
+        value => {
+            let _ = writeln!(text, "{} = {}", clean(name), clean(&value.to_string()));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `stead plan`: exactly what would change. Changes nothing.
+
+use std::process::ExitCode;
+
+use stead_catalog::Plan;
+use stead_report::json::{self, PlanDocument};
+use stead_report::{TextOptions, markdown, plan_text};
+
+use crate::args::PlanArguments;
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+use crate::{machine, project, selection};
+
+/// What `--detailed-exitcode` says when something would change.
+const PENDING: u8 = 2;
+
+pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let root = machine::root(&arguments.machine)?;
+    let loaded = project::load(&arguments.source.path)?;
+    let node = project::node(&arguments.source.node, root.path())?;
+    let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
+    let planned = machine::plan(&catalog, &loaded.registry, &root, &machine::state_dir(&arguments.machine))?;
+    let plan = &planned.plan;
+    let text = if arguments.json {
+        json::pretty(&PlanDocument::new([plan])).map_err(|error| Failure::Output(error.into()))?
+    } else if arguments.markdown {
+        markdown(&[plan])
+    } else {
+        plan_text(plan, &TextOptions { brief: arguments.brief, ..terminal.text_options() })
+    };
+    terminal.print(&text)?;
+    Ok(exit_code(plan, arguments.detailed_exitcode))
+}
+
+/// 1 when something could not be planned, 2 when something would change and the caller wants to know.
+fn exit_code(plan: &Plan, detailed: bool) -> ExitCode {
+    if plan.resources.iter().any(|resource| resource.error.is_some()) {
+        ExitCode::FAILURE
+    } else if detailed && !plan.is_empty() {
+        ExitCode::from(PENDING)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,161 @@
+//! What can go wrong on the command line itself: typed, with a stable code and a way out.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The reader of our output is gone: `stead plan | head`.
+    #[error("the reader of the output is gone")]
+    BrokenPipe,
+    /// Output could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// Mistakes in the source were shown already.
+    #[error("")]
+    Diagnosed,
+    /// Nothing at the path.
+    #[error("there is nothing at {}", .0.display())]
+    NoSuchPath(PathBuf),
+    /// A directory without stead.toml.
+    #[error("{} is not a project: it has no stead.toml", path.display())]
+    NotAProject {
+        /// The directory.
+        path: PathBuf,
+        /// What is meant most likely.
+        suggestion: Option<String>,
+    },
+    /// A file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The facts cannot be used.
+    #[error("{0}")]
+    Facts(#[from] stead_engine::facts::FactsError),
+    /// The machine, or the tree, cannot be looked at.
+    #[error("{0}")]
+    Machine(stead_engine::ObserveError),
+    /// No page for a code.
+    #[error("there is no code `{code}`")]
+    UnknownCode {
+        /// As it was given.
+        code: String,
+        /// A code that is written alike.
+        closest: Option<String>,
+    },
+    /// No such resource type.
+    #[error("there is no resource type `{name}`")]
+    UnknownType {
+        /// As it was given.
+        name: String,
+        /// A type that is written alike.
+        closest: Option<String>,
+    },
+    /// No such resource in the catalog.
+    #[error("the catalog of {node} has no {id}")]
+    UnknownResource {
+        /// The node.
+        node: String,
+        /// As it was given.
+        id: String,
+        /// One that is written alike.
+        closest: Option<String>,
+    },
+    /// The resource has no value for the attribute.
+    #[error("{id} has no value for `{attribute}`")]
+    UnsetAttribute {
+        /// The resource.
+        id: String,
+        /// The attribute.
+        attribute: String,
+    },
+    /// Not of the form `type["name"].attribute`.
+    #[error("`{0}` does not name a resource or an attribute of one")]
+    NotAnAttribute(String),
+    /// A selector that selects nothing.
+    #[error("nothing in the catalog is selected by `{0}`")]
+    UnknownSelector(String),
+    /// Nobody there to ask.
+    #[error("nobody is there to approve the plan")]
+    ApprovalNeeded,
+    /// The user said no.
+    #[error("not approved, nothing was changed")]
+    NotApproved,
+}
+
+impl Failure {
+    /// Sorts a failed write: a reader that is gone is no error of ours.
+    pub(crate) fn output(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::BrokenPipe } else { Self::Output(error) }
+    }
+
+    /// The stable code; its page is what `stead explain` prints.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::BrokenPipe | Self::Diagnosed => "",
+            Self::Output(_) => "output-failed",
+            Self::NoSuchPath(_) => "no-such-path",
+            Self::NotAProject { .. } => "not-a-project",
+            Self::Unreadable { .. } => "unreadable-file",
+            Self::Unwritable { .. } => "unwritable-file",
+            Self::Facts(_) => "invalid-facts",
+            Self::Machine(error) => error.code(),
+            Self::UnknownCode { .. } => "unknown-code",
+            Self::UnknownType { .. } => "unknown-resource-type",
+            Self::UnknownResource { .. } => "unknown-resource",
+            Self::UnsetAttribute { .. } => "unset-attribute",
+            Self::NotAnAttribute(_) => "not-an-attribute",
+            Self::UnknownSelector(_) => "unknown-selector",
+            Self::ApprovalNeeded => "approval-needed",
+            Self::NotApproved => "not-approved",
+        }
+    }
+
+    /// The way out, where one is known.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let meant = |name: &Option<String>| name.as_ref().map(|name| format!("did you mean `{name}`?"));
+        match self {
+            Self::NotAProject { suggestion, .. } => suggestion.clone(),
+            Self::Unreadable { source, .. } | Self::Unwritable { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                Some("run as a user who may, or as root".into())
+            }
+            Self::Facts(_) => Some("write the file with `stead facts --json` on the node".into()),
+            Self::Machine(error) => error.hint(),
+            Self::UnknownCode { closest, .. } => meant(closest).or_else(|| Some("`stead explain` lists all codes".into())),
+            Self::UnknownType { closest, .. } => meant(closest).or_else(|| Some("`stead docs` lists all types".into())),
+            Self::UnknownResource { closest, .. } => {
+                meant(closest).or_else(|| Some("`stead catalog` lists all resources".into()))
+            }
+            Self::UnsetAttribute { .. } => Some("what is not given is left as it is found".into()),
+            Self::NotAnAttribute(_) => Some(r#"write it in quotes for the shell: stead why 'file["/etc/motd"].mode'"#.into()),
+            Self::UnknownSelector(_) => Some(r#"a selector is a resource 'file["/etc/motd"]', a type or a tag"#.into()),
+            Self::ApprovalNeeded => Some("give --yes, or apply a plan saved with `stead plan -o FILE`".into()),
+            _ => None,
+        }
+    }
+
+    /// The exit code it leads to.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::BrokenPipe => ExitCode::SUCCESS,
+            Self::ApprovalNeeded => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! From PATH to a project that is loaded, and to the catalog of a node.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stead_catalog::{Catalog, Map, Value};
+use stead_compiler::diagnostic::render::SourceText;
+use stead_compiler::{Diagnostic, Input, NodeContext, Project, Schemas};
+use stead_engine::{Registry, facts};
+
+use crate::args::{NodeArguments, SourceArguments};
+use crate::failure::Failure;
+use crate::sources::DirectorySources;
+use crate::terminal::Terminal;
+
+/// A project, and the resource types it is written in.
+pub(crate) struct Loaded {
+    pub(crate) project: Project,
+    pub(crate) registry: Registry,
+    /// The project's directory.
+    pub(crate) root: PathBuf,
+}
+
+/// Loads the file or project at `path`.
+pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
+    let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Failure::NoSuchPath(path.to_owned()),
+        _ => Failure::Unreadable { path: path.to_owned(), source },
+    })?;
+    let registry = stead_stdlib::registry();
+    let schemas = Arc::new(Schemas::new(registry.schemas()));
+    let open = |root: &Path| {
+        let sources = DirectorySources::open(root).map_err(|source| Failure::Unreadable { path: root.to_owned(), source })?;
+        Ok::<_, Failure>(Arc::new(sources))
+    };
+    let (root, input) = if metadata.is_dir() {
+        if !path.join("stead.toml").is_file() {
+            return Err(Failure::NotAProject { path: path.to_owned(), suggestion: suggest(path) });
+        }
+        (path.to_owned(), Input::directory(open(path)?, schemas))
+    } else {
+        let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| Failure::NoSuchPath(path.to_owned()))?;
+        (root.to_owned(), Input::file(open(root)?, schemas, name))
+    };
+    Ok(Loaded { project: Project::load(input), registry, root })
+}
+
+/// What is meant most likely by a directory that is no project.
+fn suggest(path: &Path) -> Option<String> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+        .ok()?
+        .flatten()
+        .map(|e| e.path())
+        .filter(|p| p.extension().is_some_and(|e| e == "stead"))
+        .collect();
+    files.sort();
+    let above = std::path::absolute(path).ok()?;
+    let project = above.ancestors().skip(1).find(|directory| directory.join("stead.toml").is_file());
+    match (files.as_slice(), project) {
+        ([file], _) => Some(format!("name the file: {}", file.strip_prefix("./").unwrap_or(file).display())),
+        (_, Some(project)) => Some(format!("the project is {}", project.display())),
+        ([], None) => Some("name a .stead file, or a directory with a stead.toml".into()),
+        (_, None) => Some("name one of its .stead files, or make it a project with an empty stead.toml".into()),
+    }
+}
+
+/// The node to compile for: named by the arguments, else this machine.
+pub(crate) fn node(arguments: &NodeArguments, root: &Path) -> Result<NodeContext, Failure> {
+    let facts = match &arguments.facts {
+        Some(path) => read_facts(path)?,
+        None => facts::gather(root)?,
+    };
+    let hostname = facts.get("hostname").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("localhost");
+    let name = arguments.node.as_deref().unwrap_or(hostname);
+    Ok(NodeContext { name: name.into(), facts, ..NodeContext::default() })
+}
+
+/// Reads a file of facts.
+pub(crate) fn read_facts(path: &Path) -> Result<Map, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|source| Failure::Unreadable { path: path.to_owned(), source })?;
+    Ok(facts::read_facts(path, &text)?)
+}
+
+impl Loaded {
+    /// Compiles for one node, and shows what there is to say about the source.
+    ///
+    /// # Errors
+    /// [`Failure::Diagnosed`] when there is no catalog.
+    pub(crate) fn compile(&self, node: &NodeContext, terminal: &Terminal) -> Result<Catalog, Failure> {
+        let (catalog, mut diagnostics) = stead_compiler::compile(&self.project, node);
+        if !self.project.has_errors() {
+            diagnostics.splice(0..0, self.project.diagnostics().iter().cloned());
+            stead_compiler::diagnostic::arrange(&mut diagnostics);
+        }
+        // Hints are for editors and `check`.
+        diagnostics.retain(|diagnostic| diagnostic.severity != stead_compiler::Severity::Hint);
+        let texts = self.texts(&diagnostics);
+        terminal.show_diagnostics(diagnostics, &texts);
+        catalog.ok_or(Failure::Diagnosed)
+    }
+
+    /// The texts that diagnostics point into.
+    pub(crate) fn texts(&self, diagnostics: &[Diagnostic]) -> Texts {
+        let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        for label in diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels) {
+            if !texts.iter().any(|(name, _)| *name == label.file)
+                && let Some(text) = self.project.text(&label.file)
+            {
+                texts.push((label.file.clone(), text));
+            }
+        }
+        Texts(texts)
+    }
+}
+
+/// Loads and compiles for one node.
+pub(crate) fn compile(arguments: &SourceArguments, terminal: &Terminal) -> Result<(Loaded, Catalog), Failure> {
+    let loaded = load(&arguments.path)?;
+    let node = node(&arguments.node, Path::new("/"))?;
+    let catalog = loaded.compile(&node, terminal)?;
+    Ok((loaded, catalog))
+}
+
+/// Files by name.
+pub(crate) struct Texts(Vec<(Arc<str>, Arc<str>)>);
+
+impl SourceText for Texts {
+    fn text(&self, file: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| &**name == file).map(|(_, text)| &**text)
+    }
+}

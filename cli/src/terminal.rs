@@ -1,0 +1,135 @@
+//! Where output goes, how wide and how coloured.
+
+use std::env;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use stead_compiler::Diagnostic;
+use stead_compiler::diagnostic::render;
+use stead_report::{Color, TextOptions};
+
+use crate::args::ColorChoice;
+use crate::failure::Failure;
+
+/// Most diagnostics that are shown to a person at once.
+const MAX_SHOWN: usize = 100;
+
+/// What is known of the terminal: decided once, from the flag, the environment and the terminal itself.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    choice: ColorChoice,
+    ascii: bool,
+}
+
+impl Terminal {
+    /// Reads the environment.
+    pub(crate) fn new(choice: ColorChoice) -> Self {
+        Self { choice, ascii: !speaks_utf8() }
+    }
+
+    /// How text on standard output is to look.
+    pub(crate) fn text_options(&self) -> TextOptions {
+        let stdout = io::stdout();
+        TextOptions {
+            color: self.color(stdout.is_terminal()),
+            width: width(&stdout, stdout.is_terminal()),
+            ascii: self.ascii,
+            ..TextOptions::default()
+        }
+    }
+
+    /// Writes to standard output.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::output)
+    }
+
+    /// Writes to standard error. Nobody can be told when that fails.
+    pub(crate) fn note(&self, text: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = stderr.write_all(text.as_bytes());
+    }
+
+    /// Says what went wrong and returns the exit code.
+    pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
+        if !matches!(failure, Failure::BrokenPipe | Failure::Diagnosed) {
+            let mut text = self.error_line(failure.code(), &failure.to_string());
+            if let Some(hint) = failure.hint() {
+                text.push_str(&self.remark("hint", &hint));
+            }
+            self.note(&text);
+        }
+        failure.exit_code()
+    }
+
+    /// `error[code]: message`, as diagnostics look.
+    pub(crate) fn error_line(&self, code: &str, message: &str) -> String {
+        let message = message.lines().map(|line| stead_report::clean(line).into_owned()).collect::<Vec<_>>().join("\n  ");
+        match self.error_color() {
+            Color::Ansi => format!("\u{1b}[1;31merror[{code}]\u{1b}[0m\u{1b}[1m: {message}\u{1b}[0m\n"),
+            Color::Never => format!("error[{code}]: {message}\n"),
+        }
+    }
+
+    fn remark(&self, word: &str, text: &str) -> String {
+        let text = stead_report::clean(text);
+        match self.error_color() {
+            Color::Ansi => format!("\u{1b}[1;36m{word}\u{1b}[0m: {text}\n"),
+            Color::Never => format!("{word}: {text}\n"),
+        }
+    }
+
+    /// Draws diagnostics on standard error.
+    pub(crate) fn show_diagnostics(&self, mut diagnostics: Vec<Diagnostic>, sources: &dyn render::SourceText) {
+        if diagnostics.is_empty() {
+            return;
+        }
+        let left_out = stead_compiler::diagnostic::cap(&mut diagnostics, MAX_SHOWN);
+        let stderr = io::stderr();
+        let style = render::Style {
+            color: self.error_color() == Color::Ansi,
+            unicode: !self.ascii,
+            width: width(&stderr, stderr.is_terminal()).unwrap_or(100),
+        };
+        self.note(&render::render_all(&diagnostics, left_out, sources, style));
+    }
+
+    /// The colour of standard error.
+    pub(crate) fn error_color(&self) -> Color {
+        self.color(io::stderr().is_terminal())
+    }
+
+    fn color(&self, is_terminal: bool) -> Color {
+        let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let on = match self.choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto if set("NO_COLOR") => false,
+            ColorChoice::Auto if set("CLICOLOR_FORCE") && env::var_os("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
+            ColorChoice::Auto => is_terminal && env::var_os("TERM").is_some_and(|term| term != "dumb"),
+        };
+        if on { Color::Ansi } else { Color::Never }
+    }
+}
+
+/// COLUMNS where it is set, else what the terminal says; nothing for a pipe or a file.
+fn width(stream: impl std::os::fd::AsFd, is_terminal: bool) -> Option<usize> {
+    if let Some(columns) = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0) {
+        return Some(columns);
+    }
+    if !is_terminal {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// The first locale variable that is set decides, as in setlocale(3); none set means a bare environment, where
+/// files and tools are UTF-8 all the same.
+fn speaks_utf8() -> bool {
+    let set = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
+    set.is_none_or(|locale| {
+        let locale = locale.to_lowercase();
+        locale.contains("utf-8") || locale.contains("utf8")
+    })
+}
