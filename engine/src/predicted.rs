@@ -405,6 +405,9 @@ impl World for Predicted<'_> {
     }
 
     fn list(&self, path: &Path) -> Look<Option<Vec<(OsString, FileKind)>>> {
+        if let Some(because) = self.spoken_of(path) {
+            return Ok(Known::Unknown(because.clone()));
+        }
         let directory = match self.find(&self.resolve(path)) {
             Found::Entry(Entry::Present { stat, .. }) if stat.kind != FileKind::Directory => {
                 return Err(ObserveError::WrongKind { path: path.to_owned(), found: "no directory", expected: "a directory" });

@@ -94,6 +94,15 @@ impl Predicted<'_> {
         }
     }
 
+    /// What comes before whose scripts speak of this path, and so may put something into a directory.
+    pub(super) fn spoken_of(&self, path: &Path) -> Option<&Arc<str>> {
+        let path = path.to_str()?;
+        let speaks = |because: &&Arc<str>| {
+            self.archives.get(*because).is_some_and(|archives| archives.iter().any(|contents| contents.may_touch(path)))
+        };
+        self.bringers.iter().find(speaks)
+    }
+
     pub(super) fn maybe_brought_path<T>(&self, path: &Path) -> Known<Option<T>> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         self.maybe_brought(super::may_be_packaged(path), name)
@@ -167,6 +176,16 @@ mod tests {
         after_install(&Files::of(&[]), None, |world| {
             assert!(is_unknown(world.stat(Path::new("/etc/demo.conf"))));
             assert!(is_unknown(world.stat(Path::new("/etc/other.conf"))));
+        });
+    }
+
+    #[test]
+    fn what_is_in_a_directory_that_a_script_speaks_of_is_not_known() {
+        let base = Files::of(&[("/etc/sites/mine", "x"), ("/etc/others/mine", "x")]);
+        let scripts = vec![("postinst".into(), "ln -s ../all/default /etc/sites/default\n".into())];
+        after_install(&base, Some(Arc::new(Contents { files: Vec::new(), scripts })), |world| {
+            assert!(is_unknown(world.list(Path::new("/etc/sites"))));
+            assert!(matches!(world.list(Path::new("/etc/others")), Ok(Known::Is(Some(entries))) if entries.len() == 1));
         });
     }
 

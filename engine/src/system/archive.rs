@@ -93,8 +93,9 @@ impl Contents {
 
     /// Says whether a script starts this unit by one of the tools that packages use for it.
     pub fn starts(&self, unit: &str) -> bool {
-        let tools = ["deb-systemd-invoke", "invoke-rc.d"];
-        self.has_line(unit, |line| tools.iter().any(|tool| line.contains(tool)) && has_word(line, "start"))
+        // debhelper's snippet starts at the first installation and restarts in an upgrade: `$_dh_action`.
+        let is_start = |line: &str| has_word(line, "start") || line.contains("$_dh_action");
+        self.has_line(unit, |line| (line.contains("deb-systemd-invoke") || line.contains("invoke-rc.d")) && is_start(line))
     }
 
     /// Says whether a script enables this unit by the tool that packages use for it.
@@ -217,7 +218,7 @@ mod tests {
         let text = "# deb-systemd-invoke start other.service\n\
             if deb-systemd-helper --quiet was-enabled 'demo.service'; then\n\
             \tdeb-systemd-helper enable 'demo.service' >/dev/null || true\nfi\n\
-            deb-systemd-invoke start 'demo.service' >/dev/null || true\n";
+            _dh_action=start\ndeb-systemd-invoke $_dh_action 'demo.service' >/dev/null || true\n";
         let contents = Contents { files: Vec::new(), scripts: vec![("postinst".into(), text.into())] };
         assert!(contents.starts("demo.service") && contents.enables("demo.service"));
         assert!(!contents.starts("other.service") && !contents.enables("other.service"));
