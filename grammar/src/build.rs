@@ -25,6 +25,9 @@ use crate::keywords::is_keyword;
 use crate::syntax::{Rule, SteadParser};
 
 pub(crate) type Node<'s> = Pair<'s, Rule>;
+pub(crate) use expr::hole;
+pub(crate) use types::FieldsOf;
+
 pub(crate) type Nodes<'s> = Pairs<'s, Rule>;
 
 /// Makes the tree of one file, from one match of the whole or from matches of pieces of it.

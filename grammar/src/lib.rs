@@ -9,6 +9,7 @@ mod dump;
 mod error;
 mod keywords;
 mod parse;
+mod recover;
 mod syntax;
 
 pub use dump::dump;

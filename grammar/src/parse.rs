@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
-use crate::ast::{File, Item, Span};
+use crate::ast::{File, Span};
 use crate::build::Builder;
 use crate::error::SyntaxError;
+use crate::recover::Recovery;
 use crate::syntax::Rule;
 
 /// What [`parse`] returns.
@@ -35,16 +36,54 @@ pub fn parse(source: &str) -> Parsed {
     };
     let whole = Span::new(0, length);
     let mut builder = Builder::new(source);
-    let items: Vec<Item> = match builder.parse(Rule::file, whole, Builder::file) {
-        Ok((items, _)) => items,
-        Err(failure) => {
-            let span = Span::at(failure.offset);
-            builder.errors.push(SyntaxError::new("unexpected-token", span, "this is not understood"));
-            vec![Item::Error(whole)]
+    let (items, comments) = match builder.parse(Rule::file, whole, Builder::file) {
+        Ok((items, _)) => (items, comments(source, &builder.opaque)),
+        Err(_) => {
+            let mut recovery = Recovery::new(source, &mut builder);
+            let items = recovery.file();
+            let comments = recovery.comments().into_iter().map(|span| comment(source, span)).collect();
+            (items, comments)
         }
     };
-    let comments = comments(source, &builder.opaque);
-    Parsed { file: File { items, span: whole }, errors: builder.errors, comments }
+    let mut errors = builder.errors;
+    hidden_characters(source, &mut errors);
+    errors.sort_by_key(|error| (error.span.start, error.span.end));
+    Parsed { file: File { items, span: whole }, errors, comments }
+}
+
+/// Reports characters that a reader cannot see, at most one per line: control characters, and those that turn the direction of text.
+fn hidden_characters(source: &str, errors: &mut Vec<SyntaxError>) {
+    let bytes = source.as_bytes();
+    let mut from = 0;
+    while let Some(at) = bytes[from..].iter().position(|byte| is_suspicious(*byte)).map(|at| from + at) {
+        from = at + 1;
+        let Some(c) = source.get(at..).and_then(|rest| rest.chars().next()) else { continue };
+        let message = match c {
+            '\t' | '\n' => continue,
+            '\r' if bytes.get(at + 1) == Some(&b'\n') => continue,
+            '\r' => "a carriage return without a newline".to_owned(),
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => {
+                format!("the invisible character U+{:04X} changes the order in which this line is shown", u32::from(c))
+            }
+            '\u{FEFF}' if at > 0 => "a byte order mark inside the file".to_owned(),
+            c if c.is_ascii() => format!("the control character U+{:04X}", u32::from(c)),
+            _ => continue,
+        };
+        let span = Span::new(at as u32, (at + c.len_utf8()) as u32);
+        errors.retain(|error| error.span != span);
+        let error = SyntaxError::new("hidden-character", span, message);
+        errors.push(error.with_hint(format!("remove it; inside a string write it as `\\u{{{:X}}}`", u32::from(c))));
+        from = source[at..].find('\n').map_or(source.len(), |length| at + length);
+    }
+}
+
+/// Tells whether a byte is a control character, or starts one of the characters that are looked for.
+fn is_suspicious(byte: u8) -> bool {
+    byte < 0x20 && byte != b'\n' || byte == 0x7F || byte == 0xE2 || byte == 0xEF
+}
+
+fn comment(source: &str, span: Span) -> Comment {
+    Comment { span, is_doc: span.text(source).starts_with("##") }
 }
 
 /// Parses files in parallel; the results are in the order of the sources.
@@ -67,7 +106,7 @@ fn comments(source: &str, opaque: &[Span]) -> Vec<Comment> {
         }
         let line = &source[at..];
         let line = line.split_once('\n').map_or(line, |(line, _)| line).trim_end_matches('\r');
-        comments.push(Comment { span: Span::new(at as u32, (at + line.len()) as u32), is_doc: line.starts_with("##") });
+        comments.push(comment(source, Span::new(at as u32, (at + line.len()) as u32)));
         from = at + line.len();
     }
     comments

@@ -59,7 +59,7 @@ impl<'s> Builder<'s> {
         node.into_inner().next().map(|name| self.ident(&name))
     }
 
-    fn use_member(&mut self, node: Node<'s>) -> UseMember {
+    pub(crate) fn use_member(&mut self, node: Node<'s>) -> UseMember {
         let span = self.span(&node);
         let mut parts = node.into_inner();
         let name = parts.next().map_or(Ident { name: "".into(), span }, |name| self.ident(&name));
