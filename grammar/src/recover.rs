@@ -66,11 +66,12 @@ impl<'s, 'b> Recovery<'s, 'b> {
                 return items;
             }
             let before = self.at;
+            let errors = self.builder.errors.len();
             match self.statement(true) {
                 Parsed::Item(item) => items.push(item),
                 Parsed::Nothing(span) => items.push(Item::Error(span)),
             }
-            self.after_statement();
+            self.after_statement(self.builder.errors.len() > errors);
             self.at = self.at.max(before + 1);
         }
     }
@@ -78,9 +79,15 @@ impl<'s, 'b> Recovery<'s, 'b> {
     /// Parses statements up to the brace that closes the block opened by token `open`, or to where the block is left unclosed.
     /// Returns them and the end of the block.
     fn block(&mut self, open: usize) -> (Vec<Stmt>, u32) {
-        let mut stmts = Vec::new();
         let indent = self.indent(open);
         self.at = open + 1;
+        self.statements(indent, Some(open))
+    }
+
+    /// Parses the statements of a block on a line indented by `indent`. Without the brace that opens it, which was reported to be
+    /// missing, the block ends where the lines stand no further in.
+    fn statements(&mut self, indent: usize, open: Option<usize>) -> (Vec<Stmt>, u32) {
+        let mut stmts = Vec::new();
         self.depth += 1;
         loop {
             self.skip_gap();
@@ -88,17 +95,22 @@ impl<'s, 'b> Recovery<'s, 'b> {
                 self.at += 1;
                 break;
             }
-            if self.token().is_none() || self.is_left(open, indent, false) {
-                self.unclosed(open);
-                break;
+            match open {
+                Some(open) if self.token().is_none() || self.is_left(open, indent, false) => {
+                    self.unclosed(open);
+                    break;
+                }
+                None if self.token().is_none() || self.indent(self.at) <= indent => break,
+                _ => {}
             }
             let before = self.at;
+            let errors = self.builder.errors.len();
             match self.statement(false) {
                 Parsed::Item(Item::Stmt(stmt)) => stmts.push(stmt),
                 Parsed::Item(item) => stmts.push(Stmt::Error(item.span())),
                 Parsed::Nothing(span) => stmts.push(Stmt::Error(span)),
             }
-            self.after_statement();
+            self.after_statement(self.builder.errors.len() > errors);
             self.at = self.at.max(before + 1);
         }
         self.depth -= 1;
@@ -116,13 +128,35 @@ impl<'s, 'b> Recovery<'s, 'b> {
         match self.strict(rule, start, Builder::item) {
             Ok((item, end)) if self.ends_statement(end) => {
                 self.seek(end);
-                return Parsed::Item(item);
+                return Parsed::Item(self.with_missing_brace(item));
             }
             Ok(_) => self.reset(mark),
             Err(failure) if failure.deep => return self.refuse_depth(failure.offset),
             Err(_) => {}
         }
         self.broken_statement(top)
+    }
+
+    /// Looks whether attributes follow a resource that has no body: then its brace is missing.
+    fn with_missing_brace(&mut self, item: Item) -> Item {
+        let (Item::Stmt(Stmt::Resource(mut resource)), Some(before)) = (item.clone(), self.at.checked_sub(1)) else { return item };
+        let next = self.next_significant(self.at);
+        let indent = self.indent(before);
+        let is_attribute = self.kind(next) == Some(Kind::Word) && matches!(self.text(next + 1), "=" | ":" | "=>") && self.indent(next) > indent;
+        if resource.body.is_some() || next == self.at || !is_attribute {
+            return item;
+        }
+        let place = Span::at(self.end_of_last());
+        let mut error = SyntaxError::new("missing-brace", place, "expected `{` before the attributes");
+        error.expected.push("`{`".to_owned());
+        self.error(error);
+        let errors = self.builder.errors.len();
+        let body = self.attributes(indent, None, place.start);
+        // How an attribute would be written goes without saying where even the brace is missing.
+        self.builder.errors.truncate(errors);
+        resource.span.end = body.span.end;
+        resource.body = Some(body);
+        Item::Stmt(Stmt::Resource(resource))
     }
 
     /// Parses what the strict grammar did not take.
@@ -163,15 +197,17 @@ impl<'s, 'b> Recovery<'s, 'b> {
     }
 
     /// After a statement: something must separate it from the next one.
-    fn after_statement(&mut self) {
+    fn after_statement(&mut self, is_reported: bool) {
         if self.is(",") {
             self.at += 1;
             return;
         }
         match self.token() {
             None => {}
-            Some(token) if matches!(token.kind, Kind::Newline | Kind::Comment) || self.is("}") => {}
+            Some(token) if cursor::is_gap(token.kind) || self.is("}") && self.depth > 0 => {}
             Some(_) if self.at > 0 && self.is_first_on_line(self.at) => {}
+            // What closes a brace that was reported as missing, or swallowed by a string.
+            Some(token) if token.kind == Kind::Close && self.depth == 0 && is_reported => self.at += 1,
             Some(token) => {
                 let error = self.unexpected_after_statement(token);
                 self.error(error);

@@ -13,17 +13,26 @@ impl<'s> Recovery<'s, '_> {
     /// Parses the attributes between the brace `open` and the one that closes it.
     pub(super) fn body(&mut self, open: usize) -> Body {
         let indent = self.indent(open);
-        let start = self.start_of(open);
-        let mut attributes = Vec::new();
         self.at = open + 1;
+        self.attributes(indent, Some(open), self.start_of(open))
+    }
+
+    /// Parses the attributes of a body on a line indented by `indent`. Without the brace that opens it, which was reported to be
+    /// missing, the body ends where the lines stand no further in.
+    pub(super) fn attributes(&mut self, indent: usize, open: Option<usize>, start: u32) -> Body {
+        let mut attributes = Vec::new();
         loop {
             self.skip_gap();
             if self.take("}") {
                 break;
             }
-            if self.token().is_none() || self.is_left(open, indent, true) {
-                self.unclosed(open);
-                break;
+            match open {
+                Some(open) if self.token().is_none() || self.is_left(open, indent, true) => {
+                    self.unclosed(open);
+                    break;
+                }
+                None if self.token().is_none() || self.indent(self.at) <= indent => break,
+                _ => {}
             }
             let before = self.at;
             let at = self.offset();

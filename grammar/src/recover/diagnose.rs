@@ -29,6 +29,10 @@ impl Recovery<'_, '_> {
             return None;
         }
         let at = self.next_significant(index);
+        // pest never goes past a string that is not closed, though it looks into it.
+        if let Some(string) = (first..=at.min(end)).find(|index| *index < end && self.kind(*index) == Some(Kind::Unterminated)) {
+            return self.lexical(string);
+        }
         let opener = self.innermost_open(first, at.min(end));
         if at >= end {
             return Some(self.unfinished(end, opener, what));
@@ -55,6 +59,16 @@ impl Recovery<'_, '_> {
         let at = self.next_significant(self.index_at(failure.offset).max(first));
         if at < end && self.is_lexical(at) {
             return self.lexical(at);
+        }
+        let angles = |text: &str| (first..end).filter(|index| self.text_is(*index, text)).count();
+        if at >= end
+            && angles("<") > angles(">")
+            && let Some(open) = (first..end).rev().find(|index| self.text_is(*index, "<"))
+        {
+            let span = self.tokens[open].span;
+            let mut error = SyntaxError::new("unclosed-delimiter", span, "unclosed `<`").with_label(span, "opened here");
+            error.expected.push("`>`".to_owned());
+            return Some(error);
         }
         let mut error = if at == first && at >= end {
             let place = Span::at(self.end_before(at));
@@ -149,6 +163,11 @@ impl Recovery<'_, '_> {
             }
             Kind::Unterminated if text.starts_with('r') => SyntaxError::new("unterminated-string", opening(2), "this raw string is not closed")
                 .with_hint("a raw string `r\"…\"` ends on its line; `r#\"…\"#` may span several, and a `\"\"\"` block, too"),
+            Kind::Unterminated if text.len() > 1 && text.ends_with('"') => {
+                let start = token.span.start + text.find("${").unwrap_or(0) as u32;
+                SyntaxError::new("bad-interpolation", Span::new(start, start + 2), "this interpolation is not closed")
+                    .with_hint("`${…}` holds one expression; a plain `${` is written `\\${`")
+            }
             Kind::Unterminated => SyntaxError::new("unterminated-string", opening(1), "this string is not closed on its line")
                 .with_hint("close it with `\"`; for a text of several lines use a `\"\"\"` block"),
             Kind::SingleQuoted => SyntaxError::new("single-quoted-string", token.span, "strings stand in double quotes")
@@ -242,6 +261,28 @@ impl Recovery<'_, '_> {
         error
     }
 
+    /// Says that `1.22.3` or `10.0.0.0/8` is no number, if that stands around token `at`.
+    fn dotted_number(&self, first: usize, at: usize) -> Option<SyntaxError> {
+        let is_part = |index: usize| self.kind(index) == Some(Kind::Number) || matches!(self.text(index), "." | "/" | "-");
+        let touches = |index: usize| index > first && self.tokens[index - 1].span.end == self.start_of(index);
+        let mut start = at;
+        while start > first && touches(start) && is_part(start - 1) {
+            start -= 1;
+        }
+        let mut end = at;
+        while is_part(end + 1) && touches(end + 1) {
+            end += 1;
+        }
+        let parts = (start..=end).filter(|index| self.text_is(*index, ".")).count();
+        if self.kind(start) != Some(Kind::Number) || parts == 0 {
+            return None;
+        }
+        let span = Span::new(self.start_of(start), self.tokens.get(end)?.span.end);
+        let text = span.text(self.source);
+        let error = SyntaxError::new("bad-number", span, format!("`{text}` is not a number"));
+        Some(error.with_hint(format!("a version, an address or a date is a string: `\"{text}\"`")))
+    }
+
     fn mismatched(&self, opener: usize, at: usize) -> SyntaxError {
         let closer = closing(self.text(opener));
         let mut error =
@@ -262,11 +303,14 @@ impl Recovery<'_, '_> {
             || is_binary_operator(before_text)
             || matches!(before_text, "=" | "!" | "=>" | "," | "(" | "[" | "{" | ":")
             || is_keyword(before_text) && !matches!(before_text, "true" | "false" | "none" | "node");
+        if let Some(number) = self.dotted_number(first, at) {
+            return number;
+        }
         if matches!(before_text, "." | "?.") {
             let mut error = SyntaxError::new("missing-name", span, format!("expected a name after `{before_text}`, found {found}"));
             error.expected.push("a name".to_owned());
             if self.kind(at) == Some(Kind::Number) {
-                error.hint = Some("an element of a list is `list[0]`; a version or an address is a string, in quotes".to_owned());
+                error.hint = Some("an element of a list is `list[0]`".to_owned());
             }
             return error;
         }

@@ -300,10 +300,10 @@ impl Recovery<'_, '_> {
                     self.missing_block();
                 }
                 self.at = self.item_end(self.at).max(self.at);
-                return None;
             }
         }
-        let body = self.block_at(self.at);
+        let open = self.is("{").then_some(self.at);
+        let body = self.block_after(open, start);
         let span = self.span_from(start);
         Some(Item::State(Box::new(StateDef { doc: None, name, params, body, span })))
     }
@@ -332,6 +332,13 @@ impl Recovery<'_, '_> {
             if self.text_is(next, "{") {
                 open = Some(next);
                 selector = parsed;
+            } else if self.kind(next) == Some(Kind::Word) || self.kind(next).is_none_or(is_gap) {
+                self.at = next;
+                self.missing_block();
+                self.at = self.piece_end(next, false);
+                let body = self.block_after(None, start);
+                let span = self.span_from(start);
+                return Some(Item::Node(Box::new(NodeDef { doc: None, selector: parsed, body, span })));
             }
         }
         if open.is_none() {
@@ -361,8 +368,7 @@ impl Recovery<'_, '_> {
             }
             self.at = end;
         }
-        let open = open?;
-        let body = self.block_at(open);
+        let body = self.block_after(open, start);
         let span = self.span_from(start);
         Some(Item::Node(Box::new(NodeDef { doc: None, selector, body, span })))
     }

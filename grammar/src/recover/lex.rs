@@ -155,9 +155,11 @@ impl Lexer<'_> {
                 _ => (Kind::Unterminated, self.block_cut(at)),
             };
         }
-        match self.string_end(at, 0) {
-            Some(end) => (Kind::String, end),
-            None => (Kind::Unterminated, self.cut(at)),
+        match (self.string_end(at, 0), self.quote_end(at)) {
+            (Some(end), _) => (Kind::String, end),
+            // Closed, but for an interpolation in it.
+            (None, Some(end)) => (Kind::Unterminated, end),
+            (None, None) => (Kind::Unterminated, self.cut(at)),
         }
     }
 
@@ -173,6 +175,13 @@ impl Lexer<'_> {
                 _ => index += 1,
             }
         }
+    }
+
+    /// Returns the end of a string with an interpolation, were it plain text.
+    fn quote_end(&self, at: usize) -> Option<usize> {
+        let line = &self.source[at + 1..self.line_end(at)];
+        let interpolation = line.find("${")?;
+        line[interpolation..].find('"').map(|length| at + 1 + interpolation + length + 1)
     }
 
     fn block_end(&self, at: usize, depth: usize) -> Option<usize> {
@@ -215,8 +224,24 @@ impl Lexer<'_> {
 
     /// Returns where an unterminated string is taken to end: at the end of the line, without brackets and commas before it.
     fn cut(&self, at: usize) -> usize {
-        let line = &self.source[at..self.line_end(at)];
-        let kept = line.trim_end_matches(['(', ')', '[', ']', '{', '}', ',', ' ', '\t']);
+        let mut kept = self.source[at..self.line_end(at)].trim_end();
+        while let Some(last) = kept.chars().next_back() {
+            let opener = match last {
+                ')' => '(',
+                ']' => '[',
+                '}' => '{',
+                '(' | '[' | '{' | ',' | ' ' | '\t' => {
+                    kept = &kept[..kept.len() - 1];
+                    continue;
+                }
+                _ => break,
+            };
+            // What the string seems to open itself, it closes.
+            if kept.matches(opener).count() >= kept.matches(last).count() {
+                break;
+            }
+            kept = &kept[..kept.len() - 1];
+        }
         at + kept.len().max(1)
     }
 

@@ -85,6 +85,12 @@ impl<'s> Recovery<'s, '_> {
         };
         self.builder.errors.extend(error);
         self.at = end;
+        if self.text_is(end - 1, ":") {
+            // The lines below are the attributes, as YAML would have them: that was said.
+            let errors = self.builder.errors.len();
+            self.attributes(self.indent(start), None, from);
+            self.builder.errors.truncate(errors);
+        }
         match kept {
             Some((item, _)) => Parsed::Item(item),
             None => Parsed::Nothing(self.span_from(start)),
@@ -292,6 +298,13 @@ impl<'s> Recovery<'s, '_> {
                 self.missing_block();
                 return (Some(head), None);
             }
+            let is_next = self.kind(next) == Some(Kind::Word) && !matches!(self.text(next), "and" | "or" | "of");
+            if is_next && self.find_brace(start).is_none_or(|brace| brace > self.piece_end(start, false)) {
+                self.at = next;
+                self.missing_block();
+                self.at = self.piece_end(next, false);
+                return (Some(head), None);
+            }
         }
         self.reset(mark);
         let open = self.find_brace(start);
@@ -299,6 +312,10 @@ impl<'s> Recovery<'s, '_> {
         let piece = Span::new(from, self.start_of(end));
         if start == end {
             let error = self.missing(start, what);
+            self.error(error);
+        } else if rule == Rule::for_clause && self.kind(start) == Some(Kind::Word) && !self.has_in(start) {
+            let mut error = self.unexpected(start + 1, &format!("`in` after `{}`", self.text(start)));
+            error.code = "missing-in";
             self.error(error);
         } else {
             match self.strict_in(only, piece, build) {
@@ -320,6 +337,12 @@ impl<'s> Recovery<'s, '_> {
         (None, open)
     }
 
+    /// Tells whether `in` follows the names of a `for`.
+    fn has_in(&self, start: usize) -> bool {
+        let names = if self.text_is(start + 1, ",") { 3 } else { 1 };
+        self.text_is(start + names, "in")
+    }
+
     /// Reports that a block is missing here.
     pub(super) fn missing_block(&mut self) {
         let mut error = SyntaxError::new("missing-brace", Span::at(self.end_of_last()), "expected `{` and a block");
@@ -334,11 +357,29 @@ impl<'s> Recovery<'s, '_> {
         Block { stmts, span: Span::new(start, end) }
     }
 
+    /// Parses the block behind a head on the line of token `start`: from its brace on or, where that is missing and was reported, as
+    /// far as the lines stand further in.
+    pub(super) fn block_after(&mut self, open: Option<usize>, start: usize) -> Block {
+        match open {
+            Some(open) => self.block_at(open),
+            None => {
+                let from = self.end_of_last();
+                let indent = self.indent(start);
+                let next = self.next_significant(self.at);
+                if next < self.tokens.len() && next > self.at && self.indent(next) > indent {
+                    let (stmts, end) = self.statements(indent, None);
+                    return Block { stmts, span: Span::new(from, end) };
+                }
+                Block { stmts: Vec::new(), span: Span::at(from) }
+            }
+        }
+    }
+
     fn broken_for(&mut self) -> Option<Stmt> {
         let start = self.at;
         self.at += 1;
         let (clause, open) = self.head(Rule::for_clause, Rule::only_clause, "`x in xs`", Builder::for_clause);
-        let body = self.block_at(open?);
+        let body = self.block_after(open, start);
         let span = self.span_from(start);
         let clause = clause.unwrap_or_else(|| {
             let place = Span::at(self.tokens[start].span.end);
@@ -358,11 +399,10 @@ impl<'s> Recovery<'s, '_> {
             self.at += 1;
             let (condition, open) = self.head(Rule::expr, Rule::only_expr, "a condition", Builder::expr);
             let condition = condition.unwrap_or(hole(place));
-            let Some(open) = open else { break };
-            let body = self.block_at(open);
+            let body = self.block_after(open, start);
             branches.push(IfBranch { condition, body });
             let next = self.next_significant(self.at);
-            if !self.text_is(next, "else") {
+            if !self.text_is(next, "else") || open.is_none() {
                 break;
             }
             self.at = next + 1;
@@ -406,8 +446,9 @@ impl<'s> Recovery<'s, '_> {
                 break;
             }
             let before = self.at;
+            let errors = self.builder.errors.len();
             arms.extend(self.match_arm());
-            self.after_statement();
+            self.after_statement(self.builder.errors.len() > errors);
             self.at = self.at.max(before + 1);
         }
         self.depth -= 1;
