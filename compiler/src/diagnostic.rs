@@ -46,6 +46,8 @@ pub struct Label {
     pub message: Option<String>,
     /// The place the diagnostic is about. The first label of a diagnostic; the others give context.
     pub primary: bool,
+    /// The text there may be secret: the place is named, the source is not shown.
+    pub hidden: bool,
 }
 
 /// A message about the user's source.
@@ -89,7 +91,7 @@ impl Diagnostic {
     /// Sets the place it is about. An empty `label` leaves the place without words.
     #[must_use]
     pub fn at(mut self, file: &Arc<str>, span: Span, label: impl Into<String>) -> Self {
-        let label = Label { file: file.clone(), span, message: Some(label.into()).filter(|m| !m.is_empty()), primary: true };
+        let label = Label { file: file.clone(), span, message: Some(label.into()).filter(|m| !m.is_empty()), primary: true, hidden: false };
         if self.labels.first().is_some_and(|first| first.primary) {
             self.labels[0] = label;
         } else {
@@ -102,7 +104,14 @@ impl Diagnostic {
     #[must_use]
     pub fn also(mut self, file: &Arc<str>, span: Span, label: impl Into<String>) -> Self {
         let message = Some(label.into()).filter(|m| !m.is_empty());
-        self.labels.push(Label { file: file.clone(), span, message, primary: false });
+        self.labels.push(Label { file: file.clone(), span, message, primary: false, hidden: false });
+        self
+    }
+
+    /// Keeps the source of all its places from being shown: it may hold a secret.
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.labels.iter_mut().for_each(|label| label.hidden = true);
         self
     }
 

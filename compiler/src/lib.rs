@@ -5,11 +5,14 @@
 //!
 //! [`Project::load`] parses and checks a project, whatever the node; [`compile`] evaluates it for one node.
 
+pub mod builtins;
 mod check;
 pub mod codes;
 mod constant;
+pub mod data;
 mod defs;
 pub mod diagnostic;
+pub mod encode;
 #[expect(dead_code, reason = "read by the evaluator")]
 mod hir;
 mod issue;

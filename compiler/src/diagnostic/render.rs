@@ -149,6 +149,14 @@ fn draw_file(out: &mut String, file: &str, text: &str, labels: &[&Label], style:
     // The snippet with the primary place comes first.
     clusters.sort_by_key(|cluster| !cluster.iter().any(|(_, label)| label.primary));
     for cluster in clusters {
+        if cluster.iter().any(|(_, label)| label.hidden) {
+            for (_, label) in cluster {
+                let place = index.position(text, label.span.start);
+                let words = label.message.as_deref().map(|m| format!(": {}", visible(m))).unwrap_or_default();
+                let _ = writeln!(out, "  at {}:{}:{}{words} (not shown, as it may hold a secret)", visible(file), place.line, place.column);
+            }
+            continue;
+        }
         draw_cluster(out, &Excerpt::new(file, text, &index, &cluster, style.width.clamp(40, WIDEST)), style);
     }
 }
@@ -281,7 +289,7 @@ hint: did you mean `mode`?",
             &[(13, 14, "this")],
             "
 error[unknown-attribute]: no such attribute
-   ╭─[site.stead:1:10]
+   ╭─[site.stead:1:11]
  1 │     😀␛[31m = x
    ·               ┬
    ·               ╰── this
@@ -299,9 +307,9 @@ hint: did you mean `mode`?",
             "
 error[unknown-attribute]: no such attribute
    ╭─[site.stead:1:501]
- 1 │ …xxxxxxxxxxxxxxxxBADyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
-   ·                  ─┬─
-   ·                   ╰── this
+ 1 │ …xxxxxxxxxxxxxxxxxBADyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy…
+   ·                   ─┬─
+   ·                    ╰── this
    ╰────
 hint: did you mean `mode`?",
         );
@@ -316,6 +324,19 @@ hint: did you mean `mode`?",
         assert!(shown.is_ascii(), "{shown}");
         assert!(shown.starts_with("warning[w]: m\n  at a\n"), "{shown}");
         assert!(shown.ends_with("note: one\n      two\n"), "{shown}");
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let sources = vec![("data/common.yaml".to_owned(), "a: 1\npassword: hunter2\nport: x\n".to_owned())];
+        let file = "data/common.yaml".into();
+        let d = Diagnostic::error("x", "m").at(&file, Span::new(15, 22), "expected an integer").hidden();
+        assert_eq!(
+            render(&d, &sources, Style::PLAIN),
+            "error[x]: m\n  at data/common.yaml:2:11: expected an integer (not shown, as it may hold a secret)\n"
+        );
+        let d = Diagnostic::error("x", "m").at(&file, Span::new(29, 30), "expected an integer");
+        assert!(!render(&d, &sources, Style::PLAIN).contains("hunter2"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use miette::{LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 
 use super::super::Label;
+use crate::data::Format;
 use crate::position::{LineIndex, floor_char_boundary};
 
 /// Neighbouring lines of a file with places in them: the diagnostic that miette is given to draw.
@@ -31,10 +32,12 @@ struct Place {
 impl Excerpt {
     /// Takes the lines of `labels` (each with the line it starts on) and one more on each side.
     pub(super) fn new(file: &str, text: &str, index: &LineIndex, labels: &[(usize, &Label)], width: usize) -> Self {
-        let first = labels.iter().map(|(line, _)| *line).min().unwrap_or(0).saturating_sub(1);
+        // The neighbours of a line in a data file may hold secrets, and they rarely help.
+        let around = usize::from(Format::of(file).is_none());
+        let first = labels.iter().map(|(line, _)| *line).min().unwrap_or(0).saturating_sub(around);
         let last_line = index.line_count() - 1;
         let last_label = labels.iter().map(|(line, _)| *line).max().unwrap_or(0);
-        let mut last = (last_label + 1).min(last_line);
+        let mut last = (last_label + around).min(last_line);
         // The empty line after the last newline is only worth showing when it is pointed at.
         if last > last_label && index.line_range(text, last).is_empty() {
             last = last_label;

@@ -1,0 +1,220 @@
+//! Giving data its types: every value that does not fit is reported where it stands.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use stead_catalog::{Map, RecordType, Span64, Type, Value, closest};
+use stead_grammar::ast::Span;
+
+use super::{Entry, Kind, Node};
+use crate::Diagnostic;
+use crate::diagnostic::path_text;
+
+impl Node {
+    /// Turns the data into a value of type `ty`. `key` names it in messages: `web.vhosts`.
+    ///
+    /// Text may stand for a mode, a duration, a size and an enum member; a plain value becomes secret where the type is.
+    ///
+    /// # Errors
+    /// Every value that does not fit, each with its place in the data file.
+    pub fn bind(&self, ty: &Type, key: &str) -> Result<Value, Vec<Diagnostic>> {
+        let mut binder = Binder { key, found: Vec::new() };
+        let value = binder.bind(self, ty, &mut Vec::new());
+        match value {
+            Some(value) if binder.found.is_empty() => Ok(value),
+            _ => Err(binder.found),
+        }
+    }
+}
+
+struct Binder<'a> {
+    key: &'a str,
+    found: Vec<Diagnostic>,
+}
+
+impl Binder<'_> {
+    /// Returns the value, or `None` after telling why there is none.
+    fn bind(&mut self, node: &Node, ty: &Type, path: &mut Vec<String>) -> Option<Value> {
+        if let Kind::Scalar(Value::String(text)) = &node.kind
+            && text.starts_with("ENC[")
+            && text.ends_with(']')
+        {
+            self.found.push(unsupported_secret(&node.file, node.span));
+            return None;
+        }
+        match (ty, &node.kind) {
+            (Type::Optional(_), Kind::Scalar(Value::None)) => Some(Value::None),
+            (Type::Optional(inner), _) => self.bind(node, inner, path),
+            (Type::Record(record), Kind::Map(entries)) => self.record(node, record, entries, path),
+            (Type::Map(item), Kind::Map(entries)) => {
+                let bound: Vec<_> = entries.iter().map(|(k, e)| Some((k.clone(), self.step(&e.node, item, path, k)?))).collect();
+                Some(Value::Map(Arc::new(bound.into_iter().collect::<Option<Map>>()?)))
+            }
+            (Type::List(item, length), Kind::List(items)) => {
+                let bound: Vec<_> = items.iter().enumerate().map(|(i, n)| self.step(n, item, path, &format!("[{i}]"))).collect();
+                let value = Value::List(Arc::new(bound.into_iter().collect::<Option<Vec<_>>>()?));
+                if *length == Span64::FULL { Some(value) } else { self.admit(node, &Type::List(Arc::new(Type::Any), *length), &value, path) }
+            }
+            _ => self.admit(node, ty, &node.to_value(), path),
+        }
+    }
+
+    fn step(&mut self, node: &Node, ty: &Type, path: &mut Vec<String>, step: &str) -> Option<Value> {
+        path.push(step.to_owned());
+        let value = self.bind(node, ty, path);
+        path.pop();
+        value
+    }
+
+    fn record(&mut self, node: &Node, record: &RecordType, entries: &IndexMap<Arc<str>, Entry>, path: &mut Vec<String>) -> Option<Value> {
+        let mut good = true;
+        let names = || record.fields.iter().map(|field| &*field.name);
+        for (key, entry) in entries {
+            if !names().any(|name| name == &**key) {
+                good = false;
+                let of = if record.name.is_empty() { String::new() } else { format!(" of {}", record.name) };
+                let message = format!("{}: unknown field `{key}`{of}", self.subject(path));
+                let hint = match closest(key, names()) {
+                    Some(best) => format!("did you mean `{best}`?"),
+                    None => format!("the fields are {}", names().collect::<Vec<_>>().join(", ")),
+                };
+                self.found.push(Diagnostic::error("unknown-field", message).at(&entry.node.file, entry.key_span, "").hint(hint));
+            }
+        }
+        let mut out = Map::with_capacity(record.fields.len());
+        for field in &record.fields {
+            let value = match (entries.get(&field.name), &field.default) {
+                (Some(entry), _) => self.step(&entry.node, &field.ty, path, &field.name),
+                (None, Some(default)) => Some(default.clone()),
+                (None, None) if matches!(field.ty, Type::Optional(_)) => Some(Value::None),
+                (None, None) => {
+                    let message = format!("{}: field `{}` ({}) is missing", self.subject(path), field.name, field.ty.describe());
+                    self.found.push(Diagnostic::error("missing-field", message).at(&node.file, node.span, format!("has no `{}`", field.name)));
+                    None
+                }
+            };
+            match value {
+                Some(value) => {
+                    out.insert(field.name.clone(), value);
+                }
+                None => good = false,
+            }
+        }
+        good.then(|| Value::Map(Arc::new(out)))
+    }
+
+    fn admit(&mut self, node: &Node, ty: &Type, value: &Value, path: &[String]) -> Option<Value> {
+        match ty.admit(value, true) {
+            Ok(value) => Some(value),
+            Err(mismatch) => {
+                let place = node.place_of(&mismatch.path, mismatch.code == "unknown-field");
+                let subject = self.subject(path);
+                let mut diagnostic = Diagnostic::from_mismatch(&place.file, place.span, &subject, &mismatch);
+                if mismatch.hint.is_none()
+                    && let Some(hint) = data_hint(ty, value)
+                {
+                    diagnostic = diagnostic.hint(hint);
+                }
+                self.found.push(if is_secret(ty) { diagnostic.hidden() } else { diagnostic });
+                None
+            }
+        }
+    }
+
+    fn subject(&self, path: &[String]) -> String {
+        format!("data key `{}{}`", self.key, path_text(path))
+    }
+}
+
+/// Says whether a value of the type may be secret.
+fn is_secret(ty: &Type) -> bool {
+    match ty {
+        Type::Secret(_) => true,
+        Type::Optional(inner) => is_secret(inner),
+        Type::Union(options) => options.iter().any(is_secret),
+        _ => false,
+    }
+}
+
+/// Says how a data file writes what is wanted.
+fn data_hint(ty: &Type, value: &Value) -> Option<String> {
+    match (ty, value) {
+        (Type::Secret(inner), _) => data_hint(inner, value),
+        (Type::String(..) | Type::Version | Type::Hostname, Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Mode(_)) => {
+            Some("put it in quotes if it is text".into())
+        }
+        (Type::Int(_) | Type::Port | Type::Float(_) | Type::Bool, Value::String(text)) if text.parse::<f64>().is_ok() || matches!(&**text, "true" | "false") => {
+            Some("write it without quotes".into())
+        }
+        (Type::Bool, Value::String(text)) if matches!(&*text.to_lowercase(), "yes" | "on") => Some("write `true`".into()),
+        (Type::Bool, Value::String(text)) if matches!(&*text.to_lowercase(), "no" | "off") => Some("write `false`".into()),
+        (Type::List(..), Value::String(_) | Value::Int(_)) => Some("write a list: `[…]`, or one `- …` a line in YAML".into()),
+        _ => None,
+    }
+}
+
+/// Says that encrypted values cannot be read yet.
+pub(super) fn unsupported_secret(file: &Arc<str>, span: Span) -> Diagnostic {
+    Diagnostic::error("unsupported-secret", "encrypted values cannot be read by this version")
+        .at(file, span, "")
+        .hint("a plain value becomes secret when it is bound to a `Secret<T>` parameter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stead_catalog::Field;
+
+    fn vhosts() -> Type {
+        let field = |name: &str, ty, default| Field { name: name.into(), ty, default, docs: "".into() };
+        Type::list(Type::Record(Arc::new(RecordType {
+            name: "Vhost".into(),
+            fields: vec![
+                field("name", Type::Hostname, None),
+                field("port", Type::Port, Some(Value::Int(80))),
+                field("mode", Type::optional(Type::Mode), None),
+                field("key", Type::optional(Type::Secret(Arc::new(Type::STRING))), None),
+            ],
+        })))
+    }
+
+    #[track_caller]
+    fn check(yaml: &str, ty: &Type, expected: &str) {
+        let (node, found) = super::super::parse(&"x.yaml".into(), yaml.as_bytes(), super::super::Format::Yaml);
+        assert_eq!(found, []);
+        let shown = match node.unwrap().get("v").unwrap().node.bind(ty, "v") {
+            Ok(value) => value.to_string(),
+            Err(found) => found.iter().map(|d| format!("{d} @{:?}", d.labels[0].span.text(yaml))).collect::<Vec<_>>().join("\n"),
+        };
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn data_takes_the_form_of_its_type() {
+        check("v: [{name: a.b, mode: \"0600\", key: x}]", &vhosts(), "[{ name = \"a.b\", port = 80, mode = 0600, key = (sensitive) }]");
+        check("v: 30s", &Type::Duration, "30s");
+        check("v: debian", &Type::choice(&["debian", "redhat"]), "debian");
+        check("v: 0644", &Type::Mode, "0644");
+    }
+
+    #[test]
+    fn every_mistake_is_told_where_it_stands() {
+        check(
+            "v:\n  - name: a.b\n    prot: 81\n    port: 80000\n  - port: x\n",
+            &vhosts(),
+            "error[unknown-field]: data key `v[0]`: unknown field `prot` of Vhost @\"prot\"\n\
+             error[out-of-range]: data key `v[0].port`: found 80000, expected a port in 1..=65535 @\"80000\"\n\
+             error[missing-field]: data key `v[1]`: field `name` (a host name) is missing @\"port: x\"\n\
+             error[type-mismatch]: data key `v[1].port`: found the string \"x\", expected a port @\"x\"",
+        );
+        check("v: 0644", &Type::STRING, "error[type-mismatch]: data key `v`: found a mode 0644, expected a string @\"0644\"");
+        check("v: \"1\"", &Type::INT, "error[type-mismatch]: data key `v`: found the string \"1\", expected an integer @\"\\\"1\\\"\"");
+        check("v: ENC[abc]", &Type::STRING, "error[unsupported-secret]: encrypted values cannot be read by this version @\"ENC[abc]\"");
+    }
+
+    #[test]
+    fn secrets_are_not_told() {
+        let ty = Type::Secret(Arc::new(Type::INT));
+        check("v: hunter2", &ty, "error[type-mismatch]: data key `v`: found a string, expected an integer @\"hunter2\"");
+    }
+}
