@@ -1,13 +1,38 @@
 //! The one thing that writes. It keeps the journal itself, so that no resource type can forget to.
 
+//!
+//! A [`Machine`] is made for one change of one resource. Everything it does is relative to open directories, so that
+//! nobody can exchange a directory between the look and the change; nothing is changed before the journal
+//! holds what was there.
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use stead_catalog::Command;
 
+use crate::cancel::Cancel;
+use crate::journal::{Before, Blobs, NewBefore, Op, Writer};
+use crate::observed::Observed;
+use crate::process::{Ended, Spawn};
+use crate::root::Entry;
 use crate::system::System;
 use crate::{ApplyError, World};
+
+mod attributes;
+mod before;
+mod commit;
+mod stage;
+mod sweep;
+mod temporary;
+mod tree;
+
+pub(crate) use commit::{Group, commit};
+pub use stage::Staged;
+pub(crate) use sweep::sweep;
+pub(crate) use temporary::random;
 
 /// New content of a file, with everything that the file will have.
 #[derive(Clone, Debug)]
@@ -26,13 +51,6 @@ pub struct FileWrite {
     pub validate: Option<Command>,
     /// The content is secret: it is kept out of the journal's readable parts and out of messages.
     pub sensitive: bool,
-}
-
-/// A file written beside its destination, to be synced and renamed.
-#[derive(Debug)]
-pub struct Staged {
-    pub(crate) temporary: PathBuf,
-    pub(crate) destination: PathBuf,
 }
 
 /// A command to be run for its effect.
@@ -67,90 +85,288 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
-/// A machine that may be changed.
+/// What all changes of a run share.
+pub(crate) struct Shared {
+    pub(crate) observed: Arc<Observed>,
+    pub(crate) journal: Arc<Writer>,
+    pub(crate) blobs: Blobs,
+    pub(crate) cancel: Arc<Cancel>,
+    /// Part of the name of every temporary file of this run.
+    pub(crate) token: u32,
+}
+
+/// What is known of one change while it is made.
+pub(crate) struct Scope {
+    /// The change's row in the journal, which is on the disk.
+    pub(crate) sequence: u32,
+    /// The resource has secrets: what it replaces may hold earlier ones and is not kept.
+    pub(crate) sensitive: bool,
+    /// Paths whose state before the change is in the journal; `true` with their content.
+    pub(crate) recorded: Mutex<BTreeMap<PathBuf, bool>>,
+    /// Something has been changed.
+    pub(crate) touched: AtomicBool,
+    /// Directories with changed entries, to be synced before the change is reported.
+    pub(crate) unsynced: Mutex<Vec<PathBuf>>,
+    /// When the current try has to end.
+    pub(crate) deadline: Mutex<Option<Instant>>,
+}
+
+impl Scope {
+    pub(crate) fn new(sequence: u32, sensitive: bool) -> Self {
+        Self {
+            sequence,
+            sensitive,
+            recorded: Mutex::default(),
+            touched: AtomicBool::new(false),
+            unsynced: Mutex::default(),
+            deadline: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn recorded(&self) -> MutexGuard<'_, BTreeMap<PathBuf, bool>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the directories that are to be synced.
+    pub(crate) fn take_unsynced(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.unsynced.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn is_touched(&self) -> bool {
+        self.touched.load(Ordering::Relaxed)
+    }
+}
+
+/// A machine that may be changed, for one change.
 pub struct Machine {
-    world: Box<dyn World + Send + Sync>,
-    system: Arc<System>,
+    shared: Arc<Shared>,
+    scope: Arc<Scope>,
 }
 
 impl Machine {
+    pub(crate) fn new(shared: Arc<Shared>, scope: Arc<Scope>) -> Self {
+        Self { shared, scope }
+    }
+
     /// The machine as it is now.
     pub fn world(&self) -> &dyn World {
-        &*self.world
+        &*self.shared.observed
     }
 
     /// The parts of the operating system that change accounts, packages and units.
     pub fn system(&self) -> &System {
-        &self.system
+        self.shared.observed.system()
+    }
+
+    /// How long the change may still take; `None` when there is no limit.
+    pub fn time_left(&self) -> Option<Duration> {
+        let deadline = *self.scope.deadline.lock().unwrap_or_else(PoisonError::into_inner);
+        deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Says whether the run is being ended: what waits for something gives up.
+    pub fn is_aborted(&self) -> bool {
+        self.shared.cancel.is_aborted()
     }
 
     /// Writes a file's new content beside its destination. Nothing is visible at the destination before the engine commits it.
     ///
+    /// Extended attributes and ACLs of a regular file that is replaced are kept, except those that speak of its
+    /// content (`security.capability`, `security.ima`, `security.evm`). Other hard links to it keep the old content.
+    ///
     /// # Errors
     /// What the operating system refused, or the validation command.
-    pub fn stage_file(&self, _write: &FileWrite) -> Result<Staged, ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn stage_file(&self, write: &FileWrite) -> Result<Staged, ApplyError> {
+        self.may_change()?;
+        stage::stage(self, write)
     }
 
     /// Makes a directory. Its parent must exist.
     ///
     /// # Errors
     /// What the operating system refused.
-    pub fn make_directory(&self, _path: &Path, _mode: u32, _uid: Option<u32>, _gid: Option<u32>) -> Result<(), ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn make_directory(&self, path: &Path, mode: u32, uid: Option<u32>, gid: Option<u32>) -> Result<(), ApplyError> {
+        self.may_change()?;
+        attributes::make_directory(self, path, mode, uid, gid)
     }
 
-    /// Makes a symlink, or replaces one in a single step.
+    /// Makes a symlink, or replaces one (or a file) in a single step.
     ///
     /// # Errors
     /// What the operating system refused.
-    pub fn make_symlink(&self, _path: &Path, _target: &Path, _uid: Option<u32>, _gid: Option<u32>) -> Result<(), ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn make_symlink(&self, path: &Path, target: &Path, uid: Option<u32>, gid: Option<u32>) -> Result<(), ApplyError> {
+        self.may_change()?;
+        attributes::make_symlink(self, path, target, uid, gid)
     }
 
-    /// Removes a file or a symlink, keeping what it was in the journal.
+    /// Removes a file or a symlink, keeping what it was in the journal. Nothing there is fine.
     ///
     /// # Errors
     /// What the operating system refused.
-    pub fn remove_file(&self, _path: &Path) -> Result<(), ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn remove_file(&self, path: &Path) -> Result<(), ApplyError> {
+        self.may_change()?;
+        tree::remove_file(self, path)
     }
 
     /// Removes a directory and everything below it, never following a symlink or crossing into another file system.
+    /// A mount point below it is refused before anything is removed.
     ///
     /// # Errors
     /// What the operating system refused.
-    pub fn remove_tree(&self, _path: &Path) -> Result<(), ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn remove_tree(&self, path: &Path) -> Result<(), ApplyError> {
+        self.may_change()?;
+        tree::remove_tree(self, path)
     }
 
-    /// Sets owner and then mode of what is at the path; of a symlink the owner only. Never widens a mode in between.
+    /// Sets owner and mode of what is at the path; of a symlink the owner only. Nobody may do more in between than
+    /// before and after.
     ///
     /// # Errors
     /// What the operating system refused.
-    pub fn set_attributes(
-        &self,
-        _path: &Path,
-        _mode: Option<u32>,
-        _uid: Option<u32>,
-        _gid: Option<u32>,
-    ) -> Result<(), ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn set_attributes(&self, path: &Path, mode: Option<u32>, uid: Option<u32>, gid: Option<u32>) -> Result<(), ApplyError> {
+        self.may_change()?;
+        attributes::set_attributes(self, path, mode, uid, gid)
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to its end: inside the tree of `--root DIR`, where there is one.
     ///
     /// # Errors
     /// When it cannot be started or takes too long. Its exit status is the caller's to judge.
-    pub fn run(&self, _run: &Run) -> Result<Output, ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn run(&self, run: &Run) -> Result<Output, ApplyError> {
+        let root = self.shared.observed.command_root()?;
+        self.spawn(run, root)
+    }
+
+    /// Runs a tool of this machine to its end, for a change in a tree as well: it is told of the tree by its arguments.
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn run_tool(&self, run: &Run) -> Result<Output, ApplyError> {
+        self.spawn(run, None)
     }
 
     /// Writes to the journal what was there before a change that is none of the above: an account, a package, a unit.
     ///
     /// # Errors
     /// [`ApplyError::Journal`]; nothing may be changed then.
-    pub fn record(&self, _kind: &'static str, _name: &str, _before: serde_json::Value) -> Result<(), ApplyError> {
-        Err(ApplyError::Cancelled)
+    pub fn record(&self, kind: &'static str, name: &str, before: serde_json::Value) -> Result<(), ApplyError> {
+        self.may_change()?;
+        let before = Before::Record { kind: kind.to_owned(), name: name.to_owned(), state: before };
+        self.shared
+            .journal
+            .write(vec![Op::Before { sequence: self.scope.sequence, before: NewBefore { before, content: None } }])?;
+        self.scope.touched.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn spawn(&self, run: &Run, chroot: Option<PathBuf>) -> Result<Output, ApplyError> {
+        self.may_change()?;
+        let timeout = match (run.timeout, self.time_left()) {
+            (Some(own), Some(left)) => Some(own.min(left)),
+            (own, left) => own.or(left),
+        };
+        let spawn = Spawn {
+            command: &run.command,
+            user: run.user.as_deref().map(|name| self.shared.observed.run_as(name)).transpose()?,
+            cwd: run.cwd.as_deref(),
+            env: &run.env,
+            stdin: run.stdin.as_deref(),
+            umask: run.umask,
+            chroot,
+            timeout,
+            quiet: false,
+        };
+        let scrubbed = || scrub(run.command.to_string().into_bytes(), &run.secrets);
+        let command = || String::from_utf8_lossy(&scrubbed()).into_owned();
+        self.scope.touched.store(true, Ordering::Relaxed);
+        let finished = spawn.run(&self.shared.cancel);
+        self.shared.observed.forget();
+        let finished = finished.map_err(|error| ApplyError::Command {
+            command: command(),
+            status: format!("no start: {error}"),
+            output: String::new(),
+        })?;
+        match finished.ended {
+            Ended::Status(status) => Ok(Output {
+                status,
+                stdout: scrub(finished.stdout.into_bytes(), &run.secrets),
+                stderr: scrub(finished.stderr.into_bytes(), &run.secrets),
+            }),
+            Ended::TimedOut => {
+                Err(ApplyError::Timeout { command: command(), seconds: timeout.unwrap_or_default().as_secs_f64().ceil() as u64 })
+            }
+            Ended::Aborted => Err(ApplyError::Cancelled),
+        }
+    }
+
+    fn may_change(&self) -> Result<(), ApplyError> {
+        if self.is_aborted() { Err(ApplyError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Finds the directory and the name of a path that is to be changed.
+    fn entry<'p>(&self, operation: &'static str, path: &'p Path) -> Result<Entry<'p>, ApplyError> {
+        let missing = || ApplyError::io(operation, path, &std::io::Error::from(std::io::ErrorKind::NotFound));
+        let entry = self.shared.observed.root().parent(path)?.ok_or_else(missing)?;
+        if !entry.directory.is_gone() {
+            return Ok(entry);
+        }
+        let parent = path.parent().unwrap_or(path);
+        let directory = self.shared.observed.root().reopen(parent)?.ok_or_else(missing)?;
+        Ok(Entry { directory, name: entry.name })
+    }
+
+    /// Notes that an entry of a directory was changed.
+    fn touched(&self, path: &Path) {
+        self.scope.touched.store(true, Ordering::Relaxed);
+        let directory = path.parent().unwrap_or(path);
+        let mut unsynced = self.scope.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsynced.last().is_none_or(|last| last != directory) {
+            unsynced.push(directory.to_owned());
+        }
+    }
+}
+
+/// Replaces every secret in the bytes.
+fn scrub(bytes: Vec<u8>, secrets: &[Arc<str>]) -> Vec<u8> {
+    let mut secrets: Vec<&[u8]> = secrets.iter().map(|secret| secret.as_bytes()).filter(|secret| !secret.is_empty()).collect();
+    // The longest first: one secret may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    if secrets.is_empty() {
+        return bytes;
+    }
+    let mut clean = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match secrets.iter().find(|secret| bytes[at..].starts_with(secret)) {
+            Some(secret) => {
+                clean.extend_from_slice(b"(sensitive)");
+                at += secret.len();
+            }
+            None => {
+                clean.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    clean
+}
+
+/// Makes the error of a system call that was to change something.
+fn refused(operation: &'static str, path: &Path, error: rustix::io::Errno) -> ApplyError {
+    ApplyError::io(operation, path, &std::io::Error::from(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_scrubbed() {
+        let clean = |text: &str| {
+            let secrets = ["hunter2".into(), "hunter".into(), "".into()];
+            String::from_utf8(scrub(text.as_bytes().to_vec(), &secrets)).unwrap()
+        };
+        assert_eq!(clean("a hunter2 b hunter"), "a (sensitive) b (sensitive)");
+        assert_eq!(clean("nothing"), "nothing");
     }
 }

@@ -356,6 +356,10 @@ impl World for Observed {
     fn is_managed(&self, path: &Path) -> bool {
         self.managed.covers(path)
     }
+
+    fn is_declared(&self, path: &Path) -> bool {
+        self.managed.declares(path)
+    }
 }
 
 /// A command for a message: its first line, and not all of a long one.

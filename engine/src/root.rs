@@ -54,7 +54,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    fn new(fd: OwnedFd) -> Result<Self, Errno> {
+    pub(crate) fn new(fd: OwnedFd) -> Result<Self, Errno> {
         let stat = rustix::fs::fstat(&fd)?;
         Ok(Self { fd, identity: (stat.st_dev, stat.st_ino) })
     }

@@ -1,0 +1,204 @@
+//! Reading the journal: what runs there were and what each did.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{OptionalExtension, Row, params};
+use stead_catalog::{Action, ResourceId};
+
+use super::{Before, Journal, JournalError};
+use crate::OutcomeKind;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// It has not ended.
+    Running,
+    /// Everything was done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// It was asked to end early.
+    Cancelled,
+    /// It was killed, or the machine went down.
+    Interrupted,
+}
+
+impl RunStatus {
+    /// The word used in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn from_name(name: &str) -> Self {
+        [Self::Running, Self::Done, Self::Failed, Self::Cancelled]
+            .into_iter()
+            .find(|status| status.name() == name)
+            .unwrap_or(Self::Interrupted)
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunRecord {
+    /// Its number; later runs have higher ones, whatever the clock says.
+    pub id: i64,
+    /// When it began, by the machine's clock.
+    pub started: SystemTime,
+    /// When it ended.
+    pub finished: Option<SystemTime>,
+    /// The node it was for.
+    pub node: String,
+    /// The root directory it worked on.
+    pub root: PathBuf,
+    /// The catalog's hash.
+    pub catalog_hash: Vec<u8>,
+    /// How it ended.
+    pub status: RunStatus,
+    /// Resources whose change had begun and not ended: where a killed run stood.
+    pub unfinished: Vec<String>,
+    pub(crate) token: u32,
+}
+
+/// One change of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChangeRecord {
+    /// Its place in the run.
+    pub sequence: u32,
+    /// The resource; `None` when its name cannot be read any more.
+    pub resource: Option<ResourceId>,
+    /// What was done.
+    pub action: Option<Action>,
+    /// How it ended; `None` when it did not.
+    pub outcome: Option<OutcomeKind>,
+    /// The failure's code.
+    pub code: Option<String>,
+    /// The failure in words.
+    pub message: Option<String>,
+    /// What was there before, the earliest first. Several entries for one path complete each other.
+    pub befores: Vec<Before>,
+}
+
+impl Journal {
+    /// Returns the latest runs, the newest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn history(&self, limit: u32) -> Result<Vec<RunRecord>, JournalError> {
+        let mut statement = self.connection.prepare(&format!("{RUNS} ORDER BY id DESC LIMIT ?1"))?;
+        let runs: Vec<RunRecord> = statement.query_map([limit], run)?.collect::<Result<_, _>>()?;
+        runs.into_iter().map(|run| self.completed(run)).collect()
+    }
+
+    /// Returns one run.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn run(&self, id: i64) -> Result<Option<RunRecord>, JournalError> {
+        let found = self.connection.query_row(&format!("{RUNS} WHERE id = ?1"), [id], run).optional()?;
+        found.map(|run| self.completed(run)).transpose()
+    }
+
+    /// Returns the newest run: when it was killed, with the resources it was changing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn last_run(&self) -> Result<Option<RunRecord>, JournalError> {
+        Ok(self.history(1)?.pop())
+    }
+
+    /// Returns what a run changed, in the order it began the changes.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn changes(&self, run: i64) -> Result<Vec<ChangeRecord>, JournalError> {
+        let query = "SELECT sequence, resource, action, outcome, code, message FROM changes WHERE run = ?1 ORDER BY sequence";
+        let mut statement = self.connection.prepare(query)?;
+        let rows = statement.query_map([run], |row| {
+            let (resource, action): (String, String) = (row.get(1)?, row.get(2)?);
+            let outcome: Option<String> = row.get(3)?;
+            Ok(ChangeRecord {
+                sequence: row.get(0)?,
+                resource: ResourceId::parse(&resource),
+                action: Action::from_name(&action),
+                outcome: outcome.and_then(|name| OutcomeKind::from_name(&name)),
+                code: row.get(4)?,
+                message: row.get(5)?,
+                befores: Vec::new(),
+            })
+        })?;
+        let mut changes: Vec<ChangeRecord> = rows.collect::<Result<_, _>>()?;
+        for change in &mut changes {
+            change.befores = self.befores(run, change.sequence)?;
+        }
+        Ok(changes)
+    }
+
+    fn befores(&self, run: i64, sequence: u32) -> Result<Vec<Before>, JournalError> {
+        let query = "SELECT kind, name, state, blob FROM befores WHERE run = ?1 AND sequence = ?2 ORDER BY id";
+        let mut statement = self.connection.prepare_cached(query)?;
+        let rows = statement.query_map(params![run, sequence], |row| {
+            let state: String = row.get(2)?;
+            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?, state, row.get::<_, Option<Vec<u8>>>(3)?))
+        })?;
+        let mut befores = Vec::new();
+        for row in rows {
+            let (kind, name, state, blob) = row?;
+            if kind == "path" {
+                let Ok(state) = serde_json::from_str(&state) else { continue };
+                let path = PathBuf::from(std::ffi::OsString::from_vec(name));
+                befores.push(Before::Path { path, state, blob: blob.and_then(|blob| blob.try_into().ok()) });
+            } else {
+                let Ok(state) = serde_json::from_str(&state) else { continue };
+                befores.push(Before::Record { kind, name: String::from_utf8_lossy(&name).into_owned(), state });
+            }
+        }
+        Ok(befores)
+    }
+
+    fn completed(&self, mut run: RunRecord) -> Result<RunRecord, JournalError> {
+        if run.status == RunStatus::Running && !self.is_running() {
+            run.status = RunStatus::Interrupted;
+        }
+        if matches!(run.status, RunStatus::Running | RunStatus::Interrupted) {
+            let query = "SELECT resource FROM changes WHERE run = ?1 AND outcome IS NULL ORDER BY sequence";
+            let mut statement = self.connection.prepare_cached(query)?;
+            run.unfinished = statement.query_map([run.id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        }
+        Ok(run)
+    }
+
+    /// Returns the paths that unfinished changes of a run were about, for clearing up behind it.
+    pub(crate) fn unfinished_paths(&self, run: i64) -> Result<Vec<PathBuf>, JournalError> {
+        let query = "SELECT DISTINCT b.name FROM befores b JOIN changes c ON c.run = b.run AND c.sequence = b.sequence
+             WHERE b.run = ?1 AND b.kind = 'path' AND c.outcome IS NULL";
+        let mut statement = self.connection.prepare(query)?;
+        let rows = statement.query_map([run], |row| row.get::<_, Vec<u8>>(0))?;
+        rows.map(|name| Ok(PathBuf::from(std::ffi::OsString::from_vec(name?)))).collect()
+    }
+}
+
+const RUNS: &str = "SELECT id, started_ns, finished_ns, node, root, catalog_hash, status, token FROM runs";
+
+fn run(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
+    let time = |ns: i64| UNIX_EPOCH + Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
+    let status: String = row.get(6)?;
+    Ok(RunRecord {
+        id: row.get(0)?,
+        started: time(row.get(1)?),
+        finished: row.get::<_, Option<i64>>(2)?.map(time),
+        node: row.get(3)?,
+        root: row.get::<_, String>(4)?.into(),
+        catalog_hash: row.get(5)?,
+        status: RunStatus::from_name(&status),
+        unfinished: Vec::new(),
+        token: row.get(7)?,
+    })
+}

@@ -1,0 +1,102 @@
+//! The journal's tables, and how an older journal becomes a current one.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::JournalError;
+
+/// One step a version. A released step is never edited; a change is a new step.
+const STEPS: &[&str] = &["
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_ns INTEGER NOT NULL,
+        finished_ns INTEGER,
+        node TEXT NOT NULL,
+        root TEXT NOT NULL,
+        catalog_hash BLOB NOT NULL,
+        plan_id BLOB,
+        status TEXT NOT NULL,
+        token INTEGER NOT NULL,
+        pid INTEGER NOT NULL,
+        boot_id TEXT NOT NULL,
+        process_start INTEGER NOT NULL,
+        version TEXT NOT NULL
+    );
+    CREATE TABLE changes (
+        run INTEGER NOT NULL REFERENCES runs (id),
+        sequence INTEGER NOT NULL,
+        resource TEXT NOT NULL,
+        action TEXT NOT NULL,
+        started_ns INTEGER NOT NULL,
+        finished_ns INTEGER,
+        outcome TEXT,
+        code TEXT,
+        message TEXT,
+        PRIMARY KEY (run, sequence)
+    ) WITHOUT ROWID;
+    CREATE TABLE befores (
+        id INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        name BLOB NOT NULL,
+        state TEXT NOT NULL,
+        blob BLOB
+    );
+    CREATE INDEX befores_of_change ON befores (run, sequence);
+    CREATE TABLE blobs (
+        hash BLOB PRIMARY KEY,
+        size INTEGER NOT NULL,
+        content BLOB
+    ) WITHOUT ROWID;
+    CREATE TABLE pending (
+        resource TEXT NOT NULL,
+        requisite TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        run INTEGER NOT NULL,
+        PRIMARY KEY (resource, requisite, cause)
+    ) WITHOUT ROWID;
+    CREATE TABLE used_plans (
+        id BLOB PRIMARY KEY,
+        run INTEGER NOT NULL
+    ) WITHOUT ROWID;
+"];
+
+/// Sets the connection up: nothing that was committed is lost with the power.
+pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// Brings the tables up to date.
+///
+/// # Errors
+/// [`JournalError::Newer`] when a newer version of Stead wrote them; what SQLite says otherwise.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
+    let version = version(connection)?;
+    if version == STEPS.len() {
+        return Ok(());
+    }
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    for (done, step) in STEPS.iter().enumerate().skip(version) {
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(done + 1).unwrap_or(i64::MAX))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The version of the tables, 0 when there are none.
+///
+/// # Errors
+/// As [`migrate`].
+pub(super) fn version(connection: &Connection) -> Result<usize, JournalError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match usize::try_from(version) {
+        Ok(version) if version <= STEPS.len() => Ok(version),
+        _ => Err(JournalError::Newer { version }),
+    }
+}

@@ -1,0 +1,248 @@
+//! Writing the journal: one thread, which commits what has gathered as one transaction.
+//!
+//! Whoever needs a row to be on the disk waits for the answer. While one commit is being written the next group gathers,
+//! so that ten thousand changes cost a handful of commits and a single one does not wait.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use stead_catalog::Action;
+
+use super::{Before, Content, Journal, JournalError, RunStatus, now_ns};
+use crate::{ApplyError, OutcomeKind, PendingReaction};
+
+/// Requests taken together at most.
+const GROUP: usize = 4096;
+
+/// What was there before, with content that the journal is to keep.
+#[derive(Clone, Debug)]
+pub(crate) struct NewBefore {
+    pub(crate) before: Before,
+    /// Size and content behind the hash in `before`.
+    pub(crate) content: Option<(u64, Content)>,
+}
+
+/// One thing to be written.
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// A change begins.
+    Begin { sequence: u32, resource: Arc<str>, action: Action },
+    /// What was there before it.
+    Before { sequence: u32, before: NewBefore },
+    /// A change is over.
+    Finish { sequence: u32, outcome: OutcomeKind, code: Option<String>, message: Option<String> },
+    /// A reaction is due.
+    Due(PendingReaction),
+    /// A reaction is not due any more.
+    NotDue(PendingReaction),
+}
+
+/// What becomes of a request.
+type Answer = Box<dyn FnOnce(Result<(), ApplyError>) + Send>;
+
+struct Request {
+    ops: Vec<Op>,
+    answer: Answer,
+}
+
+/// What a run is known by.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRun {
+    pub(crate) node: Arc<str>,
+    pub(crate) root: String,
+    pub(crate) catalog_hash: [u8; 32],
+    /// The saved plan it carries out.
+    pub(crate) plan_id: Option<[u8; 32]>,
+    pub(crate) token: u32,
+}
+
+/// The writing end of the journal during one run.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    run: i64,
+    sender: Option<Sender<Request>>,
+    thread: Option<JoinHandle<Connection>>,
+}
+
+impl Journal {
+    /// Marks runs that were killed, and returns them. The caller holds the lock, so that no run can be running.
+    pub(crate) fn mark_interrupted(&self) -> Result<Vec<super::RunRecord>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT id FROM runs WHERE status = 'running' ORDER BY id")?;
+        let ids: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let runs = ids.into_iter().filter_map(|id| self.run(id).transpose()).collect::<Result<Vec<_>, _>>()?;
+        self.connection.execute("UPDATE runs SET status = 'interrupted' WHERE status = 'running'", [])?;
+        Ok(runs.into_iter().map(|run| super::RunRecord { status: RunStatus::Interrupted, ..run }).collect())
+    }
+
+    /// Begins a run. With a saved plan, uses it up in the same transaction: `None` when it was used before.
+    pub(crate) fn begin(mut self, run: &NewRun) -> Result<Option<Writer>, JournalError> {
+        let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+        transaction.execute(
+            "INSERT INTO runs (started_ns, node, root, catalog_hash, plan_id, status, token, pid, boot_id, process_start, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?7, ?8, ?9, ?10)",
+            params![
+                now_ns(),
+                &*run.node,
+                run.root,
+                run.catalog_hash.as_slice(),
+                run.plan_id.as_ref().map(<[u8; 32]>::as_slice),
+                run.token,
+                std::process::id(),
+                boot_id(),
+                process_start(),
+                env!("CARGO_PKG_VERSION"),
+            ],
+        )?;
+        let id = transaction.last_insert_rowid();
+        if let Some(plan) = &run.plan_id {
+            let used = transaction
+                .execute("INSERT OR IGNORE INTO used_plans (id, run) VALUES (?1, ?2)", params![plan.as_slice(), id])?;
+            if used == 0 {
+                return Ok(None);
+            }
+        }
+        transaction.commit()?;
+        let (sender, receiver) = channel();
+        let connection = self.connection;
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || write(connection, id, &receiver))?;
+        Ok(Some(Writer { run: id, sender: Some(sender), thread: Some(thread) }))
+    }
+}
+
+impl Writer {
+    /// The run's number.
+    pub(crate) fn run(&self) -> i64 {
+        self.run
+    }
+
+    /// Writes some things together; the answer comes when they are on the disk.
+    pub(crate) fn send(&self, ops: Vec<Op>, answer: impl FnOnce(Result<(), ApplyError>) + Send + 'static) {
+        let request = Request { ops, answer: Box::new(answer) };
+        let refused = match &self.sender {
+            Some(sender) => sender.send(request).err().map(|refused| refused.0),
+            None => Some(request),
+        };
+        if let Some(request) = refused {
+            (request.answer)(Err(ApplyError::Journal { message: "its writer has ended".into() }));
+        }
+    }
+
+    /// Writes some things together and waits until they are on the disk.
+    ///
+    /// # Errors
+    /// [`ApplyError::Journal`].
+    pub(crate) fn write(&self, ops: Vec<Op>) -> Result<(), ApplyError> {
+        let (sender, receiver) = sync_channel(1);
+        self.send(ops, move |result| drop(sender.send(result)));
+        receiver.recv().unwrap_or_else(|_| Err(ApplyError::Journal { message: "its writer has ended".into() }))
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn finish(mut self, status: RunStatus) -> Result<(), JournalError> {
+        drop(self.sender.take());
+        let Some(connection) = self.thread.take().and_then(|thread| thread.join().ok()) else { return Ok(()) };
+        let values = params![now_ns(), status.name(), self.run];
+        connection.execute("UPDATE runs SET finished_ns = ?1, status = ?2 WHERE id = ?3", values)?;
+        Ok(())
+    }
+}
+
+/// The thread.
+fn write(mut connection: Connection, run: i64, receiver: &Receiver<Request>) -> Connection {
+    while let Ok(first) = receiver.recv() {
+        let mut group = vec![first];
+        group.extend(receiver.try_iter().take(GROUP));
+        let result = commit(&mut connection, run, &group);
+        for request in group {
+            let result = result.as_ref().map(|()| ()).map_err(|error| ApplyError::Journal { message: error.to_string() });
+            (request.answer)(result);
+        }
+    }
+    connection
+}
+
+fn commit(connection: &mut Connection, run: i64, group: &[Request]) -> Result<(), JournalError> {
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    for op in group.iter().flat_map(|request| &request.ops) {
+        put(&transaction, run, op)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn put(to: &Transaction<'_>, run: i64, op: &Op) -> Result<(), JournalError> {
+    match op {
+        Op::Begin { sequence, resource, action } => {
+            to.prepare_cached("INSERT INTO changes (run, sequence, resource, action, started_ns) VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![run, sequence, &**resource, action.name(), now_ns()])?;
+        }
+        Op::Before { sequence, before } => put_before(to, run, *sequence, before)?,
+        Op::Finish { sequence, outcome, code, message } => {
+            to.prepare_cached(
+                "UPDATE changes SET finished_ns = ?1, outcome = ?2, code = ?3, message = ?4 WHERE run = ?5 AND sequence = ?6",
+            )?
+            .execute(params![now_ns(), outcome.name(), code, message, run, sequence])?;
+        }
+        Op::Due(pending) => {
+            to.prepare_cached("INSERT OR IGNORE INTO pending (resource, requisite, cause, run) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![
+                    pending.resource.to_string(),
+                    pending.cause.kind.name(),
+                    pending.cause.resource.to_string(),
+                    run
+                ])?;
+        }
+        Op::NotDue(pending) => {
+            to.prepare_cached("DELETE FROM pending WHERE resource = ?1 AND requisite = ?2 AND cause = ?3")?.execute(params![
+                pending.resource.to_string(),
+                pending.cause.kind.name(),
+                pending.cause.resource.to_string()
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+fn put_before(to: &Transaction<'_>, run: i64, sequence: u32, new: &NewBefore) -> Result<(), JournalError> {
+    let failed = |error: serde_json::Error| JournalError::Io(error.into());
+    let (kind, name, state, blob) = match &new.before {
+        Before::Path { path, state, blob } => {
+            ("path", path.as_os_str().as_bytes(), serde_json::to_string(state).map_err(failed)?, blob.as_ref())
+        }
+        Before::Record { kind, name, state } => (&**kind, name.as_bytes(), state.to_string(), None),
+    };
+    if let (Some(hash), Some((size, content))) = (blob, &new.content) {
+        let content = match content {
+            Content::Inline(bytes) => Some(&**bytes),
+            Content::File => None,
+        };
+        to.prepare_cached("INSERT OR IGNORE INTO blobs (hash, size, content) VALUES (?1, ?2, ?3)")?.execute(params![
+            hash.as_slice(),
+            i64::try_from(*size).unwrap_or(i64::MAX),
+            content
+        ])?;
+    }
+    to.prepare_cached("INSERT INTO befores (run, sequence, kind, name, state, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![run, sequence, kind, name, state, blob.map(<[u8; 32]>::as_slice)])?;
+    Ok(())
+}
+
+/// Tells this start of the machine from others; empty where the kernel does not say.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// When this process began, in clock ticks since the machine's start: with the pid, its identity.
+fn process_start() -> i64 {
+    let stat = std::fs::read_to_string(Path::new("/proc/self/stat")).unwrap_or_default();
+    // The second field is the command in parentheses and may hold anything; the 22nd is the start time (proc(5)).
+    let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(0)
+}

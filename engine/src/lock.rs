@@ -1,0 +1,96 @@
+//! One apply at a time on a machine.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+/// Who holds the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// When it took the lock.
+    pub since: SystemTime,
+}
+
+/// Why the lock could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LockError {
+    #[error("another apply is running")]
+    Held(Option<Holder>),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// The lock, held until it is dropped or the process ends in whatever way: the kernel lets go of it then.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock in a state directory, which is made if need be. Does not wait.
+    pub(crate) fn take(state: &Path) -> Result<Self, LockError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+        let mut file = open(state, true)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(LockError::Held(read(&mut file))),
+            Err(error) => return Err(LockError::Io(error.into())),
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
+        file.set_len(0)?;
+        file.rewind()?;
+        // For people only; what counts is the lock itself.
+        let _ = write!(file, "{}\n{}\n{}\n", std::process::id(), since.as_secs(), command.join(" "));
+        Ok(Self { _file: file })
+    }
+
+    /// Says whether somebody holds the lock now.
+    pub(crate) fn is_held(state: &Path) -> bool {
+        let Ok(file) = open(state, false) else { return false };
+        matches!(rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared), Err(Errno::WOULDBLOCK))
+    }
+}
+
+fn open(state: &Path, create: bool) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    OpenOptions::new().read(true).write(create).create(create).mode(0o600).custom_flags(flags).open(state.join("lock"))
+}
+
+fn read(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.take(64 << 10).read_to_string(&mut text).ok()?;
+    let mut lines = text.lines();
+    let pid = lines.next()?.parse().ok()?;
+    let since = UNIX_EPOCH.checked_add(Duration::from_secs(lines.next()?.parse().ok()?))?;
+    Some(Holder { pid, command: lines.next()?.to_owned(), since })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_about_the_first() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(!Lock::is_held(state.path()));
+        let lock = Lock::take(state.path()).unwrap();
+        assert!(Lock::is_held(state.path()));
+        match Lock::take(state.path()) {
+            Err(LockError::Held(Some(holder))) => assert_eq!(holder.pid, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        drop(lock);
+        assert!(!Lock::is_held(state.path()));
+        Lock::take(state.path()).unwrap();
+    }
+}

@@ -1,0 +1,162 @@
+//! Writing down what is there before it is changed.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use super::{Machine, Scope};
+use crate::journal::{Before, Blobs, Content, FileAttributes, FileState, NewBefore, Op, hex};
+use crate::observed::{Observed, open_regular};
+use crate::root::{Entry, failed};
+use crate::{ApplyError, ObserveError};
+
+/// How much of what is there has to be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// What it is, its owner and mode.
+    State,
+    /// Also the content of a regular file.
+    Content,
+}
+
+impl Machine {
+    /// Makes sure that the journal holds what is at a path.
+    pub(super) fn keep(&self, path: &Path, need: Need) -> Result<(), ApplyError> {
+        match self.before(path, need)? {
+            Some(before) => {
+                self.shared.journal.write(vec![Op::Before { sequence: self.scope.sequence, before }])?;
+                self.recorded(path, need);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at what is at a path, for the journal; `None` when the journal has it already.
+    pub(super) fn before(&self, path: &Path, need: Need) -> Result<Option<NewBefore>, ApplyError> {
+        let known = self.scope.recorded().get(path).copied();
+        if known.is_some_and(|with_content| with_content || need == Need::State) {
+            return Ok(None);
+        }
+        let entry = self.shared.observed.root().parent(path)?;
+        let keep = if need == Need::Content { Keep::Content { withheld: self.scope.sensitive } } else { Keep::State };
+        let found = match &entry {
+            Some(entry) => look(entry, path, keep, &self.shared.blobs)?,
+            None => absent(path),
+        };
+        Ok(Some(found))
+    }
+
+    /// Notes that the journal holds what is at a path.
+    pub(super) fn recorded(&self, path: &Path, need: Need) {
+        let mut recorded = self.scope.recorded();
+        let with_content = recorded.entry(path.to_owned()).or_default();
+        *with_content |= need == Need::Content;
+    }
+}
+
+/// Looks at the paths a resource owns, for the row of its change: what is not a regular file is complete with that.
+pub(crate) fn survey(observed: &Observed, blobs: &Blobs, paths: &[&Path], scope: &Scope) -> Result<Vec<NewBefore>, ApplyError> {
+    let mut befores = Vec::new();
+    for path in paths {
+        let found = match observed.root().parent(path)? {
+            Some(entry) => look(&entry, path, Keep::State, blobs)?,
+            None => absent(path),
+        };
+        let complete = !matches!(found.before, Before::Path { state: FileState::File { .. }, .. });
+        scope.recorded().insert((*path).to_owned(), complete);
+        befores.push(found);
+    }
+    Ok(befores)
+}
+
+/// What to do about a regular file's content.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Keep {
+    State,
+    Content { withheld: bool },
+}
+
+fn absent(path: &Path) -> NewBefore {
+    NewBefore { before: Before::Path { path: path.to_owned(), state: FileState::Absent, blob: None }, content: None }
+}
+
+/// Looks at an entry of a directory.
+pub(super) fn look(entry: &Entry<'_>, path: &Path, keep: Keep, blobs: &Blobs) -> Result<NewBefore, ApplyError> {
+    let stat = match rustix::fs::statat(&*entry.directory, entry.name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(absent(path)),
+        Err(error) => return Err(failed(path, error).into()),
+    };
+    let mut attributes = FileAttributes {
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        modified_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec.cast_signed()),
+        xattrs: BTreeMap::new(),
+    };
+    let mut blob = None;
+    let mut content = None;
+    let state = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            let (mut size, mut is_withheld) = (u64::try_from(stat.st_size).unwrap_or(0), false);
+            if let Keep::Content { withheld } = keep
+                && let Some((mut file, found)) = open_regular(entry, path)?
+            {
+                attributes.xattrs = xattrs(&file);
+                (blob, content, size) = take(&mut file, found, withheld, path, blobs)?;
+                is_withheld = withheld;
+            }
+            FileState::File { attributes, size, withheld: is_withheld }
+        }
+        FileType::Directory => FileState::Directory { attributes },
+        FileType::Symlink => {
+            let target =
+                rustix::fs::readlinkat(&*entry.directory, entry.name, Vec::new()).map_err(|error| failed(path, error))?;
+            FileState::symlink(attributes, &std::ffi::OsString::from_vec(target.into_bytes()))
+        }
+        _ => FileState::Other { attributes, file_type: stat.st_mode & 0o170_000, device: stat.st_rdev },
+    };
+    Ok(NewBefore { before: Before::Path { path: path.to_owned(), state, blob }, content })
+}
+
+type Taken = (Option<[u8; 32]>, Option<(u64, Content)>, u64);
+
+fn take(file: &mut File, size: u64, withheld: bool, path: &Path, blobs: &Blobs) -> Result<Taken, ApplyError> {
+    if withheld {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(file).map_err(|error| ObserveError::io(path, &error))?;
+        return Ok((Some(*hasher.finalize().as_bytes()), None, hasher.count()));
+    }
+    let journal = |error: std::io::Error| ApplyError::Journal { message: format!("keeping {}: {error}", path.display()) };
+    let (hash, size, content) = blobs.keep(file, size).map_err(journal)?;
+    Ok((Some(hash), Some((size, content)), size))
+}
+
+/// Extended attributes for the journal; none where the file system has none.
+fn xattrs(file: &File) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (name, value) in read_xattrs(file) {
+        found.insert(String::from_utf8_lossy(&name).into_owned(), hex(&value));
+    }
+    found
+}
+
+/// Reads all extended attributes that this user may read.
+pub(super) fn read_xattrs(file: impl AsFd) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut names = [0_u8; 4096];
+    let Ok(length) = rustix::fs::flistxattr(&file, &mut names) else { return Vec::new() };
+    let mut value = vec![0_u8; 64 << 10];
+    let mut found = Vec::new();
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if let Ok(length) = rustix::fs::fgetxattr(&file, name, &mut value[..]) {
+            found.push((name.to_vec(), value[..length].to_vec()));
+        }
+    }
+    found
+}
