@@ -4,7 +4,6 @@
 //! only where nsswitch.conf names a source besides the files, so that a file can belong to an account of a directory service.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 use std::sync::{Arc, RwLock};
@@ -23,8 +22,11 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 pub struct Accounts {
     root: PathBuf,
     database: RwLock<Option<Arc<Database>>>,
-    shadow: RwLock<Option<Arc<HashMap<Box<str>, Shadow>>>>,
+    shadow: RwLock<Option<ShadowLines>>,
 }
+
+/// The shadow database by user name.
+type ShadowLines = Arc<HashMap<Box<str>, Shadow>>;
 
 /// One line of the shadow database.
 #[derive(Clone, PartialEq, Eq)]
@@ -161,16 +163,12 @@ impl Accounts {
         *self.shadow.write().expect("no thread panics while it holds the shadow lines") = None;
     }
 
-    /// Runs one of the account tools, waiting for a lock that another process holds.
+    /// Runs one of the account tools (those of the tree, when it is one), waiting for a lock that another process holds.
     ///
     /// # Errors
     /// The tool's own failure, with the code of what the user can mend: `uid-in-use`, `unknown-group`, `group-in-use`.
     pub fn change(&self, machine: &Machine, tool: Tool, arguments: &[&str]) -> Result<(), ApplyError> {
         let mut argv = vec![tool.name()];
-        let root = self.root_argument()?;
-        if let Some(root) = &root {
-            argv.extend(["-P", root]);
-        }
         argv.extend(arguments);
         let command = Command::Argv(argv.into_iter().map(Arc::from).collect());
         self.run(machine, tool.name(), command, None).map_err(|failed| match failed {
@@ -184,26 +182,10 @@ impl Accounts {
     /// # Errors
     /// The tool's own failure.
     pub fn set_password(&self, machine: &Machine, user: &str, hash: &str) -> Result<(), ApplyError> {
-        let root = self.root_argument()?;
-        let mut argv = vec!["chpasswd", "-e"];
-        if let Some(root) = &root {
-            argv.extend(["-R", root]);
-        }
-        let command = Command::Argv(argv.into_iter().map(Arc::from).collect());
+        let command = Command::Argv(vec!["chpasswd".into(), "-e".into()]);
         self.run(machine, "chpasswd", command, Some((format!("{user}:{hash}\n"), hash))).map_err(|failed| match failed {
             Failed::Run(error) => error,
             Failed::Status(_, said) => ApplyError::Service { service: "chpasswd", message: said },
-        })
-    }
-
-    fn root_argument(&self) -> Result<Option<String>, ApplyError> {
-        if self.root == Path::new("/") {
-            return Ok(None);
-        }
-        let absolute = self.root.canonicalize().map_err(|error| ApplyError::io("resolve", &self.root, &error))?;
-        absolute.to_str().map(|text| Some(text.to_owned())).ok_or_else(|| {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, "the account tools need a path in UTF-8");
-            ApplyError::io("use", &self.root, &error)
         })
     }
 

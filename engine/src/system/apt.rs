@@ -1,56 +1,514 @@
 //! What can be installed, by apt's own simulation, and the transaction that does it.
+//!
+//! A simulation (`apt-get -s`) takes no lock and changes nothing. Wishes that the package database already meets
+//! are never handed to apt, so that a run with nothing to do starts no process.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::{Command as Process, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stead_catalog::Command;
 
 use super::Dpkg;
-use crate::{ApplyError, Forecast, Machine, ObserveError, PackageWish};
+use super::dpkg::matches_version;
+use crate::{ApplyError, Forecast, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Run, WishedState};
+
+mod index;
+mod simulation;
+
+use simulation::Simulated;
+
+/// How long apt waits for another process that holds dpkg's lock.
+const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=120";
+
+/// How many lines of a failure are kept.
+const KEPT_LINES: usize = 20;
 
 /// apt on one system.
 #[derive(Debug)]
 pub struct Apt {
     root: PathBuf,
     dpkg: Arc<Dpkg>,
+    forecasts: Mutex<Vec<(Vec<PackageWish>, Forecast)>>,
 }
+
+/// A wish with the version that its pattern stands for.
+#[derive(Clone, Debug)]
+struct Order {
+    wish: PackageWish,
+    version: Option<Arc<str>>,
+}
+
+/// A wish that cannot be met, by package name, and why.
+type Unmet = (Arc<str>, Arc<str>);
 
 impl Apt {
     /// apt of the system at `root`. Runs nothing yet.
     pub fn new(root: &Path, dpkg: Arc<Dpkg>) -> Self {
-        Self { root: root.to_owned(), dpkg }
+        Self { root: root.to_owned(), dpkg, forecasts: Mutex::default() }
     }
 
-    /// Simulates all wishes of a catalog at once, so that [`Apt::forecast`] of some of them needs no process and a change that
-    /// several of them share is told once. Failures show up when the wish is asked for.
-    pub fn prefetch(&self, _wishes: &[PackageWish]) {
-        let _ = (&self.root, &self.dpkg);
-    }
-
-    /// Returns what apt would do for these wishes: from the last simulation if all of them were in it, else from a new one.
-    /// Takes no lock and changes nothing. Wishes that are met already cost no process.
+    /// Returns what apt would do for these wishes together; the answer is kept until something is forgotten. Takes no lock and changes
+    /// nothing. Wishes that are met already cost no process.
     ///
     /// # Errors
     /// When there is no apt, or it fails for another reason than the wishes.
-    pub fn forecast(&self, _wishes: &[PackageWish]) -> Result<Forecast, ObserveError> {
-        Ok(Forecast::default())
+    pub fn forecast(&self, wishes: &[PackageWish]) -> Result<Forecast, ObserveError> {
+        let kept = |all: &Vec<(Vec<PackageWish>, Forecast)>| {
+            all.iter().find(|(asked, _)| asked == wishes).map(|(_, forecast)| forecast.clone())
+        };
+        if let Some(forecast) = kept(&self.forecasts.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(forecast);
+        }
+        let forecast = self.simulate(wishes)?;
+        let mut all = self.forecasts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((wishes.to_vec(), forecast.clone()));
+        Ok(forecast)
     }
 
-    /// Carries out these wishes as one transaction. With `planned`, a simulation right before must be equal to it.
-    /// Wishes that are met already are left out; with none left nothing runs.
+    /// Carries out these wishes as one transaction: the index is refreshed first where it has to be, and what an interrupted
+    /// dpkg left is finished. Wishes that are met already are left out; with none left nothing runs.
+    /// With `planned` (every change that the plan announced, by whichever wish) a simulation right before must announce nothing else.
     ///
     /// # Errors
-    /// [`ApplyError::Moved`] when the simulation differs from `planned`; apt's failure with its last lines.
-    pub fn transact(&self, _machine: &Machine, _wishes: &[PackageWish], _planned: Option<&Forecast>) -> Result<(), ApplyError> {
-        Ok(())
+    /// [`ApplyError::Moved`] when apt would do something else than was planned; what cannot be met; apt's failure with its last lines.
+    pub fn transact(&self, machine: &Machine, wishes: &[PackageWish], planned: Option<&Forecast>) -> Result<(), ApplyError> {
+        self.forget();
+        self.dpkg.forget();
+        let mut open = self.open(wishes)?;
+        if open.is_empty() {
+            return Ok(());
+        }
+        let database = self.dpkg.database()?;
+        if database.interrupted || !database.broken().is_empty() {
+            self.repair(machine)?;
+            open = self.open(wishes)?;
+            if open.is_empty() {
+                return Ok(());
+            }
+        }
+        let installs = open.iter().any(|wish| is_install(&wish.state));
+        if let Some(reason) = index::stale(&self.root, &open).filter(|_| installs) {
+            self.refresh(machine, &reason)?;
+        }
+        let forecast = self.simulate_open(&open, false)?;
+        if let Some((name, reason)) = forecast.unmet.first() {
+            return Err(self.unmet(name, reason).into());
+        }
+        if let Some(planned) = planned {
+            as_planned(&forecast, planned)?;
+        }
+        for change in &forecast.changes {
+            let state = database.state(&change.name);
+            let before = serde_json::json!({
+                "version": change.from, "after": change.to, "config_files": state.config_files, "purge": change.purge,
+            });
+            machine.record("package", &change.name, before)?;
+        }
+        let outcome = self.groups(&open).into_iter().try_for_each(|group| self.install(machine, &group));
+        machine.system().forget();
+        outcome
     }
 
     /// Holds a package at its version, or lets it go.
     ///
     /// # Errors
-    /// dpkg's failure.
-    pub fn set_hold(&self, _machine: &Machine, _name: &str, _held: bool) -> Result<(), ApplyError> {
+    /// apt-mark's failure.
+    pub fn set_hold(&self, machine: &Machine, name: &str, held: bool) -> Result<(), ApplyError> {
+        machine.record("package", name, serde_json::json!({ "held": !held }))?;
+        let outcome = self.run(machine, &["apt-mark", if held { "hold" } else { "unhold" }, name]);
+        self.dpkg.forget();
+        self.forget();
+        outcome
+    }
+
+    /// Makes the failure of a wish that cannot be met: `unknown-package` with packages of a like name, or apt's reason.
+    pub fn unmet(&self, name: &str, reason: &str) -> ObserveError {
+        let bare = name.split(':').next().unwrap_or(name);
+        let unknown = reason.contains("Unable to locate package") || reason.contains("no package of this name");
+        let message = format!("package `{name}`: {reason}");
+        if reason.starts_with("no version") {
+            let hint = "name one of these versions, or a pattern such as `1.2.*`".to_owned();
+            return ObserveError::Impossible { code: "unknown-version", message, hint };
+        }
+        if !unknown {
+            let hint =
+                "look at `apt-get -s install` for all of apt's reasoning, or at what is held: `apt-mark showhold`".to_owned();
+            return ObserveError::Impossible { code: "package-conflict", message, hint };
+        }
+        let names = self.ask(&["apt-cache", "pkgnames"]).map(|output| output.stdout).unwrap_or_default();
+        let names = String::from_utf8_lossy(&names);
+        let hint = match stead_catalog::closest(bare, names.lines()) {
+            Some(like) => format!("did you mean `{like}`? if not, declare the repository that has it before this package"),
+            None if names.is_empty() => "the package index is empty: declare a repository, or run apt-get update".to_owned(),
+            None => "declare the repository that has it before this package".to_owned(),
+        };
+        ObserveError::Impossible { code: "unknown-package", message: format!("there is no package `{name}` in the index"), hint }
+    }
+
+    /// Forgets simulations.
+    pub fn forget(&self) {
+        self.forecasts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn simulate(&self, wishes: &[PackageWish]) -> Result<Forecast, ObserveError> {
+        let open = self.open(wishes)?;
+        if open.is_empty() {
+            return Ok(Forecast::default());
+        }
+        let installs = open.iter().any(|wish| is_install(&wish.state));
+        if let Some(reason) = index::stale(&self.root, &open).filter(|_| installs) {
+            // What can be installed is known after the refresh; what is removed is known now.
+            let removals: Vec<PackageWish> = open.into_iter().filter(|wish| !is_install(&wish.state)).collect();
+            let forecast = self.simulate_open(&removals, true)?;
+            return Ok(Forecast { refresh: Some(reason.into()), ..forecast });
+        }
+        let mut forecast = self.simulate_open(&open, true)?;
+        self.keep_wanted(wishes, &mut forecast)?;
+        Ok(forecast)
+    }
+
+    /// The wishes that the package database does not meet.
+    fn open(&self, wishes: &[PackageWish]) -> Result<Vec<PackageWish>, ObserveError> {
+        let database = self.dpkg.database()?;
+        let is_open = |wish: &&PackageWish| !is_met(&wish.state, &database.state(&wish.name));
+        Ok(wishes
+            .iter()
+            .filter(is_open)
+            .filter(|wish| match &wish.state {
+                WishedState::Version(pattern) => !database.provides_version(&wish.name, pattern),
+                _ => true,
+            })
+            .cloned()
+            .collect())
+    }
+
+    /// A package that one wish would remove and another wants installed is a contradiction that apt does not see.
+    fn keep_wanted(&self, wishes: &[PackageWish], forecast: &mut Forecast) -> Result<(), ObserveError> {
+        let database = self.dpkg.database()?;
+        for wish in wishes.iter().filter(|wish| is_install(&wish.state) && database.state(&wish.name).version.is_some()) {
+            let removed = forecast.changes.iter().find(|change| change.to.is_none() && same(&change.name, &wish.name));
+            if let Some(change) = removed {
+                let cause = change.wish.clone().filter(|cause| **cause != *wish.name);
+                let reason = format!("removing it would remove `{}`, which is wanted as well", wish.name);
+                let blamed =
+                    cause.or_else(|| wishes.iter().find(|other| !is_install(&other.state)).map(|other| other.name.clone()));
+                forecast.unmet.push((blamed.unwrap_or_else(|| wish.name.clone()), reason.into()));
+            }
+        }
         Ok(())
     }
 
-    /// Forgets simulations and versions.
-    pub fn forget(&self) {}
+    /// Simulates wishes that are not met. Those that cannot be met are told apart, so that the others still have a forecast.
+    fn simulate_open(&self, wishes: &[PackageWish], apart: bool) -> Result<Forecast, ObserveError> {
+        let mut forecast = Forecast::default();
+        for group in self.groups(wishes) {
+            let (mut group, unmet) = self.with_versions(group)?;
+            forecast.unmet.extend(unmet);
+            while !group.is_empty() {
+                match self.simulate_group(&group)? {
+                    Simulated::Changes(changes) => {
+                        for change in changes {
+                            if !forecast.changes.iter().any(|known| known.name == change.name) {
+                                forecast.changes.push(change);
+                            }
+                        }
+                        break;
+                    }
+                    Simulated::Unmet(unmet) => {
+                        group.retain(|order| !unmet.iter().any(|(name, _)| same(name, &order.wish.name)));
+                        forecast.unmet.extend(unmet);
+                    }
+                    Simulated::Failed(reason) => {
+                        let culprits = if apart && group.len() > 1 { self.culprits(&group)? } else { Vec::new() };
+                        let all_fit_alone = culprits.is_empty();
+                        let blamed: Vec<Arc<str>> = group.iter().map(|order| order.wish.name.clone()).collect();
+                        group.retain(|order| !all_fit_alone && !culprits.iter().any(|(name, _)| *name == order.wish.name));
+                        if all_fit_alone {
+                            forecast.unmet.extend(blamed.into_iter().map(|name| (name, Arc::from(&*reason))));
+                        }
+                        forecast.unmet.extend(culprits);
+                    }
+                }
+            }
+        }
+        forecast.changes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(forecast)
+    }
+
+    /// The wishes that fail even alone, with apt's reason.
+    fn culprits(&self, group: &[Order]) -> Result<Vec<Unmet>, ObserveError> {
+        let mut culprits = Vec::new();
+        for alone in group {
+            if let Simulated::Failed(reason) = self.simulate_group(std::slice::from_ref(alone))? {
+                culprits.push((alone.wish.name.clone(), reason.into()));
+            }
+        }
+        Ok(culprits)
+    }
+
+    fn simulate_group(&self, group: &[Order]) -> Result<Simulated, ObserveError> {
+        let mut argv = vec!["apt-get", "-s", "-q", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
+        let words = self.words(group)?;
+        argv.extend(words.iter().map(String::as_str));
+        let output = self.ask(&argv)?;
+        let wishes: Vec<&PackageWish> = group.iter().map(|order| &order.wish).collect();
+        let database = self.dpkg.database()?;
+        simulation::read(&output, &wishes, |name| database.state(name))
+    }
+
+    /// Runs apt-get for wishes that go into one call.
+    fn install(&self, machine: &Machine, group: &[PackageWish]) -> Result<(), ApplyError> {
+        let (group, unmet) = self.with_versions(group.to_vec())?;
+        if let Some((name, reason)) = unmet.first() {
+            return Err(self.unmet(name, reason).into());
+        }
+        let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
+        argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
+        let words = self.words(&group)?;
+        argv.extend(words.iter().map(String::as_str));
+        self.run(machine, &argv)
+    }
+
+    /// Splits wishes into those that can go into one call: recommends and purge are options of a whole call.
+    fn groups(&self, wishes: &[PackageWish]) -> Vec<Vec<PackageWish>> {
+        let mut groups: Vec<Vec<PackageWish>> = Vec::new();
+        for wish in wishes {
+            let goes_with = |other: &PackageWish| {
+                let install_alike = !is_install(&wish.state) || !is_install(&other.state) || wish.recommends == other.recommends;
+                install_alike && !mixes(wish, other)
+            };
+            match groups.iter_mut().find(|group| group.iter().all(goes_with)) {
+                Some(group) => group.push(wish.clone()),
+                None => groups.push(vec![wish.clone()]),
+            }
+        }
+        groups
+    }
+
+    /// The part of the command line that a simulation and the real call share.
+    fn words(&self, group: &[Order]) -> Result<Vec<String>, ObserveError> {
+        let database = self.dpkg.database()?;
+        let mut words = vec!["-y".to_owned()];
+        if group.iter().any(|order| order.wish.state == WishedState::Purged) {
+            words.push("--purge".into());
+        }
+        if let Some(recommends) = group.iter().find_map(|order| order.wish.recommends.filter(|_| is_install(&order.wish.state))) {
+            words.extend(["-o".into(), format!("APT::Install-Recommends={recommends}")]);
+        }
+        if group.iter().any(|order| matches!(order.wish.state, WishedState::Version(_))) {
+            words.push("--allow-downgrades".into());
+        }
+        if group.iter().any(|order| database.state(&order.wish.name).held) {
+            words.push("--allow-change-held-packages".into());
+        }
+        words.extend(["install".into(), "--".into()]);
+        words.extend(group.iter().map(|Order { wish, version }| match (&wish.state, version) {
+            (WishedState::Removed | WishedState::Purged, _) => format!("{}-", wish.name),
+            (_, Some(version)) => format!("{}={version}", wish.name),
+            (_, None) => wish.name.to_string(),
+        }));
+        Ok(words)
+    }
+
+    /// Finds the newest version on offer for every pattern.
+    fn with_versions(&self, wishes: Vec<PackageWish>) -> Result<(Vec<Order>, Vec<Unmet>), ObserveError> {
+        let asked: Vec<&str> =
+            wishes.iter().filter(|wish| matches!(wish.state, WishedState::Version(_))).map(|wish| &*wish.name).collect();
+        if asked.is_empty() {
+            return Ok((wishes.into_iter().map(|wish| Order { wish, version: None }).collect(), Vec::new()));
+        }
+        let mut argv = vec!["apt-cache", "madison", "--"];
+        argv.extend(asked);
+        let output = self.ask(&argv)?;
+        let offers = simulation::offers(&String::from_utf8_lossy(&output.stdout));
+        let (mut found, mut unmet) = (Vec::new(), Vec::new());
+        for wish in wishes {
+            let WishedState::Version(pattern) = &wish.state else {
+                found.push(Order { wish, version: None });
+                continue;
+            };
+            let bare = wish.name.split(':').next().unwrap_or(&wish.name);
+            let mut versions: Vec<&Arc<str>> = offers.iter().filter(|(name, _)| &**name == bare).map(|(_, v)| v).collect();
+            versions.sort_by(|a, b| super::dpkg::compare_versions(b, a));
+            versions.dedup();
+            match versions.iter().find(|version| matches_version(pattern, version)) {
+                Some(version) => {
+                    let version = Some((*version).clone());
+                    found.push(Order { wish, version });
+                }
+                None if versions.is_empty() => unmet.push((wish.name.clone(), "there is no package of this name".into())),
+                None => {
+                    let known: Vec<&str> = versions.iter().take(5).map(|version| &***version).collect();
+                    let reason = format!("no version matches `{pattern}`; on offer: {}", known.join(", "));
+                    unmet.push((wish.name.clone(), reason.into()));
+                }
+            }
+        }
+        Ok((found, unmet))
+    }
+
+    /// Fetches the index of every repository.
+    fn refresh(&self, machine: &Machine, reason: &str) -> Result<(), ApplyError> {
+        machine.record("package-index", "apt", serde_json::json!({ "reason": reason }))?;
+        self.run(machine, &["apt-get", "-q", "-o", LOCK_PATIENCE, "update"])
+    }
+
+    /// Finishes what an interrupted dpkg began. Safe: it configures packages that are unpacked already and keeps the
+    /// administrator's configuration files.
+    fn repair(&self, machine: &Machine) -> Result<(), ApplyError> {
+        for name in self.dpkg.database()?.broken() {
+            machine.record("package", name, serde_json::json!({ "broken": true }))?;
+        }
+        let outcome = self.run(machine, &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]);
+        machine.system().forget();
+        outcome
+    }
+
+    fn run(&self, machine: &Machine, argv: &[&str]) -> Result<(), ApplyError> {
+        let command = Command::Argv(argv.iter().map(|word| Arc::from(*word)).collect());
+        let shown = command.to_string();
+        let env = [
+            ("DEBIAN_FRONTEND", "noninteractive"),
+            ("LC_ALL", "C.UTF-8"),
+            ("UCF_FORCE_CONFFOLD", "1"),
+            ("APT_LISTCHANGES_FRONTEND", "none"),
+        ];
+        let output = machine.run(&Run {
+            command,
+            user: None,
+            cwd: None,
+            env: env.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))).collect(),
+            timeout: None,
+            stdin: None,
+            secrets: Vec::new(),
+            umask: Some(0o022),
+        })?;
+        if output.status == 0 {
+            return Ok(());
+        }
+        Err(failed(shown, &output))
+    }
+
+    /// Runs a program that only asks.
+    fn ask(&self, argv: &[&str]) -> Result<Output, ObserveError> {
+        let mut process = if self.root == Path::new("/") {
+            Process::new(argv[0])
+        } else {
+            let mut process = Process::new("chroot");
+            process.arg(&self.root).arg(argv[0]);
+            process
+        };
+        process.args(&argv[1..]).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+        let output = process
+            .output()
+            .map_err(|error| ObserveError::Unavailable { service: "apt", message: format!("cannot run {}: {error}", argv[0]) })?;
+        Ok(Output { status: output.status.code().unwrap_or(128), stdout: output.stdout, stderr: output.stderr })
+    }
+}
+
+/// Says whether a wish is met whatever is on offer.
+pub fn is_met(wished: &WishedState, state: &PackageState) -> bool {
+    match wished {
+        WishedState::Installed => (state.version.is_some() || state.provided_by.is_some()) && !state.broken,
+        WishedState::Version(pattern) => {
+            state.version.as_ref().is_some_and(|version| matches_version(pattern, version)) && !state.broken
+        }
+        WishedState::Removed => state.version.is_none() && !state.broken,
+        WishedState::Purged => state.version.is_none() && !state.config_files && !state.broken,
+        WishedState::Latest => false,
+    }
+}
+
+fn is_install(state: &WishedState) -> bool {
+    !matches!(state, WishedState::Removed | WishedState::Purged)
+}
+
+/// A removal that keeps configuration files and one that does not cannot share a call.
+fn mixes(a: &PackageWish, b: &PackageWish) -> bool {
+    matches!((&a.state, &b.state), (WishedState::Removed, WishedState::Purged) | (WishedState::Purged, WishedState::Removed))
+}
+
+/// Says whether two names mean one package, with or without an architecture.
+fn same(a: &str, b: &str) -> bool {
+    let bare = |name: &str| name.split(':').next().map(str::to_owned);
+    a == b || (bare(a) == bare(b) && !(a.contains(':') && b.contains(':')))
+}
+
+/// Fails when a simulation announces something that the plan did not.
+fn as_planned(forecast: &Forecast, planned: &Forecast) -> Result<(), ApplyError> {
+    let alike = |a: &PackageChange, b: &PackageChange| same(&a.name, &b.name) && a.from == b.from && a.to == b.to;
+    for change in &forecast.changes {
+        if planned.changes.iter().any(|known| alike(known, change)) {
+            continue;
+        }
+        let what = match (&change.from, &change.to) {
+            (None, Some(to)) => format!("apt would install {} {to}, which was not planned", change.name),
+            (Some(from), Some(to)) => format!("apt would change {} from {from} to {to}, which was not planned", change.name),
+            _ => format!("apt would remove {}, which was not planned", change.name),
+        };
+        return Err(ApplyError::Moved { what });
+    }
+    Ok(())
+}
+
+/// apt's failure with its last lines, standard error after standard output.
+fn failed(command: String, output: &Output) -> ApplyError {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).filter(|line| !line.trim().is_empty()).collect();
+    let kept = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
+    if kept.contains("Could not get lock") {
+        let holder = kept.lines().find(|line| line.contains("Could not get lock")).unwrap_or_default().trim();
+        let hint = "wait until the other package manager is done, then run again".to_owned();
+        return ObserveError::Impossible { code: "packages-locked", message: format!("apt: {holder}"), hint }.into();
+    }
+    ApplyError::Command { command, status: format!("exit status {}", output.status), output: kept }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(name: &str, from: Option<&str>, to: Option<&str>) -> PackageChange {
+        PackageChange { name: name.into(), from: from.map(Arc::from), to: to.map(Arc::from), ..PackageChange::default() }
+    }
+
+    #[test]
+    fn a_simulation_may_announce_less_than_planned_but_nothing_else() {
+        let planned =
+            Forecast { changes: vec![change("a", None, Some("1")), change("b", Some("1"), None)], ..Forecast::default() };
+        let now = |changes| Forecast { changes, ..Forecast::default() };
+        assert!(as_planned(&now(vec![change("a", None, Some("1"))]), &planned).is_ok());
+        for moved in [change("a", None, Some("2")), change("c", None, Some("1")), change("b", Some("1"), Some("2"))] {
+            assert_eq!(as_planned(&now(vec![moved]), &planned).unwrap_err().code(), "machine-changed");
+        }
+    }
+
+    #[test]
+    fn one_call_has_one_way_to_remove_and_to_recommend() {
+        let wish = |name: &str, state, recommends| PackageWish { name: name.into(), state, recommends, max_index_age: None };
+        let apt = Apt::new(Path::new("/nonexistent"), Arc::new(Dpkg::new(Path::new("/nonexistent"))));
+        let groups = apt.groups(&[
+            wish("a", WishedState::Installed, None),
+            wish("b", WishedState::Latest, Some(false)),
+            wish("c", WishedState::Removed, None),
+            wish("d", WishedState::Purged, None),
+            wish("e", WishedState::Installed, None),
+        ]);
+        let names: Vec<String> =
+            groups.iter().map(|group| group.iter().map(|wish| &*wish.name).collect::<Vec<_>>().concat()).collect();
+        assert_eq!(names, ["ace", "bd"]);
+    }
+
+    #[test]
+    fn failures_keep_their_last_lines() {
+        let output = Output {
+            status: 100,
+            stdout: (0..40).map(|n| format!("line {n}\n")).collect::<String>().into_bytes(),
+            stderr: b"E: it failed\n".to_vec(),
+        };
+        let ApplyError::Command { output: kept, .. } = failed("apt-get".into(), &output) else { panic!("another failure") };
+        assert!(kept.starts_with("line 21\n") && kept.ends_with("E: it failed"));
+    }
 }

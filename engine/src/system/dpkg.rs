@@ -314,7 +314,7 @@ Architecture: amd64
         assert!(state("libc6").held && !state("libc6:i386").held);
         assert_eq!(state("libc6:i386").version.as_deref(), Some("2.36-9"));
         assert_eq!(state("libc6:arm64"), PackageState::default());
-        assert_eq!(state("old:amd64").config_files, true);
+        assert!(state("old:amd64").config_files);
     }
 
     #[test]

@@ -75,11 +75,8 @@ pub(crate) fn names(root: &Path, path: &str) -> io::Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(&directory)? {
-        if let Ok(name) = entry?.file_name().to_str() {
-            if !matches!(name, "." | "..") {
-                names.push(name.to_owned());
-            }
-        }
+        let entry = entry?;
+        names.extend(entry.file_name().to_str().ok().filter(|name| !matches!(*name, "." | "..")).map(str::to_owned));
     }
     names.sort_unstable();
     Ok(names)
