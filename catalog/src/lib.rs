@@ -3,6 +3,7 @@
 //!
 //! The compiler produces a [`Catalog`], the engine turns it into a [`Plan`], a report shows it.
 //! Nothing here reads a file, a clock or the environment.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod attributes;
 mod catalog;

@@ -107,7 +107,7 @@ pub(crate) struct MachineArguments {
     /// Work on the tree below DIR, such as an image, instead of on /.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
-    /// Where the journal is kept [default: /var/lib/stead, or $XDG_STATE_HOME/stead for a user].
+    /// Where the journal is kept [default: $STEAD_STATE_DIR, else /var/lib/stead, or $XDG_STATE_HOME/stead for a user].
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 }

@@ -20,10 +20,13 @@ pub(crate) fn root(arguments: &MachineArguments) -> Result<RootSpec, Failure> {
     }
 }
 
-/// Where the journal is kept: as given, else the system's for root, else the user's own.
+/// Where the journal is kept: as given by the flag or STEAD_STATE_DIR, else the system's for root, else the user's own.
 pub(crate) fn state_dir(arguments: &MachineArguments) -> PathBuf {
     if let Some(directory) = &arguments.state_dir {
         return directory.clone();
+    }
+    if let Some(directory) = std::env::var_os("STEAD_STATE_DIR").filter(|directory| !directory.is_empty()) {
+        return PathBuf::from(directory);
     }
     if rustix::process::geteuid().is_root() {
         return PathBuf::from("/var/lib/stead");

@@ -71,6 +71,15 @@ impl Terminal {
         }
     }
 
+    /// `warning[code]: message`.
+    pub(crate) fn warning_line(&self, code: &str, message: &str) -> String {
+        let message = stead_report::clean(message);
+        match self.error_color() {
+            Color::Ansi => format!("\u{1b}[1;33mwarning[{code}]\u{1b}[0m: {message}\n"),
+            Color::Never => format!("warning[{code}]: {message}\n"),
+        }
+    }
+
     fn remark(&self, word: &str, text: &str) -> String {
         let text = stead_report::clean(text);
         match self.error_color() {

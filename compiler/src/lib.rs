@@ -4,6 +4,7 @@
 //! file, a clock or the environment, or starts a process.
 //!
 //! [`Project::load`] parses and checks a project, whatever the node; [`compile`] evaluates it for one node.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod builtins;
 mod check;

@@ -2,6 +2,7 @@
 //!
 //! The language is defined by `stead.pest`. [`parse`] always returns a tree, with holes where it recovered from mistakes;
 //! it never panics and never overflows the stack. Nothing here knows what a name means: that is the compiler's.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod ast;
 mod build;

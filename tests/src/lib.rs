@@ -5,3 +5,4 @@ pub mod host;
 pub mod output;
 pub mod process;
 pub mod snapshot;
+pub mod transcript;

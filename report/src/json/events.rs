@@ -1,7 +1,9 @@
 //! What `apply --json` writes while it runs: one event a line.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Plan, PlannedResource};
+use stead_catalog::{Cause, Plan, PlannedResource};
 
 use super::{CauseDocument, ChangeDocument, FORMAT_VERSION, PlaceDocument};
 use crate::outcome::{Outcome, RunSummary};
@@ -57,6 +59,36 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         duration_ms: Option<u64>,
     },
+    /// A try failed and there will be another.
+    ResourceRetried {
+        /// `type["name"]`.
+        id: String,
+        /// The failed try, from 1.
+        attempt: u32,
+        /// Tries in all.
+        attempts: u32,
+        /// What went wrong.
+        message: String,
+    },
+    /// A resource has reacted to what it watches, besides a change of its own.
+    ReactionFinished {
+        /// `type["name"]`.
+        id: String,
+        /// What it reacted to.
+        because: Vec<CauseDocument>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorDocument>,
+        /// How long it took.
+        duration_ms: u64,
+    },
+    /// Something that does not stop the run.
+    Warning {
+        /// Stable kebab-case code.
+        code: String,
+        /// In words.
+        message: String,
+    },
     /// The last line.
     RunFinished {
         /// The run's name in the journal, where there is one.
@@ -108,7 +140,8 @@ pub struct SummaryDocument {
 }
 
 impl ErrorDocument {
-    pub(crate) fn new(code: &str, message: &str) -> Self {
+    /// Makes one without a hint.
+    pub fn new(code: &str, message: &str) -> Self {
         Self { code: code.to_owned(), message: message.to_owned(), hint: None }
     }
 }
@@ -148,7 +181,22 @@ impl Event {
                 hint: outcome.hint.clone(),
             }),
             reason: if is_bad { None } else { message },
-            duration_ms: outcome.duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            duration_ms: outcome.duration.map(milliseconds),
+        }
+    }
+
+    /// A resource has reacted.
+    pub fn reaction_finished(
+        resource: &PlannedResource,
+        because: &[Cause],
+        failure: Option<(&str, &str)>,
+        duration: Duration,
+    ) -> Self {
+        Self::ReactionFinished {
+            id: resource.id.to_string(),
+            because: because.iter().map(CauseDocument::from).collect(),
+            error: failure.map(|(code, message)| ErrorDocument::new(code, message)),
+            duration_ms: milliseconds(duration),
         }
     }
 
@@ -156,6 +204,10 @@ impl Event {
     pub fn run_finished(run: Option<String>, cancelled: bool, summary: &RunSummary) -> Self {
         Self::RunFinished { run, cancelled, summary: summary.into() }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl From<&RunSummary> for SummaryDocument {

@@ -74,6 +74,15 @@ fn events_fit_their_schema() {
         lines.push(Event::resource_started(resource));
         lines.push(Event::resource_finished(resource, &outcome));
     }
+    let restart = &plan.resources[10];
+    lines.push(Event::reaction_finished(
+        restart,
+        &restart.because,
+        Some(("command-failed", "exit 1")),
+        std::time::Duration::ZERO,
+    ));
+    lines.push(Event::ResourceRetried { id: restart.id.to_string(), attempt: 1, attempts: 3, message: "no".into() });
+    lines.push(Event::Warning { code: "run-interrupted".into(), message: "no".into() });
     lines.push(Event::run_finished(None, false, &summary));
     for event in &lines {
         check("events", event).expect("fits");

@@ -1,0 +1,190 @@
+//! What a run tells while it runs: events as JSON, or a line for each resource, on a terminal with a bar below.
+//!
+//! A reader that goes away must not stop an apply half-way: failed writes are ignored here.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use stead_catalog::{Cause, Plan, PlannedResource};
+use stead_engine::{self as engine, Events};
+use stead_report::{Outcome, OutcomeKind, RunSummary, TextOptions, clean, json, resource_text};
+
+use crate::terminal::Terminal;
+
+/// How to tell.
+pub(crate) enum Manner {
+    /// One JSON object a line.
+    Json,
+    /// One line a resource.
+    Lines,
+    /// The same, with a bar below.
+    Bar,
+}
+
+/// Takes the events of a run.
+pub(crate) struct Progress<'a> {
+    terminal: &'a Terminal,
+    plan: &'a Plan,
+    manner: Manner,
+    options: TextOptions,
+    state: Mutex<State>,
+}
+
+struct State {
+    summary: RunSummary,
+    running: Vec<String>,
+    bar: ProgressBar,
+}
+
+impl<'a> Progress<'a> {
+    /// Begins to take the events of this plan's run.
+    pub(crate) fn new(terminal: &'a Terminal, plan: &'a Plan, manner: Manner) -> Self {
+        let bar = match manner {
+            Manner::Bar => {
+                ProgressBar::with_draw_target(Some(plan.resources.len() as u64), ProgressDrawTarget::stderr_with_hz(10))
+            }
+            Manner::Json | Manner::Lines => ProgressBar::hidden(),
+        };
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg}") {
+            bar.set_style(style);
+        }
+        // Without its attributes: they stand in the plan above.
+        let options = TextOptions { brief: true, ..terminal.text_options() };
+        Self {
+            terminal,
+            plan,
+            manner,
+            options,
+            state: Mutex::new(State { summary: RunSummary::default(), running: Vec::new(), bar }),
+        }
+    }
+
+    /// What the run did, in numbers.
+    pub(crate) fn summary(&self) -> RunSummary {
+        self.state().summary
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_json(&self) -> bool {
+        matches!(self.manner, Manner::Json)
+    }
+
+    fn json(&self, event: &json::Event) {
+        if self.is_json()
+            && let Ok(line) = serde_json::to_string(event)
+        {
+            let _ = self.terminal.print(&(line + "\n"));
+        }
+    }
+
+    /// Writes lines above the bar.
+    fn say(&self, state: &State, text: &str) {
+        if !self.is_json() {
+            state.bar.suspend(|| {
+                let _ = self.terminal.print(text);
+            });
+        }
+    }
+
+    fn started(&self, resource: &PlannedResource) {
+        self.json(&json::Event::resource_started(resource));
+        let mut state = self.state();
+        state.running.push(resource.id.to_string());
+        state.show_running();
+    }
+
+    fn finished(&self, resource: &PlannedResource, outcome: &engine::Outcome) {
+        let outcome = outcome_of(outcome);
+        self.json(&json::Event::resource_finished(resource, &outcome));
+        let mut state = self.state();
+        state.summary.add(resource, outcome.kind);
+        state.ended(&resource.id.to_string());
+        state.bar.inc(1);
+        if outcome.kind != OutcomeKind::Unchanged {
+            self.say(&state, &resource_text(resource, Some(&outcome), &self.options));
+        }
+    }
+
+    fn reacted(&self, resource: &PlannedResource, because: &[Cause], failure: Option<(&str, &str)>, duration: Duration) {
+        self.json(&json::Event::reaction_finished(resource, because, failure, duration));
+        let mut state = self.state();
+        state.ended(&resource.id.to_string());
+        if let Some((code, message)) = failure {
+            let text = self.terminal.error_line(code, &format!("{}: {message}", resource.id));
+            state.bar.suspend(|| self.terminal.note(&text));
+        }
+    }
+}
+
+impl State {
+    fn ended(&mut self, id: &str) {
+        if let Some(at) = self.running.iter().position(|running| running == id) {
+            self.running.remove(at);
+        }
+        self.show_running();
+    }
+
+    fn show_running(&self) {
+        self.bar.set_message(clean(&self.running.join("  ")).into_owned());
+    }
+}
+
+impl Events for Progress<'_> {
+    fn event(&self, event: &engine::Event<'_>) {
+        match event {
+            engine::Event::Warning { code, message } => {
+                self.json(&json::Event::Warning { code: (*code).to_owned(), message: message.clone() });
+                let text = self.terminal.warning_line(code, message);
+                self.state().bar.suspend(|| self.terminal.note(&text));
+            }
+            engine::Event::RunStarted { run, .. } => {
+                self.json(&json::Event::run_started(self.plan, run.map(|run| run.to_string())))
+            }
+            engine::Event::ResourceStarted { resource } | engine::Event::ReactionStarted { resource, .. } => {
+                self.started(resource)
+            }
+            engine::Event::ResourceRetried { resource, attempt, attempts, message } => {
+                let id = resource.id.to_string();
+                let text = format!("  try {attempt} of {attempts} failed  {}: {}\n", clean(&id), clean(message));
+                self.json(&json::Event::ResourceRetried { id, attempt: *attempt, attempts: *attempts, message: message.clone() });
+                self.say(&self.state(), &text);
+            }
+            engine::Event::ResourceFinished { resource, outcome } => self.finished(resource, outcome),
+            engine::Event::ReactionFinished { resource, because, failure, duration } => {
+                self.reacted(resource, because, *failure, *duration);
+            }
+            engine::Event::RunFinished { report } => {
+                let state = self.state();
+                state.bar.finish_and_clear();
+                let finished = json::Event::run_finished(report.run.map(|run| run.to_string()), report.cancelled, &state.summary);
+                drop(state);
+                self.json(&finished);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The engine's outcome in the words of the report.
+fn outcome_of(outcome: &engine::Outcome) -> Outcome {
+    let kind = match outcome.kind {
+        engine::OutcomeKind::Unchanged => OutcomeKind::Unchanged,
+        engine::OutcomeKind::Changed => OutcomeKind::Changed,
+        engine::OutcomeKind::Failed => OutcomeKind::Failed,
+        engine::OutcomeKind::Skipped => OutcomeKind::Skipped,
+        engine::OutcomeKind::NotConverged => OutcomeKind::NotConverged,
+    };
+    Outcome {
+        kind,
+        // Why a resource was not tried is no error of its own.
+        code: outcome.code.clone().filter(|_| kind.is_bad()),
+        message: outcome.message.clone(),
+        hint: outcome.hint.clone(),
+        duration: Some(outcome.duration).filter(|duration| !duration.is_zero()),
+        remaining: outcome.remaining.clone(),
+    }
+}

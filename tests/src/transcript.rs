@@ -1,0 +1,225 @@
+//! Console transcripts in Markdown: the commands are run and what they print is compared with what stands there.
+//!
+//! A page has its own empty directory. A fence with `file=NAME` writes a file into it, a `console` fence runs the
+//! lines that start with `$` there, through `sh`. What is printed follows each command; `[exit code N]` ends it when
+//! the command fails. A line that is `...` stands for any lines, `[..]` for any part of a line. The directory is
+//! written `/tmp/demo`. With `UPDATE_EXPECT=1` the page is rewritten to what was printed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How the page's own directory is written.
+const PLACE: &str = "/tmp/demo";
+
+/// A fenced block of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// What follows the opening fence, cut at commas and blanks: `stead`, `file=site.stead`.
+    pub info: Vec<String>,
+    /// The lines between the fences.
+    pub text: String,
+    /// First line of the text, from 1.
+    pub line: usize,
+}
+
+impl Block {
+    /// Says whether the block is of this language.
+    pub fn is(&self, language: &str) -> bool {
+        self.info.first().is_some_and(|first| first == language)
+    }
+
+    /// Returns the value of `name=value`, empty for a bare `name`.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.info.iter().skip(1).find_map(|word| match word.split_once('=') {
+            Some((key, value)) => (key == name).then_some(value),
+            None => (word == name).then_some(""),
+        })
+    }
+}
+
+/// Returns the fenced blocks of a page. Fences that are indented belong to lists and count as well.
+pub fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(String, Block)> = None;
+    for (number, line) in page.lines().enumerate() {
+        let bare = line.trim_start();
+        match &mut open {
+            Some((fence, block)) => {
+                if bare.starts_with(fence.as_str()) && bare.trim_end().chars().all(|c| c == '`') {
+                    blocks.extend(open.take().map(|(_, block)| block));
+                } else {
+                    block.text.push_str(line);
+                    block.text.push('\n');
+                }
+            }
+            None if bare.starts_with("```") => {
+                let fence: String = bare.chars().take_while(|c| *c == '`').collect();
+                let info = bare[fence.len()..].split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+                open = Some((fence, Block { info, text: String::new(), line: number + 2 }));
+            }
+            None => {}
+        }
+    }
+    blocks
+}
+
+/// Runs every transcript of a page.
+///
+/// # Errors
+/// The differences, as text for a person.
+pub fn run_page(path: &Path, stead: &Path) -> Result<(), String> {
+    let page = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let place = fs::canonicalize(directory.path()).map_err(|error| error.to_string())?;
+    let mut rewritten: Vec<String> = page.lines().map(str::to_owned).collect();
+    let mut problems = String::new();
+    // From the first block to the last; replacing lines later must not move the earlier ones.
+    let mut replacements = Vec::new();
+    for block in blocks(&page) {
+        if let Some(name) = block.option("file") {
+            write_file(&place, name, &block.text)?;
+        }
+        if block.is("console") {
+            let printed = run_block(&block.text, &place, stead)?;
+            if !matches(&block.text, &printed) {
+                let _ =
+                    writeln!(problems, "{}:{}\n--- expected\n{}--- printed\n{printed}", path.display(), block.line, block.text);
+                replacements.push((block.line - 1, block.text.lines().count(), printed));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    if std::env::var_os("UPDATE_EXPECT").is_none() {
+        return Err(format!("{problems}UPDATE_EXPECT=1 rewrites the page"));
+    }
+    for (at, count, printed) in replacements.into_iter().rev() {
+        rewritten.splice(at..at + count, printed.lines().map(str::to_owned));
+    }
+    fs::write(path, rewritten.join("\n") + "\n").map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn write_file(place: &Path, name: &str, text: &str) -> Result<(), String> {
+    let path: PathBuf = place.join(name);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|error| error.to_string())?;
+    }
+    fs::write(&path, text.replace(PLACE, &place.to_string_lossy())).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Runs the commands of one block and returns the block as it should be.
+fn run_block(text: &str, place: &Path, stead: &Path) -> Result<String, String> {
+    let mut printed = String::new();
+    for line in text.lines() {
+        let Some(command) = line.strip_prefix("$ ") else { continue };
+        let _ = writeln!(printed, "{line}");
+        printed.push_str(&run_command(command, place, stead)?);
+    }
+    Ok(printed)
+}
+
+fn run_command(command: &str, place: &Path, stead: &Path) -> Result<String, String> {
+    let binaries = stead.parent().unwrap_or(Path::new("/")).to_string_lossy();
+    let here = place.to_string_lossy();
+    // No home, no settings of the user, no terminal; the journal lies in the page's own directory.
+    let output = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(format!("exec 2>&1; {}", command.replace(PLACE, &here)))
+        .current_dir(place)
+        .env_clear()
+        .env("PATH", format!("{binaries}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
+        .env("LC_ALL", "C.UTF-8")
+        .env("HOME", place.join(".home"))
+        .env("STEAD_STATE_DIR", place.join(".state"))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let mut text = settle(&String::from_utf8_lossy(&output.stdout).replace(&*here, PLACE));
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    match output.status.code() {
+        Some(0) => {}
+        Some(code) => {
+            let _ = writeln!(text, "[exit code {code}]");
+        }
+        None => text.push_str("[ended by a signal]\n"),
+    }
+    Ok(text)
+}
+
+/// Takes out what differs from run to run: how long things took.
+fn settle(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        for at in 1..words.len() {
+            let unit = words[at].trim_end().to_owned();
+            let is_number = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || c == '.');
+            if matches!(unit.as_str(), "ms" | "s") && is_number(&words[at - 1]) {
+                words[at - 1] = "N".to_owned();
+                words[at] = words[at].replacen(&unit, "ms", 1);
+            }
+        }
+        out.push_str(&words.join(" "));
+    }
+    out
+}
+
+/// Compares with wildcards.
+fn matches(expected: &str, printed: &str) -> bool {
+    let expected: Vec<&str> = expected.lines().collect();
+    let printed: Vec<&str> = printed.lines().collect();
+    match_lines(&expected, &printed)
+}
+
+fn match_lines(expected: &[&str], printed: &[&str]) -> bool {
+    match expected.split_first() {
+        None => printed.is_empty(),
+        Some((&"...", rest)) => (0..=printed.len()).any(|skipped| match_lines(rest, &printed[skipped..])),
+        Some((line, rest)) => {
+            printed.split_first().is_some_and(|(first, after)| match_line(line, first) && match_lines(rest, after))
+        }
+    }
+}
+
+fn match_line(expected: &str, printed: &str) -> bool {
+    match expected.split_once("[..]") {
+        None => expected.trim_end() == printed.trim_end(),
+        Some((before, after)) => printed.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| match_line(after, &rest[at..]))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stand_for_lines_and_parts_of_lines() {
+        assert!(matches("a\n...\nd\n", "a\nb\nc\nd\n"));
+        assert!(matches("a [..] c\n", "a b c\n"));
+        assert!(!matches("a [..] c\n", "a b d\n"));
+        assert!(!matches("a\n", "a\nb\n"));
+    }
+
+    #[test]
+    fn blocks_carry_their_options() {
+        let page = "text\n```stead,file=a.stead\nx\n```\n\n````md\n```\n````\n";
+        let found = blocks(page);
+        assert_eq!(found.len(), 2);
+        assert!(
+            found[0].is("stead") && found[0].option("file") == Some("a.stead") && found[0].text == "x\n" && found[0].line == 3
+        );
+        assert_eq!(found[1].text, "```\n");
+    }
+
+    #[test]
+    fn times_are_settled() {
+        assert_eq!(settle("done  12 ms  x\nin 3.4 s\nits s\n"), "done  N ms  x\nin N ms\nits s\n");
+    }
+}
