@@ -8,6 +8,7 @@ pub mod ast;
 mod build;
 mod dump;
 mod error;
+mod format;
 mod keywords;
 mod parse;
 mod recover;
@@ -15,6 +16,7 @@ mod syntax;
 
 pub use dump::dump;
 pub use error::{CODES, SyntaxError};
+pub use format::format;
 pub use keywords::{is_keyword, keywords};
 pub use parse::{Comment, Parsed, parse, parse_all};
 
