@@ -346,6 +346,31 @@ fn an_obscured_path_is_unknown_with_all_below() {
 }
 
 #[test]
+fn a_changed_mode_keeps_the_content() {
+    predicting(
+        &[("/d/a", "x")],
+        |world| world.change(Path::new("/d/a"), Stat { mode: 0o600, size: 1, ..file() }),
+        |world| {
+            assert!(world.holds(Path::new("/d/a"), b"x").unwrap() == Known::Is(true));
+            assert_eq!(world.stat(Path::new("/d/a")).unwrap().value().cloned().flatten().map(|s| s.mode), Some(0o600));
+        },
+    );
+}
+
+#[test]
+fn what_appears_exists_and_is_unknown_otherwise() {
+    predicting(
+        &[],
+        |world| world.appear(Path::new("/d/a"), "exec[\"make\"]"),
+        |world| {
+            assert_eq!(world.exists(Path::new("/d/a")).unwrap(), Known::Is(true));
+            assert_eq!(world.stat(Path::new("/d/a")).unwrap(), Known::Unknown("exec[\"make\"]".into()));
+            assert_eq!(world.exists(Path::new("/d/a/b")).unwrap(), Known::Unknown("exec[\"make\"]".into()));
+        },
+    );
+}
+
+#[test]
 fn a_unit_file_brings_its_unit() {
     let content = b"[Service]\nExecStart=/bin/x\n[Install]\nWantedBy=multi-user.target\n".as_slice();
     predicting(

@@ -29,6 +29,8 @@ enum Entry {
         stat: Stat,
         /// Content of a regular file, when it is known.
         content: Option<Arc<[u8]>>,
+        /// The content is the one that the observed machine has here.
+        kept: bool,
         /// Nothing that the observed machine has below this path will be there.
         fresh: bool,
     },
@@ -125,7 +127,17 @@ impl<'a> Predicted<'a> {
         if let Some(unit) = UnitFile::of(&path) {
             self.put_unit_file(&unit, content.as_deref());
         }
-        self.files.insert(path, Entry::Present { stat, content, fresh: !stays_below });
+        self.files.insert(path, Entry::Present { stat, content, kept: false, fresh: !stays_below });
+    }
+
+    /// What is here stays, content and all, with these attributes.
+    pub fn change(&mut self, path: &Path, changed: Stat) {
+        let path = self.resolve(path);
+        if let Some(Entry::Present { stat, .. }) = self.files.get_mut(&path) {
+            *stat = changed;
+        } else {
+            self.files.insert(path, Entry::Present { stat: changed, content: None, kept: true, fresh: false });
+        }
     }
 
     /// Nothing will be here, nor below.
@@ -368,6 +380,9 @@ impl World for Predicted<'_> {
 
     fn read(&self, path: &Path) -> Look<Option<Arc<[u8]>>> {
         match self.find(&self.resolve(path)) {
+            Found::Entry(Entry::Present { stat, kept: true, .. }) if stat.kind == FileKind::File => {
+                self.base.read(&self.resolve(path))
+            }
             Found::Entry(Entry::Present { stat, content, .. }) if stat.kind == FileKind::File => Ok(match content {
                 Some(content) => Known::Is(Some(content.clone())),
                 None => Known::Unknown(format!("the content of {} is made", path.display()).into()),
@@ -390,6 +405,9 @@ impl World for Predicted<'_> {
     fn holds(&self, path: &Path, content: &[u8]) -> Look<bool> {
         match self.find(&self.resolve(path)) {
             Found::Base(found) if self.bringers.is_empty() => self.base.holds(&found, content),
+            Found::Entry(Entry::Present { stat, kept: true, .. }) if stat.kind == FileKind::File => {
+                self.base.holds(&self.resolve(path), content)
+            }
             _ => Ok(self.read(path)?.map(|seen| seen.is_some_and(|seen| *seen == *content))),
         }
     }
@@ -400,6 +418,9 @@ impl World for Predicted<'_> {
                 Known::Is(None) => Ok(self.maybe_brought_path(path)),
                 seen => Ok(seen),
             },
+            Found::Entry(Entry::Present { stat, kept: true, .. }) if stat.kind == FileKind::File => {
+                self.base.digest(&self.resolve(path))
+            }
             _ => Ok(self.read(path)?.map(|seen| seen.map(|bytes| (*blake3::hash(&bytes).as_bytes(), bytes.len() as u64)))),
         }
     }

@@ -273,7 +273,7 @@ impl FakeWorld {
         match self.groups.get(group) {
             Some(Known::Is(found)) => found.gid.clone(),
             Some(Known::Unknown(because)) => Known::Unknown(because.clone()),
-            None => Known::Is(otherwise.parse().unwrap_or_else(|_| panic!("name the group `{group}` before it is used"))),
+            None => otherwise.parse().map_or_else(|_| Known::Unknown(format!("group[\"{group}\"]").into()), Known::Is),
         }
     }
 

@@ -3,4 +3,5 @@
 mod cases;
 mod derive;
 mod fake_world;
+mod laws;
 mod literal;

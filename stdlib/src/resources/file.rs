@@ -1,0 +1,535 @@
+//! The resource type `file`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown};
+use stead_engine::{
+    Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
+};
+
+use crate::filesystem::{self, Ownership, Tree};
+use crate::values::{AbsolutePath, Account, Guarded, Mode, Size};
+use crate::{Choice, Resource};
+
+/// Permission bits of a new file that says none.
+const NEW_MODE: Mode = Mode(0o644);
+
+/// A regular file: its content, owner and mode.
+///
+/// Content is given as text (`content`), made from a template (`content = template("x.j2", { … })`), or copied from
+/// a file of the project (`source`). It is replaced in one step: the new content is written beside the file, checked by
+/// `validate`, synced and renamed, so that nobody ever reads half of it. Owner, group and mode that are not given stay as found; a new file
+/// gets 0644 and belongs to the user that Stead runs as (`root`, as a rule).
+///
+/// Without `content` and `source` only the attributes of an existing file are managed, and a missing one is created empty.
+/// The directory it is in has to exist or to be declared. Compares to Salt's `file.managed` and `file.absent`,
+/// Puppet's `file`, and Ansible's `copy`, `template` and `file`.
+///
+/// ```stead
+/// file "/etc/motd" { content = "welcome\n", mode = 0644 }
+/// ```
+#[derive(Clone, Debug, Resource)]
+#[resource(
+    name = "file",
+    since = "0.1",
+    aliases(
+        name = "path",
+        dest = "path",
+        ensure = "state",
+        contents = "content",
+        text = "content",
+        src = "source",
+        user = "owner",
+        permissions = "mode",
+        check_cmd = "validate",
+        validate_cmd = "validate",
+        replace = "create_only"
+    )
+)]
+pub struct File {
+    /// Absolute path on the node. Identifies the resource.
+    #[key]
+    pub path: AbsolutePath,
+    /// Whether the file is there.
+    #[default(State::Present)]
+    pub state: State,
+    /// The whole content, as text. Shown as `(sensitive)` when it holds a secret.
+    pub content: Option<Guarded<Arc<str>>>,
+    /// A file of the project whose bytes are the content.
+    pub source: Option<Blob>,
+    /// Permission bits. The umask is not applied. Left as found when absent; 0644 for a new file.
+    pub mode: Option<Mode>,
+    /// The owning user, by name or id. Left as found when absent; the user that Stead runs as for a new file.
+    pub owner: Option<Account>,
+    /// The owning group, by name or id.
+    ///
+    /// Left as found when absent. A new file gets the group that Stead runs as, or the directory's when that has the set-group-ID bit.
+    pub group: Option<Account>,
+    /// A command that has to accept new content before it is put in place.
+    ///
+    /// `%s` stands for the path of the temporary file with the new content: `"visudo -c -f %s"`. When the command fails,
+    /// the old content stays and the resource fails with what the command said.
+    pub validate: Option<Command>,
+    /// Write the content only when the file is missing; later edits of it are kept. Mode and owner are always managed.
+    #[default(false)]
+    pub create_only: bool,
+    /// Replace a symlink, a directory with all that is in it, or a special file that is in the way.
+    #[default(false)]
+    pub force: bool,
+    /// Largest content that is shown as a text diff; larger content is told by size and hash.
+    #[default(1 << 20)]
+    pub diff_limit: Size,
+}
+
+/// Whether the file is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum State {
+    /// The file is there, with the content and attributes given.
+    Present,
+    /// Nothing is there. A directory is removed only with `force`.
+    Absent,
+}
+
+/// What was found at the path.
+#[derive(Clone, Debug)]
+pub struct ObservedFile {
+    stat: Known<Option<Stat>>,
+    /// Something is there, also when nothing else is known of it.
+    exists: bool,
+    content: Content,
+    ownership: Ownership,
+    /// What a directory in the way holds, where it would be removed.
+    tree: Tree,
+}
+
+/// What was found out about the content.
+#[derive(Clone, Debug)]
+enum Content {
+    /// It was not asked for.
+    Unasked,
+    /// It is the wanted one.
+    Wanted,
+    /// These are the bytes.
+    Bytes(Arc<[u8]>),
+    /// It is too large to be kept: BLAKE3 and size.
+    Digest([u8; 32], u64),
+    /// Known later.
+    Unknown(Arc<str>),
+}
+
+impl File {
+    fn footprint(&self) -> Footprint {
+        let own = Place::path(self.path.shared().clone());
+        let unit = unit_of(self.path.as_path()).map(Place::unit);
+        if self.state == State::Absent {
+            return Footprint {
+                gone_before: std::iter::once(own.clone()).chain(unit).collect(),
+                owns: vec![own],
+                removes: true,
+                ..Footprint::default()
+            };
+        }
+        Footprint {
+            owns: vec![own],
+            brings: unit.into_iter().collect(),
+            needs: filesystem::needed_places(self.path.as_path(), self.owner.as_ref(), self.group.as_ref()),
+            ..Footprint::default()
+        }
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |code, attribute: &str, other: Option<&str>, message: &str, hint: &str| {
+            problems.push(Problem {
+                code,
+                attribute: Some(attribute.into()),
+                other: other.map(Into::into),
+                message: message.into(),
+                hint: Some(hint.into()),
+            });
+        };
+        if self.content.is_some() && self.source.is_some() {
+            let hint = "keep one: `content` for text, `source` for a file of the project";
+            problem("conflicting-attributes", "source", Some("content"), "a file has one content, and two are given", hint);
+        }
+        if self.state == State::Absent {
+            for (given, name) in [
+                (self.content.is_some(), "content"),
+                (self.source.is_some(), "source"),
+                (self.validate.is_some(), "validate"),
+                (self.create_only, "create_only"),
+            ] {
+                if given {
+                    let hint = format!("take `{name}` away, or `state = absent`");
+                    problem("conflicting-attributes", name, Some("state"), "a file that is absent has no content", &hint);
+                }
+            }
+        } else {
+            if self.create_only && self.content.is_none() && self.source.is_none() {
+                let hint = "take it away: an existing file's content is kept anyway";
+                problem("conflicting-attributes", "create_only", None, "there is no content to be written once", hint);
+            }
+            if let Some(validate) = &self.validate {
+                if self.content.is_none() && self.source.is_none() {
+                    let hint = "give `content` or `source`, or take `validate` away";
+                    problem("conflicting-attributes", "validate", None, "there is no new content to validate", hint);
+                } else if !validate.to_string().contains("%s") {
+                    let hint = "write `%s` where the path of the temporary file goes";
+                    problem("invalid-value", "validate", None, "the command does not look at the new content", hint);
+                }
+            }
+        }
+        if filesystem::is_root(self.path.as_path()) {
+            problem("invalid-value", "path", None, "`/` is a directory", "name a file");
+        }
+        problems
+    }
+
+    fn wanted(&self) -> Option<&[u8]> {
+        match (&self.content, &self.source) {
+            (Some(text), _) => Some(text.reveal().as_bytes()),
+            (None, Some(blob)) => Some(&blob.bytes),
+            (None, None) => None,
+        }
+    }
+
+    fn wanted_bytes(&self) -> Arc<[u8]> {
+        match (&self.content, &self.source) {
+            (Some(text), _) => text.reveal().clone().into(),
+            (None, Some(blob)) => blob.bytes.clone(),
+            (None, None) => Arc::default(),
+        }
+    }
+
+    fn wanted_hash(&self) -> [u8; 32] {
+        match (&self.content, &self.source) {
+            (None, Some(blob)) => blob.hash,
+            _ => *blake3::hash(self.wanted().unwrap_or_default()).as_bytes(),
+        }
+    }
+
+    fn is_sensitive(&self) -> bool {
+        self.content.as_ref().is_some_and(Guarded::is_sensitive)
+    }
+
+    /// Looks at the content of an existing regular file, as far as the difference needs it.
+    fn observe_content(&self, world: &dyn World, stat: &Stat) -> Result<Content, ObserveError> {
+        let path = self.path.as_path();
+        let wanted = match self.wanted() {
+            Some(wanted) if self.state == State::Present && !self.create_only => wanted,
+            None if self.state == State::Absent && is_public(stat) => &[],
+            _ if self.state == State::Absent => return self.observe_digest(world),
+            _ => return Ok(Content::Unasked),
+        };
+        let limit = self.diff_limit.0;
+        if self.state == State::Present && stat.size == wanted.len() as u64 {
+            match world.holds(path, wanted)? {
+                Known::Is(true) => return Ok(Content::Wanted),
+                Known::Is(false) => {}
+                Known::Unknown(because) => return Ok(Content::Unknown(because)),
+            }
+        }
+        if stat.size > limit || wanted.len() as u64 > limit || self.is_sensitive() {
+            return self.observe_digest(world);
+        }
+        Ok(match world.read(path)? {
+            Known::Is(Some(bytes)) if self.state == State::Present && *bytes == *wanted => Content::Wanted,
+            Known::Is(Some(bytes)) => Content::Bytes(bytes),
+            Known::Is(None) => Content::Unasked,
+            Known::Unknown(because) => Content::Unknown(because),
+        })
+    }
+
+    fn observe_digest(&self, world: &dyn World) -> Result<Content, ObserveError> {
+        Ok(match world.digest(self.path.as_path())? {
+            Known::Is(Some((hash, size))) => Content::Digest(hash, size),
+            Known::Is(None) => Content::Unasked,
+            Known::Unknown(because) => Content::Unknown(because),
+        })
+    }
+
+    /// The content's change from what was found to what is wanted.
+    fn content_change(&self, before: &Content) -> Change {
+        let wanted = self.wanted().unwrap_or_default();
+        let after_text = text(wanted, self.diff_limit);
+        let digest =
+            |hash: &[u8; 32], size: u64| Shown::Digest { hash: blake3::Hash::from_bytes(*hash).to_hex().as_str().into(), size };
+        let after_digest = || digest(&self.wanted_hash(), wanted.len() as u64);
+        let (before, after) = match (before, after_text) {
+            (Content::Bytes(bytes), Some(after)) => match text(bytes, self.diff_limit) {
+                Some(before) => (Shown::Text(before), Shown::Text(after)),
+                None => (digest(blake3::hash(bytes).as_bytes(), bytes.len() as u64), after_digest()),
+            },
+            (Content::Bytes(bytes), None) => (digest(blake3::hash(bytes).as_bytes(), bytes.len() as u64), after_digest()),
+            (Content::Digest(hash, size), _) => (digest(hash, *size), after_digest()),
+            (Content::Unknown(because), after) => (Shown::Unknown(because.clone()), after.map_or_else(after_digest, Shown::Text)),
+            (Content::Unasked | Content::Wanted, after) => (Shown::Absent, after.map_or_else(after_digest, Shown::Text)),
+        };
+        let change = Change::value("content", before, after);
+        if self.is_sensitive() { change.hidden() } else { change }
+    }
+
+    fn diff_absent(&self, observed: &ObservedFile) -> Difference {
+        let stat = match &observed.stat {
+            Known::Unknown(because) => {
+                let changes = vec![Change::value("content", Shown::Unknown(because.clone()), Shown::Absent)];
+                let unknown = (!observed.exists).then(|| because.clone());
+                return Difference { action: Action::Delete, changes, unknown };
+            }
+            Known::Is(None) => return Difference::NONE,
+            Known::Is(Some(stat)) => stat,
+        };
+        let mut changes = Vec::new();
+        match stat.kind {
+            FileKind::File => {
+                let mut change = self.content_change(&observed.content);
+                change.after = Shown::Absent;
+                changes.push(if is_public(stat) { change } else { change.hidden() });
+            }
+            FileKind::Symlink => changes.push(Change::value("target", filesystem::shown_target(stat), Shown::Absent)),
+            FileKind::Directory | FileKind::Other => {
+                let mut change = filesystem::kind_change(stat.kind, FileKind::File);
+                change.after = Shown::Absent;
+                changes.push(change);
+            }
+        }
+        filesystem::removals(observed.tree.entries.iter().map(|(path, _)| path.as_path()), &mut changes);
+        Difference { action: Action::Delete, changes, unknown: None }
+    }
+
+    fn diff_present(&self, observed: &ObservedFile) -> Difference {
+        let mut changes = Vec::new();
+        let mut action = Action::Update;
+        let mut unknown = None;
+        match &observed.stat {
+            Known::Is(None) => {
+                action = Action::Create;
+                if self.wanted().is_some() {
+                    changes.push(self.content_change(&Content::Unasked));
+                }
+            }
+            Known::Is(Some(stat)) if stat.kind != FileKind::File => {
+                action = Action::Replace;
+                changes.push(filesystem::kind_change(stat.kind, FileKind::File));
+                filesystem::removals(observed.tree.entries.iter().map(|(path, _)| path.as_path()), &mut changes);
+                if self.wanted().is_some() {
+                    changes.push(self.content_change(&Content::Unasked));
+                }
+            }
+            Known::Is(Some(_)) => {
+                if !matches!(observed.content, Content::Wanted | Content::Unasked) {
+                    changes.push(self.content_change(&observed.content));
+                }
+            }
+            Known::Unknown(because) => {
+                let written = self.wanted().is_some() && !(self.create_only && observed.exists);
+                if written {
+                    changes.push(self.content_change(&Content::Unknown(because.clone())));
+                }
+                // With content to write, or attributes to set on something that is there, there will be something to do.
+                let certain = (written && !self.create_only) || observed.exists || self.has_attributes();
+                unknown = (!certain).then(|| because.clone());
+            }
+        }
+        let found = self.found(observed);
+        filesystem::mode_change(&found, self.mode, NEW_MODE, &mut changes);
+        observed.ownership.changes(&found, &mut changes);
+        match unknown {
+            Some(because) => filesystem::perhaps(action, changes, &because),
+            None if changes.is_empty() => Difference::NONE,
+            None => Difference { action, changes, unknown: None },
+        }
+    }
+
+    const fn has_attributes(&self) -> bool {
+        self.mode.is_some() || self.owner.is_some() || self.group.is_some()
+    }
+
+    /// What is there and stays: a thing of another kind that is replaced does not.
+    fn found(&self, observed: &ObservedFile) -> Known<Option<Stat>> {
+        observed.stat.clone().map(|stat| stat.filter(|stat| stat.kind == FileKind::File))
+    }
+}
+
+impl ResourceType for File {
+    type Observed = ObservedFile;
+
+    fn observe(&self, world: &dyn World) -> Result<ObservedFile, ObserveError> {
+        let path = self.path.as_path();
+        let stat = world.stat(path)?;
+        let exists = match &stat {
+            Known::Is(stat) => stat.is_some(),
+            Known::Unknown(_) => world.exists(path)? == Known::Is(true),
+        };
+        let mut content = Content::Unasked;
+        let mut tree = Tree::default();
+        let mut parent = None;
+        match &stat {
+            Known::Is(Some(found)) if found.kind == FileKind::File => content = self.observe_content(world, found)?,
+            Known::Is(Some(found)) => {
+                let in_the_way = self.state == State::Present || found.kind == FileKind::Directory;
+                if in_the_way && !self.force {
+                    return Err(filesystem::wrong_kind(path, found.kind, FileKind::File, &self.force_hint(found.kind)));
+                }
+                if found.kind == FileKind::Directory {
+                    tree = Tree::observe(world, path)?;
+                }
+                parent = filesystem::parent(world, path)?;
+            }
+            Known::Is(None) if self.state == State::Present => parent = filesystem::parent(world, path)?,
+            _ => {}
+        }
+        let found = stat.clone().map(|stat| stat.filter(|stat| stat.kind == FileKind::File));
+        let ownership = if self.state == State::Present {
+            Ownership::observe(world, self.owner.as_ref(), self.group.as_ref(), &found, parent.as_ref())?
+        } else {
+            Ownership::NONE
+        };
+        Ok(ObservedFile { stat, exists, content, ownership, tree })
+    }
+
+    fn diff(&self, observed: &ObservedFile) -> Difference {
+        match self.state {
+            State::Present => self.diff_present(observed),
+            State::Absent => self.diff_absent(observed),
+        }
+    }
+
+    fn digest(&self, observed: &ObservedFile, hasher: &mut blake3::Hasher) -> bool {
+        match &observed.content {
+            Content::Unasked => {}
+            Content::Wanted => {
+                hasher.update(&self.wanted_hash());
+            }
+            Content::Bytes(bytes) => {
+                hasher.update(blake3::hash(bytes).as_bytes());
+            }
+            Content::Digest(hash, _) => {
+                hasher.update(hash);
+            }
+            Content::Unknown(_) => return false,
+        }
+        observed.tree.digest(hasher);
+        filesystem::digest_stat(&observed.stat, hasher)
+    }
+
+    fn predict(&self, observed: &ObservedFile, difference: &Difference, effects: &mut Predicted<'_>) {
+        let path = self.path.as_path();
+        if let Some(because) = &difference.unknown {
+            return effects.obscure(path, because);
+        }
+        if self.state == State::Absent {
+            return effects.remove(path);
+        }
+        let found = match self.found(observed) {
+            Known::Is(found) => found,
+            Known::Unknown(because) => return self.predict_unknown(observed, &because, effects),
+        };
+        let Some((uid, gid)) = observed.ownership.predicted(found.as_ref()) else {
+            return effects.appear(path, "its owner");
+        };
+        let mode = self.mode.or_else(|| found.as_ref().map(|found| Mode(found.mode))).unwrap_or(NEW_MODE);
+        let stat = |size| Stat { kind: FileKind::File, mode: mode.0, uid, gid, size, target: None };
+        let written = difference.changes.iter().any(|change| &*change.attribute == "content");
+        if let (Some(found), false) = (&found, written) {
+            return effects.change(path, stat(found.size));
+        }
+        if difference.action == Action::Replace {
+            effects.remove(path);
+        }
+        let content = self.wanted_bytes();
+        effects.put(path, stat(content.len() as u64), Some(content));
+    }
+
+    fn apply(&self, observed: &ObservedFile, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        let path = self.path.as_path();
+        let stat = observed.stat.clone().known()?;
+        if difference.action == Action::Delete {
+            match stat.as_ref().map(|stat| stat.kind) {
+                Some(FileKind::Directory) => machine.remove_tree(path)?,
+                _ => machine.remove_file(path)?,
+            }
+            return Ok(Applied::Done);
+        }
+        let found = stat.as_ref().filter(|stat| stat.kind == FileKind::File);
+        let (uid, gid) = observed.ownership.settled(found)?;
+        let written = difference.changes.iter().any(|change| &*change.attribute == "content");
+        if found.is_some() && !written {
+            // A change of owner takes the set-user-ID bit away (chown(2)), so that the mode is always set again.
+            let mode = self.mode.or_else(|| found.map(|found| Mode(found.mode)));
+            machine.set_attributes(path, mode.map(|mode| mode.0), uid, gid)?;
+            return Ok(Applied::Done);
+        }
+        if stat.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
+            machine.remove_tree(path)?;
+        }
+        let mode = self.mode.or_else(|| found.map(|found| Mode(found.mode))).unwrap_or(NEW_MODE);
+        let staged = machine.stage_file(&FileWrite {
+            path: path.to_owned(),
+            content: self.wanted_bytes(),
+            mode: mode.0,
+            uid,
+            gid,
+            validate: self.validate.clone(),
+            sensitive: self.is_sensitive(),
+        })?;
+        Ok(Applied::Staged(vec![staged]))
+    }
+}
+
+impl File {
+    fn force_hint(&self, kind: FileKind) -> String {
+        match (self.state, kind) {
+            (State::Absent, _) => format!("to remove a directory, declare directory \"{}\" {{ state = absent }}", self.path),
+            (State::Present, FileKind::Directory) => "set `force = true` to remove the directory with all that is in it".into(),
+            (State::Present, _) => "set `force = true` to put the file in its place".into(),
+        }
+    }
+
+    /// Predicts a file of which nothing but the wanted attributes is known.
+    fn predict_unknown(&self, observed: &ObservedFile, because: &str, effects: &mut Predicted<'_>) {
+        let path = self.path.as_path();
+        match (self.mode, observed.ownership.predicted(None)) {
+            (Some(mode), Some((uid, gid))) => {
+                let content = (self.wanted().is_some() && !self.create_only).then(|| self.wanted_bytes());
+                let size = content.as_ref().map_or(0, |content| content.len() as u64);
+                effects.put(path, Stat { kind: FileKind::File, mode: mode.0, uid, gid, size, target: None }, content);
+            }
+            _ => effects.appear(path, because),
+        }
+    }
+}
+
+/// Says whether everybody on the machine may read the file anyway, so that what goes away with it can be shown.
+const fn is_public(stat: &Stat) -> bool {
+    stat.mode & 0o004 != 0
+}
+
+/// Returns the bytes as text that can be shown, unless there is a reason to tell them by hash.
+fn text(bytes: &[u8], limit: Size) -> Option<Arc<str>> {
+    if bytes.len() as u64 > limit.0 || bytes.contains(&0) {
+        return None;
+    }
+    std::str::from_utf8(bytes).ok().map(Arc::from)
+}
+
+/// Returns the unit that a file defines or adds to (systemd.unit(5)).
+fn unit_of(path: &Path) -> Option<Arc<str>> {
+    const DIRECTORIES: [&str; 5] = [
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+        "/lib/systemd/system",
+    ];
+    const SUFFIXES: [&str; 7] = ["service", "socket", "timer", "path", "mount", "target", "slice"];
+    let in_units = |directory: &Path| DIRECTORIES.iter().any(|known| directory == Path::new(known));
+    let is_unit = |name: &str| name.rsplit_once('.').is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
+    let (parent, name) = (path.parent()?, path.file_name()?.to_str()?);
+    if in_units(parent) && is_unit(name) {
+        return Some(name.into());
+    }
+    let unit = parent.file_name()?.to_str()?.strip_suffix(".d")?;
+    (in_units(parent.parent()?) && is_unit(unit) && name.ends_with(".conf")).then(|| unit.into())
+}
