@@ -44,6 +44,7 @@ pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
 pub use root::RootSpec;
+pub use system::accounts::Shadow;
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
     ProbeOutcome, Stat, UnitState, User, WishedState, World,

@@ -308,6 +308,10 @@ impl World for Observed {
         self.system.accounts.password_hash(user).map(Known::Is)
     }
 
+    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+        Ok(Known::Is(self.system.accounts.shadow(user)?.and_then(|shadow| shadow.expires)))
+    }
+
     fn package(&self, name: &str) -> Look<PackageState> {
         self.system.dpkg.package(name).map(Known::Is)
     }

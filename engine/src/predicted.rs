@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::reads::{Read, Reads};
+use crate::system::accounts::Shadow;
 use crate::system::archive::Contents;
 use crate::units::{self, UnitFile};
 use crate::{
@@ -63,6 +64,7 @@ pub struct Predicted<'a> {
     files: BTreeMap<PathBuf, Entry>,
     users: BTreeMap<Arc<str>, Option<User>>,
     groups: BTreeMap<Arc<str>, Option<Group>>,
+    shadow: BTreeMap<Arc<str>, Shadow>,
     packages: BTreeMap<Arc<str>, PackageState>,
     units: BTreeMap<Arc<str>, UnitState>,
     /// Directories with the symlinks in them resolved; dropped when a symlink may have changed.
@@ -87,6 +89,7 @@ impl<'a> Predicted<'a> {
             files: BTreeMap::new(),
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
+            shadow: BTreeMap::new(),
             packages: BTreeMap::new(),
             units: BTreeMap::new(),
             resolved: Mutex::default(),
@@ -179,6 +182,11 @@ impl<'a> Predicted<'a> {
         self.users.insert(name.into(), None);
     }
 
+    /// A user's line of the shadow database will be this.
+    pub fn put_shadow(&mut self, user: &str, shadow: Shadow) {
+        self.shadow.insert(user.into(), shadow);
+    }
+
     /// A group will be like this.
     pub fn put_group(&mut self, group: Group) {
         self.groups.insert(group.name.clone(), Some(group));
@@ -233,7 +241,7 @@ impl<'a> Predicted<'a> {
             Read::User(name) => self.users.contains_key(name),
             Read::Group(name) => self.groups.contains_key(name),
             Read::Package(name) => self.packages.contains_key(name),
-            Read::Forecast => !self.packages.is_empty(),
+            Read::Forecast => !self.packages.is_empty() || self.changed_source().is_some(),
             Read::Unit(name) => self.units.contains_key(name),
             Read::Probe => self.unsettled.is_some(),
         })
@@ -309,6 +317,17 @@ impl<'a> Predicted<'a> {
     fn below<'s>(&'s self, directory: &'s Path) -> impl Iterator<Item = (&'s PathBuf, &'s Entry)> {
         let from = (std::ops::Bound::Excluded(directory.to_owned()), std::ops::Bound::Unbounded);
         self.files.range(from).take_while(move |(path, _)| path.starts_with(directory))
+    }
+
+    /// The file through which what can be installed will have changed, in words.
+    fn changed_source(&self) -> Option<Arc<str>> {
+        let below = Path::new("/etc/apt/sources.list.d");
+        let mut sources =
+            self.files.range(PathBuf::from("/etc/apt/sources.list")..).take_while(|(path, _)| path.starts_with("/etc/apt"));
+        let is_source = |path: &Path| path == Path::new("/etc/apt/sources.list") || (path.starts_with(below) && path != below);
+        let (path, _) =
+            sources.find(|(path, entry)| is_source(path) && matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
+        Some(format!("the package index is fetched again for {}", path.display()).into())
     }
 
     fn put_unit_file(&mut self, file: &UnitFile, content: Option<&[u8]>) {
@@ -499,10 +518,20 @@ impl World for Predicted<'_> {
     }
 
     fn password_hash(&self, user: &str) -> Look<Option<Arc<str>>> {
-        match self.users.get(user) {
-            Some(None) => Ok(Known::Is(None)),
-            Some(Some(_)) if matches!(self.base.user(user), Ok(Known::Is(None))) => Ok(Known::Is(None)),
+        match (self.shadow.get(user), self.users.get(user)) {
+            (_, Some(None)) => Ok(Known::Is(None)),
+            (Some(shadow), _) => Ok(Known::Is(Some(shadow.hash.clone()))),
+            (None, Some(Some(_))) if matches!(self.base.user(user), Ok(Known::Is(None))) => Ok(Known::Is(None)),
             _ => self.base.password_hash(user),
+        }
+    }
+
+    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+        match (self.shadow.get(user), self.users.get(user)) {
+            (_, Some(None)) => Ok(Known::Is(None)),
+            (Some(shadow), _) => Ok(Known::Is(shadow.expires)),
+            (None, Some(Some(_))) if matches!(self.base.user(user), Ok(Known::Is(None))) => Ok(Known::Is(None)),
+            _ => self.base.account_expires(user),
         }
     }
 
@@ -514,6 +543,9 @@ impl World for Predicted<'_> {
     }
 
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
+        if let Some(because) = self.changed_source() {
+            return Ok(Known::Unknown(because));
+        }
         match self.joint {
             Some(joint) => joint.forecast(wishes),
             None => self.base.forecast(wishes),

@@ -124,6 +124,11 @@ impl World for Recorder<'_> {
         self.base.password_hash(user)
     }
 
+    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+        self.note(Read::User(user.into()));
+        self.base.account_expires(user)
+    }
+
     fn package(&self, name: &str) -> Look<PackageState> {
         self.note(Read::Package(name.into()));
         self.base.package(name)

@@ -236,6 +236,8 @@ pub enum EnableState {
     Runtime,
     /// It is linked to /dev/null.
     Masked,
+    /// It is started by other means (made by a generator, or for another unit): neither enabled nor disabled by itself.
+    Indirect,
 }
 
 /// What the service manager says of one unit.
@@ -335,6 +337,15 @@ pub trait World: Sync {
     /// # Errors
     /// [`ObserveError::Permission`] when this user may not read it.
     fn password_hash(&self, user: &str) -> Look<Option<Arc<str>>>;
+
+    /// Returns the day a user's account expires, in days since 1970-01-01; `None` when it does not.
+    ///
+    /// # Errors
+    /// [`ObserveError::Permission`] when this user may not read the shadow database.
+    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+        let _ = user;
+        Ok(Known::Is(None))
+    }
 
     /// Returns what the package database says of a package.
     ///

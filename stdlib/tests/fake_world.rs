@@ -10,6 +10,7 @@
 //! /tmp/x          untrusted 1001                     # reached through a symlink that user 1001 planted
 //! /var/x          unknown "package[\"x\"]"
 //! user app 1000 app /srv/app /bin/sh groups=www,adm comment="…" password="…"
+//! user gone 1002 gone / /bin/sh expires=20000        # days since 1970-01-01
 //! user late pending                                  # its id is given out later
 //! user maybe unknown "package[\"x\"]"
 //! group www 33 members=app
@@ -55,6 +56,7 @@ pub(crate) struct FakeWorld {
     users: BTreeMap<String, Known<User>>,
     groups: BTreeMap<String, Known<Group>>,
     passwords: BTreeMap<String, Arc<str>>,
+    expiries: BTreeMap<String, i64>,
     packages: BTreeMap<String, PackageState>,
     forecast: Forecast,
     units: BTreeMap<String, UnitState>,
@@ -141,6 +143,9 @@ impl FakeWorld {
                 if let Some(password) = option("password") {
                     self.passwords.insert(name.to_owned(), password.into());
                 }
+                if let Some(days) = option("expires") {
+                    self.expiries.insert(name.to_owned(), days.parse().expect("days since 1970-01-01"));
+                }
                 self.users.insert(name.to_owned(), user);
             }
             "group" => {
@@ -188,6 +193,7 @@ impl FakeWorld {
             "activating" => ActiveState::Activating,
             "inactive" => ActiveState::Inactive,
             "failed" => ActiveState::Failed,
+            "offline" => ActiveState::Offline,
             other => panic!("no state of a unit: {other}"),
         };
         let enabled = match words[2] {
@@ -196,6 +202,7 @@ impl FakeWorld {
             "static" => EnableState::Static,
             "runtime" => EnableState::Runtime,
             "masked" => EnableState::Masked,
+            "indirect" => EnableState::Indirect,
             other => panic!("no state of a unit file: {other}"),
         };
         let state = UnitState {
@@ -407,6 +414,10 @@ impl World for FakeWorld {
             return Err(ObserveError::Permission { what: "the shadow database".into() });
         }
         Ok(Known::Is(self.passwords.get(user).cloned()))
+    }
+
+    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+        Ok(Known::Is(self.expiries.get(user).copied()))
     }
 
     fn package(&self, name: &str) -> Look<PackageState> {

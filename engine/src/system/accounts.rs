@@ -69,6 +69,8 @@ pub enum Tool {
     GroupMod,
     /// Removes a group.
     GroupDel,
+    /// Sets the members of a group.
+    GroupMembers,
 }
 
 impl Tool {
@@ -81,6 +83,7 @@ impl Tool {
             Self::GroupAdd => "groupadd",
             Self::GroupMod => "groupmod",
             Self::GroupDel => "groupdel",
+            Self::GroupMembers => "gpasswd",
         }
     }
 }

@@ -116,7 +116,8 @@ impl Systemd {
         let before = bus.units(&self.root, &[name])?.pop().ok_or_else(|| bus::unavailable("it answered with no unit"))?;
         machine.record("unit", name, serde_json::json!({ "active": before.active.value().map(|state| format!("{state:?}")) }))?;
         self.forget();
-        bus.run(name, job, limit.unwrap_or(JOB_LIMIT))
+        let limit = [limit, machine.time_left()].into_iter().flatten().min().unwrap_or(JOB_LIMIT);
+        bus.run(name, job, limit, &|| machine.is_aborted())
     }
 
     /// Enables, disables, masks or unmasks a unit, and lets systemd read its unit files again.

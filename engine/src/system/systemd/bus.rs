@@ -94,7 +94,7 @@ impl Bus {
     }
 
     /// Does something to a unit and waits for it.
-    pub(super) fn run(&self, name: &str, job: Job, limit: Duration) -> Result<(), ApplyError> {
+    pub(super) fn run(&self, name: &str, job: Job, limit: Duration, is_aborted: &dyn Fn() -> bool) -> Result<(), ApplyError> {
         let (path, properties) = self.fresh(name)?;
         let starts = matches!(job, Job::Start | Job::Restart | Job::ReloadOrRestart);
         match properties.text("LoadState") {
@@ -123,7 +123,10 @@ impl Bus {
             Job::ReloadOrRestart => "ReloadOrRestartUnit",
         };
         let queued: OwnedObjectPath = self.manager(method, &(name, "replace")).map_err(|error| refused_job(name, job, error))?;
-        let Some(result) = finished.wait(queued.as_str(), limit) else {
+        let Some(result) = finished.wait(queued.as_str(), limit, is_aborted) else {
+            if is_aborted() {
+                return Err(ApplyError::Cancelled);
+            }
             return Err(ApplyError::Timeout { command: format!("systemctl {} {name}", job.name()), seconds: limit.as_secs() });
         };
         if result != "done" {
@@ -311,13 +314,14 @@ impl Bus {
 }
 
 impl Finished {
-    /// Waits for the end of a job and returns its result; `None` when it takes too long.
-    fn wait(&self, job: &str, limit: Duration) -> Option<String> {
-        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut results, _) = self
-            .arrived
-            .wait_timeout_while(results, limit, |results| !results.contains_key(job))
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Waits for the end of a job and returns its result; `None` when it takes too long or the run is aborted.
+    fn wait(&self, job: &str, limit: Duration, is_aborted: &dyn Fn() -> bool) -> Option<String> {
+        let end = Instant::now() + limit;
+        let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        while !results.contains_key(job) && Instant::now() < end && !is_aborted() {
+            let step = end.saturating_duration_since(Instant::now()).min(Duration::from_millis(200));
+            (results, _) = self.arrived.wait_timeout(results, step).unwrap_or_else(PoisonError::into_inner);
+        }
         results.remove(job)
     }
 }
@@ -327,6 +331,8 @@ impl Properties {
         let load = self.text("LoadState");
         let active = match self.text("ActiveState") {
             "active" | "reloading" | "refreshing" | "deactivating" => ActiveState::Active,
+            // A service that keeps dying is between two starts.
+            "activating" if self.text("SubState").starts_with("auto-restart") => ActiveState::Failed,
             "activating" => ActiveState::Activating,
             "failed" => ActiveState::Failed,
             _ => ActiveState::Inactive,
@@ -336,7 +342,8 @@ impl Properties {
             "enabled-runtime" => EnableState::Runtime,
             "masked" | "masked-runtime" => EnableState::Masked,
             "generated" if sysv::is_script(root, name) => sysv::state(root, name),
-            "static" | "generated" | "indirect" | "transient" | "alias" => EnableState::Static,
+            "generated" | "indirect" | "transient" | "alias" => EnableState::Indirect,
+            "static" => EnableState::Static,
             _ if load == "masked" => EnableState::Masked,
             _ => EnableState::Disabled,
         };
