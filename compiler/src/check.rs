@@ -1,13 +1,368 @@
-//! Type checking.
-use crate::defs::Program;
+//! Type checking: syntax trees to checked code, file by file in parallel.
+//!
+//! Every definition is checked once, whether or not anything uses it. A mistake leaves a hole of type `Any`, so that
+//! nothing spurious follows from it.
+
+mod calls;
+mod collections;
+mod expr;
+mod names;
+mod narrow;
+mod ops;
+mod patterns;
+mod recursion;
+mod resources;
+mod scope;
+mod stmts;
+
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
+
+use rayon::prelude::*;
+use stead_catalog::{Field, Pattern, RecordType, Type};
+use stead_grammar::ast::{self, Item, LetValue, NodePattern, NodeSelector, Stmt};
+
+pub(crate) use resources::admit_names;
+pub(crate) use scope::Checker;
+
+use crate::defs::{Def, Program, index};
 use crate::diagnostic::Diagnostic;
-use crate::issue::Issue;
+use crate::hir;
+use crate::issue::{Issue, Loc};
 use crate::sources::Sources;
+use scope::{Global, Use, User};
 
 /// The checked code of a program.
 #[derive(Debug, Default)]
-pub(crate) struct Code {}
+pub(crate) struct Code {
+    pub(crate) fns: Vec<FnCode>,
+    pub(crate) states: Vec<StateCode>,
+    pub(crate) nodes: Vec<NodeCode>,
+    /// The top level of each file.
+    pub(crate) tops: Vec<hir::Body>,
+    /// `defaults` at the top level of each file.
+    pub(crate) top_defaults: Vec<Vec<TopDefaults>>,
+    pub(crate) globals: Vec<GlobalCode>,
+    /// The default of each custom fact.
+    pub(crate) fact_defaults: Vec<Option<(hir::Expr, u32)>>,
+    /// The types of `let` bindings.
+    pub(crate) bindings: Vec<(Loc, Type)>,
+}
 
-pub(crate) fn check_program(_: &Program, _: &dyn Sources, _: &mut Vec<Issue>, _: &mut Vec<Diagnostic>) -> Code {
-    Code {}
+/// A function: its parameters are the first slots.
+#[derive(Debug)]
+pub(crate) struct FnCode {
+    pub(crate) file: u32,
+    pub(crate) defaults: Box<[Option<hir::Expr>]>,
+    pub(crate) body: hir::Expr,
+    pub(crate) slots: u32,
+}
+
+/// A state: its parameters are the first slots.
+#[derive(Debug)]
+pub(crate) struct StateCode {
+    pub(crate) file: u32,
+    pub(crate) defaults: Box<[Option<hir::Expr>]>,
+    pub(crate) body: hir::Body,
+    /// How many of the file's top-level `defaults` stand before it.
+    pub(crate) inherited: usize,
+}
+
+/// A node block.
+#[derive(Debug)]
+pub(crate) struct NodeCode {
+    pub(crate) at: Loc,
+    pub(crate) selector: Selector,
+    pub(crate) body: hir::Body,
+    pub(crate) inherited: usize,
+}
+
+/// Which nodes a block is for.
+#[derive(Debug)]
+pub(crate) enum Selector {
+    Names(Vec<NameTest>),
+    Where(hir::Expr),
+}
+
+/// A test of a node's name.
+#[derive(Debug)]
+pub(crate) enum NameTest {
+    Glob(globset::GlobMatcher),
+    Regex(Pattern),
+}
+
+/// A constant of a file.
+#[derive(Debug)]
+pub(crate) struct GlobalCode {
+    pub(crate) file: u32,
+    pub(crate) expr: hir::Expr,
+    pub(crate) slots: u32,
+}
+
+/// A `defaults` statement at the top level of a file, with a frame of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct TopDefaults {
+    pub(crate) defaults: hir::Defaults,
+    pub(crate) slots: u32,
+}
+
+/// The type of `node`.
+pub(crate) fn node_type() -> Type {
+    static TYPE: LazyLock<Arc<RecordType>> = LazyLock::new(|| {
+        let field = |name: &str, ty: Type| Field { name: name.into(), ty, default: None, docs: "".into() };
+        let fields = vec![
+            field("name", Type::STRING),
+            field("tags", Type::list(Type::STRING)),
+            field("groups", Type::list(Type::STRING)),
+        ];
+        Arc::new(RecordType { name: "node".into(), fields })
+    });
+    Type::Record(TYPE.clone())
+}
+
+/// What one file gave.
+#[derive(Default)]
+struct FileCode {
+    fns: Vec<FnCode>,
+    states: Vec<StateCode>,
+    nodes: Vec<NodeCode>,
+    top: hir::Body,
+    top_defaults: Vec<TopDefaults>,
+    globals: Vec<GlobalCode>,
+    facts: Vec<Option<(hir::Expr, u32)>>,
+    issues: Vec<Issue>,
+    diagnostics: Vec<Diagnostic>,
+    uses: Vec<Use>,
+    bindings: Vec<(Loc, Type)>,
+}
+
+/// Checks all code of a program.
+pub(crate) fn check_program(
+    program: &Program,
+    sources: &dyn Sources,
+    issues: &mut Vec<Issue>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Code {
+    // Constants are numbered through all files; a `let` that turns out to be local leaves a number unused.
+    let mut bases = Vec::with_capacity(program.files.len());
+    let mut next = 0;
+    for file in &program.files {
+        bases.push(next);
+        next += index(file.tree.items.iter().filter(|item| matches!(item, Item::Stmt(Stmt::Let(_)))).count());
+    }
+    let checked: Vec<FileCode> =
+        (0..program.files.len()).into_par_iter().map(|file| check_file(program, sources, index(file), bases[file])).collect();
+    let mut code = Code::default();
+    let mut uses = Vec::new();
+    for (i, mut file) in checked.into_iter().enumerate() {
+        code.fns.append(&mut file.fns);
+        code.states.append(&mut file.states);
+        code.nodes.append(&mut file.nodes);
+        code.tops.push(file.top);
+        code.top_defaults.push(file.top_defaults);
+        let end = bases.get(i + 1).copied().unwrap_or(next) as usize;
+        code.globals.append(&mut file.globals);
+        code.globals.resize_with(end, || GlobalCode {
+            file: index(i),
+            expr: hir::Expr::error(ast::Span::default()),
+            slots: 0,
+        });
+        code.fact_defaults.append(&mut file.facts);
+        issues.append(&mut file.issues);
+        diagnostics.append(&mut file.diagnostics);
+        uses.append(&mut file.uses);
+        code.bindings.append(&mut file.bindings);
+    }
+    recursion::report(program, &uses, issues);
+    code
+}
+
+fn check_file(program: &Program, sources: &dyn Sources, file: u32, base: u32) -> FileCode {
+    let mut checker = Checker::new(program, sources, file);
+    let mut code = FileCode::default();
+    let items = &program.files[file as usize].tree.items;
+    let constants = constants(program, file);
+    for (i, item) in items.iter().enumerate() {
+        if let Item::Stmt(Stmt::Let(binding)) = item
+            && constants.contains(&i)
+            && let LetValue::Expr(expr) = &binding.value
+        {
+            let id = base + index(code.globals.len());
+            checker.start(User::Global(id));
+            let (value, ty) = checker.let_value(binding, expr);
+            if let Some(global) = checker.globals.iter().find(|global| global.name == binding.name.name) {
+                let message = format!("`{}` is defined twice", global.name);
+                checker.error("duplicate-definition", binding.name.span, message);
+            }
+            checker.bindings.push((checker.loc(binding.name.span), ty.clone()));
+            checker.globals.push(Global { name: binding.name.name.clone(), id, ty });
+            code.globals.push(GlobalCode { file, expr: value, slots: checker.slots });
+        }
+    }
+    check_items(&mut checker, items, &mut code);
+    checker.defaults.clear();
+    check_top(&mut checker, items, &constants, &mut code);
+    code.issues = checker.issues;
+    code.diagnostics = checker.diagnostics;
+    code.uses = checker.uses;
+    code.bindings = checker.bindings;
+    code
+}
+
+/// Functions, states, node blocks and facts, and the `defaults` that stand before them.
+fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
+    let file = checker.file;
+    let base_fn = checker.program.fns.iter().position(|f| f.at.file == file).unwrap_or(0);
+    let base_state = checker.program.states.iter().position(|s| s.at.file == file).unwrap_or(0);
+    for item in items {
+        match item {
+            Item::Fn(def) => {
+                let id = base_fn + code.fns.len();
+                let function = &checker.program.fns[id];
+                checker.start(User::Fn(index(id)));
+                let defaults = params(checker, &def.params, &function.params);
+                let body = checker.check(&def.body, &function.result);
+                code.fns.push(FnCode { file, defaults, body, slots: checker.slots });
+            }
+            Item::State(def) => {
+                let id = base_state + code.states.len();
+                let state = &checker.program.states[id];
+                checker.start(User::State(index(id)));
+                let defaults = params(checker, &def.params, &state.params);
+                let stmts = checker.block(&def.body);
+                let body = hir::Body { stmts, slots: checker.slots };
+                code.states.push(StateCode { file, defaults, body, inherited: code.top_defaults.len() });
+            }
+            Item::Node(def) => {
+                checker.start(User::Root);
+                let selector = selector(checker, &def.selector);
+                let stmts = checker.block(&def.body);
+                let body = hir::Body { stmts, slots: checker.slots };
+                let at = checker.loc(def.span);
+                code.nodes.extend(selector.map(|selector| NodeCode { at, selector, body, inherited: code.top_defaults.len() }));
+            }
+            Item::Fact(def) => {
+                checker.start(User::Root);
+                let declared = checker.program.custom_facts.iter().find(|fact| fact.at.file == file && fact.name == def.name);
+                let ty = declared.map_or(Type::Any, |fact| fact.ty.clone());
+                let default = def.default.as_ref().map(|expr| checker.check(expr, &ty));
+                code.facts.push(default.map(|expr| (expr, checker.slots)));
+            }
+            Item::Stmt(Stmt::Defaults(defaults)) => {
+                checker.start(User::Root);
+                // Mistakes in it are told when the top level is checked.
+                let (issues, diagnostics) = (checker.issues.len(), checker.diagnostics.len());
+                let checked = checker.defaults_stmt(defaults);
+                checker.issues.truncate(issues);
+                checker.diagnostics.truncate(diagnostics);
+                let slots = checker.slots;
+                code.top_defaults.extend(checked.map(|defaults| TopDefaults { defaults, slots }));
+            }
+            Item::Use(_) | Item::Type(_) | Item::Enum(_) | Item::Stmt(_) | Item::Error(_) => {}
+        }
+    }
+}
+
+/// The statements at the top level.
+fn check_top(checker: &mut Checker<'_>, items: &[Item], constants: &HashSet<usize>, code: &mut FileCode) {
+    checker.start(User::Root);
+    let mut stmts = Vec::new();
+    let is_dependency = checker.program.files[checker.file as usize].is_dependency;
+    for (i, item) in items.iter().enumerate() {
+        let Item::Stmt(stmt) = item else { continue };
+        if is_dependency && !matches!(stmt, Stmt::Let(_) | Stmt::Defaults(_) | Stmt::Error(_)) {
+            let hint = "put it into a state, and call the state from your project";
+            checker.error_hint("misplaced-statement", stmt.span(), "a dependency has no resources of its own", hint);
+        }
+        if !constants.contains(&i) {
+            stmts.extend(checker.stmt(stmt));
+        }
+    }
+    code.top = hir::Body { stmts: stmts.into(), slots: checker.slots };
+}
+
+/// Binds parameters to the first slots and checks their defaults; a default may use the parameters before it.
+fn params(checker: &mut Checker<'_>, fields: &[ast::Field], params: &[crate::defs::Param]) -> Box<[Option<hir::Expr>]> {
+    let mut defaults = Vec::with_capacity(fields.len());
+    for (slot, (field, param)) in fields.iter().zip(params).enumerate() {
+        // The slots of parameters come first, whatever a default binds.
+        checker.slots = checker.slots.max(index(fields.len()));
+        let default = field.default.as_ref().map(|expr| checker.check(expr, &param.ty));
+        defaults.push(default);
+        let (slot, depth) = (index(slot), checker.depth);
+        let local = scope::Local { name: param.name.clone(), slot, ty: param.ty.clone(), span: param.span, depth };
+        checker.locals.push(local);
+    }
+    checker.depth += 1;
+    defaults.into()
+}
+
+fn selector(checker: &mut Checker<'_>, selector: &NodeSelector) -> Option<Selector> {
+    match selector {
+        NodeSelector::Names(patterns) => {
+            let mut tests = Vec::with_capacity(patterns.len());
+            for pattern in patterns {
+                match pattern {
+                    NodePattern::Glob(glob, span) => match globset::GlobBuilder::new(glob).build() {
+                        Ok(compiled) => tests.push(NameTest::Glob(compiled.compile_matcher())),
+                        Err(error) => {
+                            let message = format!("the pattern is not well formed: {}", error.kind());
+                            checker.error("invalid-glob", *span, message);
+                        }
+                    },
+                    NodePattern::Regex(regex) => match Pattern::new(&regex.pattern) {
+                        Ok(compiled) => tests.push(NameTest::Regex(compiled)),
+                        Err(error) => {
+                            let issue = crate::resolve::invalid_regex(checker.loc(regex.span), &error.to_string());
+                            checker.report(issue);
+                        }
+                    },
+                }
+            }
+            Some(Selector::Names(tests))
+        }
+        NodeSelector::Where(condition) => Some(Selector::Where(checker.condition(condition))),
+        NodeSelector::Error(_) => None,
+    }
+}
+
+/// The positions of the `let` items that are constants of the file: values that use no resource of its top level.
+fn constants(program: &Program, file: u32) -> HashSet<usize> {
+    let source = &program.files[file as usize];
+    let mut local_names: HashSet<&str> = HashSet::new();
+    let mut constants = HashSet::new();
+    for (i, item) in source.tree.items.iter().enumerate() {
+        let Item::Stmt(Stmt::Let(binding)) = item else { continue };
+        let is_constant = match &binding.value {
+            LetValue::Resource(_) => false,
+            LetValue::Expr(expr) => {
+                let is_state_call = match &expr.unparen().kind {
+                    ast::ExprKind::Call(call) => matches!(top_definition(program, file, &call.callee), Some(Def::State(_))),
+                    _ => false,
+                };
+                let text = expr.span.text(&source.text);
+                let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+                !is_state_call && (local_names.is_empty() || !words.any(|word| local_names.contains(word)))
+            }
+        };
+        if is_constant {
+            constants.insert(i);
+        } else {
+            local_names.insert(binding.name.as_str());
+        }
+    }
+    constants
+}
+
+fn top_definition(program: &Program, file: u32, callee: &ast::Expr) -> Option<Def> {
+    match &callee.unparen().kind {
+        ast::ExprKind::Name(name) => program.lookup(file, name),
+        ast::ExprKind::Field(access) => match program.lookup(file, crate::resolve::bare_name(&access.object)?) {
+            Some(Def::Module(module)) => {
+                program.modules[module as usize].names.get(&access.name.name).map(|(def, _)| *def)
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }

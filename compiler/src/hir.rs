@@ -113,7 +113,12 @@ pub(crate) struct Field {
 /// A call of a builtin function or method; the receiver of a method is the first argument.
 #[derive(Clone, Debug)]
 pub(crate) struct Builtin {
-    pub(crate) function: &'static str,
+    /// `None` where the type of the receiver is not known before it is evaluated.
+    pub(crate) function: Option<&'static crate::builtins::Builtin>,
+    pub(crate) name: Arc<str>,
+    pub(crate) name_span: Span,
+    /// `?.`: none where the receiver is none.
+    pub(crate) optional: bool,
     pub(crate) args: Box<[Argument]>,
 }
 

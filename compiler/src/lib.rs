@@ -6,6 +6,7 @@
 //! [`Project::load`] parses and checks a project, whatever the node; [`compile`] evaluates it for one node.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+mod assemble;
 pub mod builtins;
 mod check;
 pub mod codes;
@@ -14,12 +15,15 @@ pub mod data;
 mod defs;
 pub mod diagnostic;
 pub mod encode;
-#[expect(dead_code, reason = "read by the evaluator")]
+mod eval;
+mod files;
 mod hir;
 mod issue;
+mod lower;
 mod nodes;
 pub mod position;
 mod project;
+mod provenance;
 mod resolve;
 mod sources;
 mod typing;
@@ -44,5 +48,5 @@ pub fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<D
     if project.has_errors() {
         return (None, project.diagnostics().to_vec());
     }
-    (Some(Catalog { node: node.name.clone(), ..Catalog::default() }), Vec::new())
+    nodes::compile(project, node)
 }

@@ -2,8 +2,16 @@
 
 use std::sync::Arc;
 
-use stead_grammar::ast::{Item, NodePattern, NodeSelector};
+use rayon::prelude::*;
+use stead_catalog::{Catalog, Map, Type, Value};
+use stead_grammar::ast::{Item, NodePattern, NodeSelector, Span};
 
+use crate::check::{NameTest, Selector};
+use crate::defs::index;
+use crate::diagnostic::Diagnostic;
+use crate::eval::{Evaluator, World};
+use crate::issue::{Issue, Loc};
+use crate::lower::{self, Lowered, Part};
 use crate::project::Project;
 
 /// The node a catalog is made for.
@@ -36,4 +44,130 @@ pub(crate) fn plain_names(project: &Project) -> Vec<Arc<str>> {
     names.sort();
     names.dedup();
     names
+}
+
+/// Compiles the project for one node.
+pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<Diagnostic>) {
+    let mut issues = Vec::new();
+    let mut diagnostics = Vec::new();
+    let world = world(project, node, &mut issues);
+    let catalog = if issues.iter().any(|issue: &Issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
+        None
+    } else {
+        let parts = parts(&world, node, &mut issues);
+        let lowered: Vec<Lowered> = parts.into_par_iter().map(|part| lower::lower(&world, part)).collect();
+        crate::assemble::assemble(project, &node.name, lowered, &mut issues, &mut diagnostics)
+    };
+    diagnostics.extend(issues.into_iter().map(|issue| issue.into_diagnostic(&project.program.files)));
+    crate::diagnostic::arrange(&mut diagnostics);
+    let catalog = catalog.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
+    (catalog, diagnostics)
+}
+
+/// What code can look at: facts, data and the node itself.
+fn world<'a>(
+    project: &'a Project,
+    node: &NodeContext,
+    issues: &mut Vec<Issue>,
+) -> World<'a> {
+    let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
+    let about = Value::map([
+        ("name".into(), Value::String(node.name.clone())),
+        ("tags".into(), words(&node.tags)),
+        ("groups".into(), words(&node.groups)),
+    ]);
+    let nothing = crate::data::Node::new(crate::data::Kind::Map(Arc::default()), &"".into(), Span::at(0));
+    let mut world = World { project, facts: Value::None, data: Value::map([]), node: about, data_tree: nothing };
+    world.facts = facts(&world, node, issues);
+    let levels = project.hierarchy.levels(&|path| fact_at(&world, path));
+    world.data_tree = project.data.merged(&levels, &project.merge_rules);
+    world.data = world.data_tree.to_value();
+    world
+}
+
+/// What a path of the hierarchy stands for: `facts.os.family`, `node.name`.
+fn fact_at(world: &World<'_>, path: &[String]) -> Option<Value> {
+    let (root, fields) = path.split_first()?;
+    let root = match root.as_str() {
+        "facts" => &world.facts,
+        "node" => &world.node,
+        _ => return None,
+    };
+    fields.iter().try_fold(root, |value, field| match value {
+        Value::Map(map) => map.get(field.as_str()),
+        _ => None,
+    }).cloned()
+}
+
+/// The facts of the node, held to their types; facts of the project get their defaults.
+fn facts(world: &World<'_>, node: &NodeContext, issues: &mut Vec<Issue>) -> Value {
+    let project = world.project;
+    let Type::Record(record) = &project.program.facts else { return Value::Map(Arc::new(node.facts.clone())) };
+    let mut facts = Map::with_capacity(record.fields.len());
+    for field in &record.fields {
+        let custom = project.program.custom_facts.iter().position(|fact| fact.name.name == field.name);
+        match node.facts.get(&field.name) {
+            Some(value) => match field.ty.admit(value, true) {
+                Ok(value) => {
+                    facts.insert(field.name.clone(), value);
+                }
+                // A fact of another kind than it should be is as good as none: who uses it is told.
+                Err(mismatch) => {
+                    if let Some(custom) = custom {
+                        let fact = &project.program.custom_facts[custom];
+                        let at = Loc::new(fact.at.file, fact.name.span);
+                        let issue = Issue::mismatch(at, &mismatch);
+                        issues.push(issue.primary(format!("what node `{}` tells for this fact", node.name)));
+                    } else {
+                        facts.insert(field.name.clone(), value.clone());
+                    }
+                }
+            },
+            None => {
+                let default = custom.and_then(|i| project.code.fact_defaults.get(i)).and_then(Option::as_ref);
+                if let Some((expr, slots)) = default {
+                    let file = custom.map_or(0, |i| project.program.custom_facts[i].at.file);
+                    let mut evaluator = Evaluator::new(world, file);
+                    let value = evaluator.in_frame(file, *slots, |this| this.eval(expr));
+                    issues.append(&mut evaluator.issues);
+                    facts.extend(value.ok().map(|value| (field.name.clone(), value)));
+                } else if matches!(field.ty, Type::Optional(_)) {
+                    facts.insert(field.name.clone(), Value::None);
+                }
+            }
+        }
+    }
+    Value::Map(Arc::new(facts))
+}
+
+/// What applies to the node: the top level of every file, and the node blocks that match.
+fn parts<'a>(world: &World<'a>, node: &NodeContext, issues: &mut Vec<Issue>) -> Vec<Part<'a>> {
+    let project = world.project;
+    let code = &project.code;
+    let mut parts: Vec<Part<'a>> = code
+        .tops
+        .iter()
+        .enumerate()
+        .filter(|(file, body)| !body.stmts.is_empty() && !project.program.files[*file].is_dependency)
+        .map(|(file, body)| Part { file: index(file), body, inherited: &[] })
+        .collect();
+    for block in &code.nodes {
+        let applies = match &block.selector {
+            Selector::Names(tests) => tests.iter().any(|test| match test {
+                NameTest::Glob(glob) => glob.is_match(&*node.name),
+                NameTest::Regex(pattern) => pattern.is_match(&node.name),
+            }),
+            Selector::Where(condition) => {
+                let mut evaluator = Evaluator::new(world, block.at.file);
+                let slots = block.body.slots;
+                let applies = evaluator.in_frame(block.at.file, slots, |this| this.condition(condition));
+                issues.append(&mut evaluator.issues);
+                applies.unwrap_or(false)
+            }
+        };
+        if applies {
+            parts.push(Part::node(block, &code.top_defaults[block.at.file as usize]));
+        }
+    }
+    parts
 }

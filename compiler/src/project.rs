@@ -36,6 +36,8 @@ pub struct SourceFile {
 pub struct Schemas {
     list: Vec<Schema>,
     by_name: HashMap<Arc<str>, u32>,
+    /// What each attribute takes when written: its type, or `none` for absent.
+    wanted: Vec<Vec<Type>>,
 }
 
 impl Schemas {
@@ -46,7 +48,9 @@ impl Schemas {
         for (i, schema) in list.iter().enumerate() {
             by_name.entry(schema.name.clone()).or_insert(u32::try_from(i).unwrap_or(u32::MAX));
         }
-        Self { list, by_name }
+        let wanted = |schema: &Schema| schema.attributes.iter().map(|attribute| Type::optional(attribute.ty.clone())).collect();
+        let wanted = list.iter().map(wanted).collect();
+        Self { list, by_name, wanted }
     }
 
     /// Returns the schema of a resource type.
@@ -61,6 +65,10 @@ impl Schemas {
 
     pub(crate) fn index(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()
+    }
+
+    pub(crate) fn wanted(&self, index: u32, attribute: usize) -> &Type {
+        &self.wanted[index as usize][attribute]
     }
 
     pub(crate) fn at(&self, index: u32) -> &Schema {
@@ -98,6 +106,9 @@ pub struct Project {
     pub(crate) input: Input,
     pub(crate) program: Program,
     pub(crate) code: Code,
+    pub(crate) hierarchy: crate::data::Hierarchy,
+    pub(crate) merge_rules: crate::data::MergeRules,
+    pub(crate) data: crate::data::DataSet,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -117,8 +128,12 @@ impl Project {
         crate::resolve::resolve(&mut program, &mut issues);
         let code = crate::check::check_program(&program, &*input.sources, &mut issues, &mut diagnostics);
         diagnostics.extend(issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&program.files)));
+        let data = read_data(&input, &mut diagnostics);
+        let hierarchy = crate::data::Hierarchy::default();
+        diagnostics.extend(data.unreachable_files(&hierarchy));
         diagnostic::arrange(&mut diagnostics);
-        Self { input, program, code, diagnostics }
+        let merge_rules = crate::data::MergeRules::default();
+        Self { input, program, code, hierarchy, merge_rules, data, diagnostics }
     }
 
     /// Everything that is wrong with the project whatever the node.
@@ -155,9 +170,31 @@ impl Project {
         &self.program.facts
     }
 
+    /// The name of each `let` with the type of its value.
+    pub fn binding_types(&self) -> impl Iterator<Item = (SourceLocation, &Type)> {
+        self.code.bindings.iter().map(|(at, ty)| (self.location(*at), ty))
+    }
+
     pub(crate) fn location(&self, loc: Loc) -> SourceLocation {
         self.program.location(loc)
     }
+}
+
+/// Reads the data files of the project.
+fn read_data(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> crate::data::DataSet {
+    let names = input.sources.files("data", &["yaml", "yml", "toml", "json"]);
+    let mut files = Vec::with_capacity(names.len());
+    for name in &names {
+        match input.sources.read(name) {
+            Ok(bytes) => files.push((name.clone(), bytes)),
+            Err(error) => diagnostics.push(unreadable(name, &error)),
+        }
+    }
+    let files: Vec<(Arc<str>, &str, &[u8])> =
+        files.iter().map(|(name, bytes)| (name.clone(), name.strip_prefix("data/").unwrap_or(name), &**bytes)).collect();
+    let (data, found) = crate::data::DataSet::read(&files);
+    diagnostics.extend(found);
+    data
 }
 
 /// Reads and parses the source files in parallel, in the order of their names.

@@ -1,0 +1,149 @@
+//! Claims become a catalog: extended, completed, checked, merged, ordered.
+
+mod conflicts;
+mod cycles;
+mod edges;
+mod finish;
+mod requisites;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use stead_catalog::{Attributes, Catalog, Edge, Footprint, Meta, Origin, Resource, ResourceId};
+
+use crate::diagnostic::Diagnostic;
+use crate::issue::{Issue, Loc};
+use crate::lower::{Draft, Extension, Given, Lowered};
+use crate::project::Project;
+
+/// A resource with everything filled in, before it is put into the catalog.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) id: ResourceId,
+    pub(crate) schema: u32,
+    pub(crate) attributes: Attributes,
+    pub(crate) given: Vec<Given>,
+    pub(crate) meta: Meta,
+    pub(crate) aliases: Vec<Arc<str>>,
+    pub(crate) footprint: Footprint,
+    pub(crate) at: Loc,
+    pub(crate) path: Arc<[Arc<str>]>,
+    pub(crate) calls: Arc<[(Arc<str>, Loc)]>,
+    pub(crate) origins: Vec<Origin>,
+}
+
+impl Finished {
+    /// Adds the calls that led to the resource.
+    fn told(&self, mut issue: Issue) -> Issue {
+        for (name, at) in self.calls.iter().take(8) {
+            issue = issue.label(*at, format!("in `{name}`, called here"));
+        }
+        issue
+    }
+
+    /// Where an attribute is written; the resource itself where it is not.
+    fn place_of(&self, project: &Project, attribute: Option<&str>) -> Loc {
+        let schema = project.program.schemas.at(self.schema);
+        let given = self.given.iter().find(|given| {
+            attribute.is_some_and(|name| *schema.attributes[given.attribute as usize].name == *name)
+        });
+        given.map_or(self.at, |given| given.at)
+    }
+}
+
+/// Merged resources and how to find them.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) resources: Vec<Finished>,
+    pub(crate) by_id: HashMap<ResourceId, u32>,
+}
+
+/// Makes the catalog of a node from what its parts declare.
+pub(crate) fn assemble(project: &Project, node: &Arc<str>, parts: Vec<Lowered>, issues: &mut Vec<Issue>, diagnostics: &mut Vec<Diagnostic>) -> Option<Catalog> {
+    let mut all = Lowered::default();
+    for mut part in parts {
+        all.drafts.append(&mut part.drafts);
+        all.requisites.append(&mut part.requisites);
+        all.extensions.append(&mut part.extensions);
+        all.absent.append(&mut part.absent);
+        all.failed.append(&mut part.failed);
+        all.is_incomplete |= part.is_incomplete;
+        issues.append(&mut part.issues);
+        diagnostics.append(&mut part.diagnostics);
+    }
+    let extensions = by_target(std::mem::take(&mut all.extensions));
+    let drafts = std::mem::take(&mut all.drafts);
+    let finished: Vec<(Finished, Vec<Issue>)> = drafts
+        .into_par_iter()
+        .map(|draft: Draft| {
+            let extensions = extensions.get(&draft.id).map_or(&[][..], Vec::as_slice);
+            finish::finish(project, draft, extensions)
+        })
+        .collect();
+    let found = conflicts::merge(project, finished, issues);
+    requisites::unresolved_extensions(&extensions, &found, &all, issues);
+    conflicts::places(&found, issues);
+    let explicit = requisites::resolve(&found, &all, issues);
+    edges::overlaps(&found, &explicit, issues);
+    if issues.iter().any(|issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
+        // The edges of what could be resolved may still close a circle.
+        cycles::explicit(&found, &explicit, issues);
+        return None;
+    }
+    let automatic = edges::automatic(&found, &explicit);
+    if !cycles::explicit(&found, &explicit, issues) {
+        return None;
+    }
+    let edges = cycles::without_contradictions(found.resources.len(), &explicit, automatic);
+    Some(catalog(project, node, found, explicit, edges))
+}
+
+fn by_target(extensions: Vec<Extension>) -> HashMap<ResourceId, Vec<Extension>> {
+    let mut map: HashMap<ResourceId, Vec<Extension>> = HashMap::new();
+    for extension in extensions {
+        map.entry(extension.target.clone()).or_default().push(extension);
+    }
+    map
+}
+
+fn catalog(
+    project: &Project,
+    node: &Arc<str>,
+    found: Found,
+    explicit: Vec<requisites::Explicit>,
+    automatic: Vec<edges::Automatic>,
+) -> Catalog {
+    let nothing: Arc<str> = "".into();
+    let mut last: Option<(Loc, stead_catalog::SourceLocation)> = None;
+    let mut edges: Vec<Edge> = Vec::with_capacity(explicit.len() + automatic.len());
+    for edge in explicit {
+        let location = match &last {
+            Some((at, location)) if *at == edge.at => location.clone(),
+            _ => project.location(edge.at),
+        };
+        last = Some((edge.at, location.clone()));
+        edges.push(Edge { from: edge.from, to: edge.to, kind: edge.kind, reason: nothing.clone(), source: Some(location) });
+    }
+    edges.extend(automatic.into_iter().map(|edge| Edge {
+        from: edge.from,
+        to: edge.to,
+        kind: stead_catalog::EdgeKind::Automatic,
+        reason: edge.reason,
+        source: None,
+    }));
+    edges.sort_by(|a, b| (a.to, a.from, a.kind).cmp(&(b.to, b.from, b.kind)));
+    let resources = found
+        .resources
+        .into_par_iter()
+        .map(|one| Resource {
+            id: one.id,
+            attributes: one.attributes,
+            meta: one.meta,
+            source: project.location(one.at),
+            path: one.path.to_vec(),
+            origins: one.origins,
+        })
+        .collect();
+    Catalog { node: node.clone(), resources, edges }
+}

@@ -1,0 +1,513 @@
+//! Evaluation of checked expressions: total, deterministic and bounded.
+
+mod budget;
+mod calls;
+mod operators;
+mod text;
+
+use std::sync::Arc;
+
+use stead_catalog::{Map, SourceLocation, Type, Value};
+use stead_grammar::ast::Span;
+
+pub(crate) use budget::{Budget, MAX_RESOURCES};
+
+use crate::hir::{Expr, Field, Key, Kind, Loop, Test};
+use crate::diagnostic::Diagnostic;
+use crate::issue::{Issue, Loc};
+use crate::position::LineIndex;
+use crate::project::Project;
+
+/// What every evaluation for one node looks at.
+pub(crate) struct World<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) facts: Value,
+    pub(crate) data: Value,
+    pub(crate) node: Value,
+    /// The data with its places.
+    pub(crate) data_tree: crate::data::Node,
+}
+
+impl World<'_> {
+    /// Line and column of a place in a data file.
+    pub(crate) fn data_location(&self, place: &crate::data::Place) -> Option<SourceLocation> {
+        let text = self.project.text(&place.file)?;
+        Some(LineIndex::new(&text).location(&place.file, &text, place.span))
+    }
+}
+
+/// Evaluation stopped; why was reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Halt;
+
+pub(crate) type Outcome = Result<Value, Halt>;
+
+/// A call on the way to the place that is evaluated.
+#[derive(Clone, Debug)]
+pub(crate) struct CallSite {
+    pub(crate) name: Arc<str>,
+    pub(crate) at: Loc,
+}
+
+/// Evaluates the code of one file, and of what it calls.
+pub(crate) struct Evaluator<'a> {
+    pub(crate) world: &'a World<'a>,
+    pub(crate) file: u32,
+    frame: Vec<Value>,
+    base: usize,
+    pub(crate) trace: Vec<CallSite>,
+    pub(crate) budget: Budget,
+    pub(crate) issues: Vec<Issue>,
+    /// Findings in other files: data, templates.
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    globals: Vec<Option<Outcome>>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(world: &'a World<'a>, file: u32) -> Self {
+        let globals = vec![None; world.project.code.globals.len()];
+        Self {
+            world,
+            file,
+            frame: Vec::new(),
+            base: 0,
+            trace: Vec::new(),
+            budget: Budget::default(),
+            issues: Vec::new(),
+            diagnostics: Vec::new(),
+            globals,
+        }
+    }
+
+    pub(crate) fn loc(&self, span: Span) -> Loc {
+        Loc::new(self.file, span)
+    }
+
+    /// Reports an issue together with the calls that led to it.
+    pub(crate) fn fail(&mut self, issue: Issue) -> Halt {
+        let mut issue = issue;
+        for call in self.trace.iter().rev().take(8) {
+            issue = issue.label(call.at, format!("in `{}`, called here", call.name));
+        }
+        self.issues.push(issue);
+        Halt
+    }
+
+    pub(crate) fn error(&mut self, code: &'static str, span: Span, message: impl Into<String>) -> Halt {
+        let issue = Issue::error(code, self.loc(span), message);
+        self.fail(issue)
+    }
+
+    /// Counts work; ends everything when there is too much of it.
+    pub(crate) fn spend(&mut self, steps: u64, span: Span) -> Result<(), Halt> {
+        match self.budget.spend(steps) {
+            Ok(()) => Ok(()),
+            Err(limit) => Err(self.too_large(limit, span)),
+        }
+    }
+
+    pub(crate) fn too_large(&mut self, limit: &str, span: Span) -> Halt {
+        let issue = Issue::error("evaluation-too-large", self.loc(span), format!("evaluating this takes more than {limit}"));
+        self.fail(issue.hint("make the list or the range shorter"))
+    }
+
+    /// Runs `inside` in a new frame of code in `file`.
+    pub(crate) fn in_frame<T>(&mut self, file: u32, slots: u32, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let kept = self.push_frame(file, slots);
+        let result = inside(self);
+        self.pop_frame(kept);
+        result
+    }
+
+    /// Starts a frame; what it returns goes to [`Self::pop_frame`].
+    pub(crate) fn push_frame(&mut self, file: u32, slots: u32) -> (usize, u32, usize) {
+        let kept = (self.base, self.file, self.frame.len());
+        self.frame.resize(kept.2 + slots as usize, Value::None);
+        (self.base, self.file) = (kept.2, file);
+        kept
+    }
+
+    /// Ends a frame.
+    pub(crate) fn pop_frame(&mut self, kept: (usize, u32, usize)) {
+        self.frame.truncate(kept.2);
+        (self.base, self.file) = (kept.0, kept.1);
+    }
+
+    pub(crate) fn set(&mut self, slot: u32, value: Value) {
+        self.frame[self.base + slot as usize] = value;
+    }
+
+    fn get(&self, slot: u32) -> Value {
+        self.frame[self.base + slot as usize].clone()
+    }
+
+    pub(crate) fn eval(&mut self, expr: &Expr) -> Outcome {
+        if let Kind::Const(value) = &expr.kind {
+            return Ok(value.clone());
+        }
+        self.spend(1, expr.span)?;
+        match &expr.kind {
+            Kind::Const(value) => Ok(value.clone()),
+            Kind::Local(slot) => Ok(self.get(*slot)),
+            Kind::Global(id) => self.global(*id),
+            Kind::Facts => Ok(self.world.facts.clone()),
+            Kind::Data => Ok(self.world.data.clone()),
+            Kind::Node => Ok(self.world.node.clone()),
+            Kind::Template(parts) => self.template(parts),
+            Kind::List(items) => {
+                let values: Result<Vec<Value>, Halt> = items.iter().map(|item| self.eval(item)).collect();
+                Ok(Value::List(Arc::new(values?)))
+            }
+            Kind::Map(entries) => self.map(entries),
+            Kind::ListFor(clause) => self.list_for(clause, expr.span),
+            Kind::MapFor(clause) => self.map_for(clause, expr.span),
+            Kind::Not(operand) => {
+                let value = self.eval(operand)?;
+                let secret = matches!(value, Value::Secret(_));
+                let result = Value::Bool(!self.truth(&value, operand.span)?);
+                Ok(if secret { result.secret() } else { result })
+            }
+            Kind::Negate(operand) => self.negate(operand, expr.span),
+            Kind::Binary(binary) => self.binary(binary, expr.span),
+            Kind::Range(range) => self.range(&range.0, &range.1, range.2, expr.span),
+            Kind::Field(field) => self.field(field),
+            Kind::Index(index) => self.index(&index.0, &index.1, expr.span),
+            Kind::Function(id, args) => self.function(*id, args, expr.span),
+            Kind::Builtin(call) => self.builtin(call, expr.span),
+            Kind::Render(render) => self.render(&render.0, &render.1, expr.span),
+            Kind::ReadFile(path, as_bytes) => self.read_file(path, *as_bytes),
+            Kind::Reference(type_name, name) => self.reference(type_name, name),
+            Kind::If(branches, otherwise) => {
+                for (condition, value) in branches {
+                    if self.condition(condition)? {
+                        return self.eval(value);
+                    }
+                }
+                self.eval(otherwise)
+            }
+            Kind::Match(matched) => {
+                let subject = self.eval(&matched.subject)?;
+                for (tests, value) in &matched.arms {
+                    if self.matches(tests, &subject) {
+                        return self.eval(value);
+                    }
+                }
+                Err(self.error("non-exhaustive-match", matched.subject.span, "no case covers the value"))
+            }
+            Kind::Admit(inner, ty) => {
+                let value = self.eval(inner)?;
+                self.admit(&value, ty, inner.span)
+            }
+            Kind::Conceal(inner) => Ok(self.eval(inner)?.secret()),
+            // The project has an error and is not evaluated; an unused constant has no value.
+            Kind::Error => Err(Halt),
+        }
+    }
+
+    fn admit(&mut self, value: &Value, ty: &Type, span: Span) -> Outcome {
+        ty.admit(value, false).map_err(|mismatch| {
+            let issue = Issue::mismatch(self.loc(span), &mismatch);
+            self.fail(issue)
+        })
+    }
+
+    /// Evaluates a condition.
+    pub(crate) fn condition(&mut self, expr: &Expr) -> Result<bool, Halt> {
+        let value = self.eval(expr)?;
+        self.truth(&value, expr.span)
+    }
+
+    fn truth(&mut self, value: &Value, span: Span) -> Result<bool, Halt> {
+        match value.reveal() {
+            Value::Bool(b) => Ok(*b),
+            other => Err(self.error("type-mismatch", span, format!("found {}, expected a bool", other.kind()))),
+        }
+    }
+
+    /// A constant of a file: evaluated when first used.
+    fn global(&mut self, id: u32) -> Outcome {
+        if let Some(known) = &self.globals[id as usize] {
+            return known.clone();
+        }
+        let world = self.world;
+        let code = &world.project.code.globals[id as usize];
+        let result = self.in_frame(code.file, code.slots, |this| this.eval(&code.expr));
+        self.globals[id as usize] = Some(result.clone());
+        result
+    }
+
+    fn map(&mut self, entries: &[(Key, Expr)]) -> Outcome {
+        let mut map = Map::with_capacity(entries.len());
+        for (key, value) in entries {
+            let (name, span) = match key {
+                Key::Name(name) => (name.clone(), value.span),
+                Key::Computed(expr) => (self.key(expr)?, expr.span),
+            };
+            let value = self.eval(value)?;
+            if map.insert(name.clone(), value).is_some() {
+                return Err(self.error("duplicate-field", span, format!("the key {} is there twice", Value::String(name))));
+            }
+        }
+        Ok(Value::Map(Arc::new(map)))
+    }
+
+    /// The key of a map; it is shown, so it is never secret.
+    fn key(&mut self, expr: &Expr) -> Result<Arc<str>, Halt> {
+        match self.eval(expr)? {
+            Value::String(text) | Value::Member(text) => Ok(text),
+            Value::Secret(_) => Err(self.error("secret-exposed", expr.span, "the key of a map is shown and cannot be secret")),
+            other => Err(self.error("type-mismatch", expr.span, format!("found {}, expected a string", other.kind()))),
+        }
+    }
+
+    /// Goes over a list, a map or a record, with the names of a `for` bound. `each` is called where the filter holds.
+    pub(crate) fn each(
+        &mut self,
+        head: (u32, Option<u32>, &Expr, Option<&Expr>),
+        mut each: impl FnMut(&mut Self) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        let (first, second, iterable, filter) = head;
+        // Going over a range makes no list of it.
+        if let (Kind::Range(range), None) = (&iterable.kind, second) {
+            let (start, end) = self.range_bounds(&range.0, &range.1, range.2)?;
+            for n in start..end {
+                self.set(first, Value::Int(n));
+                self.spend(1, iterable.span)?;
+                if self.passes(filter)? {
+                    each(self)?;
+                }
+            }
+            return Ok(());
+        }
+        let value = self.eval(iterable)?;
+        let secret = matches!(value, Value::Secret(_));
+        let wrap = |value: &Value| if secret { value.clone().secret() } else { value.clone() };
+        match value.reveal() {
+            Value::List(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    match second {
+                        Some(second) => {
+                            self.set(first, Value::Int(i64::try_from(i).unwrap_or(i64::MAX)));
+                            self.set(second, wrap(item));
+                        }
+                        None => self.set(first, wrap(item)),
+                    }
+                    self.spend(1, iterable.span)?;
+                    if self.passes(filter)? {
+                        each(self)?;
+                    }
+                }
+            }
+            Value::Map(map) if second.is_some() => {
+                for (key, item) in map.iter() {
+                    self.set(first, Value::String(key.clone()));
+                    self.set(second.unwrap_or(first), wrap(item));
+                    self.spend(1, iterable.span)?;
+                    if self.passes(filter)? {
+                        each(self)?;
+                    }
+                }
+            }
+            other => {
+                let message = format!("found {}, expected a list{}", other.kind(), if second.is_some() { " or a map" } else { "" });
+                return Err(self.error("not-iterable", iterable.span, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of what a `for` goes over, with the key or position where `with_keys`.
+    pub(crate) fn elements(&mut self, iterable: &Expr, with_keys: bool) -> Result<Vec<(Option<Value>, Value)>, Halt> {
+        let value = self.eval(iterable)?;
+        let secret = matches!(value, Value::Secret(_));
+        let wrap = |value: &Value| if secret { value.clone().secret() } else { value.clone() };
+        match value.reveal() {
+            Value::List(items) => {
+                let position = |i: usize| with_keys.then(|| Value::Int(i64::try_from(i).unwrap_or(i64::MAX)));
+                Ok(items.iter().enumerate().map(|(i, item)| (position(i), wrap(item))).collect())
+            }
+            Value::Map(map) if with_keys => {
+                Ok(map.iter().map(|(key, item)| (Some(Value::String(key.clone())), wrap(item))).collect())
+            }
+            other => {
+                let message = format!("found {}, expected a list{}", other.kind(), if with_keys { " or a map" } else { "" });
+                Err(self.error("not-iterable", iterable.span, message))
+            }
+        }
+    }
+
+    fn passes(&mut self, filter: Option<&Expr>) -> Result<bool, Halt> {
+        filter.map_or(Ok(true), |filter| self.condition(filter))
+    }
+
+    fn list_for(&mut self, clause: &Loop, span: Span) -> Outcome {
+        let mut items = Vec::new();
+        self.each((clause.first, clause.second, &clause.iterable, clause.filter.as_ref()), |this| {
+            let value = this.eval(&clause.element)?;
+            items.push(value);
+            this.room(items.len(), span)
+        })?;
+        Ok(Value::List(Arc::new(items)))
+    }
+
+    fn map_for(&mut self, clause: &Loop, span: Span) -> Outcome {
+        let mut map = Map::new();
+        let Some(key_expr) = &clause.key else { return Ok(Value::Map(Arc::new(map))) };
+        self.each((clause.first, clause.second, &clause.iterable, clause.filter.as_ref()), |this| {
+            let key = this.key(key_expr)?;
+            let value = this.eval(&clause.element)?;
+            if map.insert(key.clone(), value).is_some() {
+                let issue = Issue::error(
+                    "duplicate-field",
+                    this.loc(key_expr.span),
+                    format!("the key {} is made twice", Value::String(key)),
+                );
+                return Err(this.fail(issue.hint("make the keys differ, or filter the elements with `if`")));
+            }
+            this.room(map.len(), span)
+        })?;
+        Ok(Value::Map(Arc::new(map)))
+    }
+
+    /// Holds the size of a list or map to the limit.
+    fn room(&mut self, len: usize, span: Span) -> Result<(), Halt> {
+        if len > budget::MAX_ITEMS {
+            return Err(self.too_large(&format!("{} elements", budget::MAX_ITEMS), span));
+        }
+        match self.budget.allocate(24) {
+            Ok(()) => Ok(()),
+            Err(limit) => Err(self.too_large(limit, span)),
+        }
+    }
+
+    fn range_bounds(&mut self, start: &Expr, end: &Expr, inclusive: bool) -> Result<(i64, i64), Halt> {
+        let mut bound = |expr: &Expr| match self.eval(expr)?.reveal() {
+            Value::Int(n) => Ok(*n),
+            other => {
+                let message = format!("found {}, expected an integer", other.kind());
+                Err(self.error("type-mismatch", expr.span, message))
+            }
+        };
+        let (from, to) = (bound(start)?, bound(end)?);
+        Ok((from, if inclusive { to.saturating_add(1) } else { to }))
+    }
+
+    fn range(&mut self, start: &Expr, end: &Expr, inclusive: bool, span: Span) -> Outcome {
+        let (from, to) = self.range_bounds(start, end, inclusive)?;
+        let count = usize::try_from(to.saturating_sub(from).max(0)).unwrap_or(usize::MAX);
+        if count > budget::MAX_ITEMS {
+            return Err(self.too_large(&format!("{} elements", budget::MAX_ITEMS), span));
+        }
+        self.spend(count as u64, span)?;
+        match self.budget.allocate(count * 24) {
+            Ok(()) => Ok(Value::List(Arc::new((from..to).map(Value::Int).collect()))),
+            Err(limit) => Err(self.too_large(limit, span)),
+        }
+    }
+
+    fn field(&mut self, field: &Field) -> Outcome {
+        let object = self.eval(&field.object)?;
+        let secret = matches!(object, Value::Secret(_));
+        match object.reveal() {
+            Value::Map(map) => match map.get(&field.name) {
+                Some(value) => Ok(if secret { value.clone().secret() } else { value.clone() }),
+                None => Err(self.missing_key(&field.name, &field.object, map, field.name_span)),
+            },
+            Value::None if field.optional => Ok(Value::None),
+            Value::None => {
+                let issue = Issue::error("optional-value", self.loc(field.object.span), "the value is none and has no fields");
+                Err(self.fail(issue.hint(format!("write `?.{}`", field.name))))
+            }
+            other => {
+                let message = format!("{} has no field `{}`", other.kind(), field.name);
+                Err(self.error("unknown-field", field.name_span, message))
+            }
+        }
+    }
+
+    fn missing_key(&mut self, name: &str, object: &Expr, map: &Map, span: Span) -> Halt {
+        let (code, what) = match object.kind {
+            Kind::Facts => ("missing-fact", "the node does not tell the fact"),
+            _ if is_data(object) => ("missing-data", "the data has no key"),
+            _ => ("missing-key", "the map has no key"),
+        };
+        let issue = Issue::error(code, self.loc(span), format!("{what} `{name}`"));
+        let best = stead_catalog::closest(name, map.keys().map(|key| &**key)).map(str::to_owned);
+        let issue = match (best, code) {
+            (Some(best), _) => issue.hint(format!("did you mean `{best}`?")),
+            (None, "missing-data") => issue.hint("add it to a file under `data/`, or look with `.get(\"key\") ?? default`"),
+            (None, "missing-key") => issue.hint("look with `.get(\"key\") ?? default`"),
+            (None, _) => issue,
+        };
+        self.fail(issue)
+    }
+
+    fn index(&mut self, object: &Expr, index: &Expr, span: Span) -> Outcome {
+        let container = self.eval(object)?;
+        let position = self.eval(index)?;
+        let secret = matches!(container, Value::Secret(_));
+        let wrap = |value: &Value| if secret { value.clone().secret() } else { value.clone() };
+        match (container.reveal(), position.reveal()) {
+            (Value::List(items), Value::Int(n)) => {
+                let len = items.len();
+                // A negative index counts from the end.
+                let at = if *n < 0 { i64::try_from(len).unwrap_or(i64::MAX).saturating_add(*n) } else { *n };
+                match usize::try_from(at).ok().and_then(|at| items.get(at)) {
+                    Some(value) => Ok(wrap(value)),
+                    None => {
+                        let message = format!("the list has {len} elements, there is none at {n}");
+                        let issue = Issue::error("index-out-of-range", self.loc(index.span), message);
+                        Err(self.fail(issue.hint("look with `.get(i)`, which gives none")))
+                    }
+                }
+            }
+            (Value::Map(map), Value::String(key) | Value::Member(key)) => match map.get(key) {
+                Some(value) => Ok(wrap(value)),
+                None if matches!(position, Value::Secret(_)) => Err(self.error("missing-key", index.span, "the map has no such key")),
+                None => Err(self.missing_key(key, object, map, index.span)),
+            },
+            (container, position) => {
+                let message = format!("{} has no element at {}", container.kind(), position.kind());
+                Err(self.error("not-indexable", span, message))
+            }
+        }
+    }
+
+    /// Says whether one of the patterns matches, and binds what it binds.
+    pub(crate) fn matches(&mut self, tests: &[Test], subject: &Value) -> bool {
+        let value = subject.reveal();
+        tests.iter().any(|test| match test {
+            Test::Always => true,
+            Test::Never => false,
+            Test::Bind(slot) => {
+                self.set(*slot, subject.clone());
+                true
+            }
+            Test::Equals(expected) => match (expected, value) {
+                // Data holds members as text.
+                (Value::Member(a), Value::String(b)) | (Value::String(a), Value::Member(b)) => a == b,
+                (a, b) => a == b,
+            },
+            Test::Int(min, max) => match value {
+                Value::Int(n) => min.is_none_or(|min| *n >= min) && max.is_none_or(|max| *n <= max),
+                _ => false,
+            },
+            Test::Float(min, max, inclusive) => match value {
+                Value::Float(x) => {
+                    min.is_none_or(|min| *x >= min) && max.is_none_or(|max| if *inclusive { *x <= max } else { *x < max })
+                }
+                _ => false,
+            },
+            Test::Regex(pattern) => value.as_str().is_some_and(|text| pattern.is_match(text)),
+        })
+    }
+}
+
+fn is_data(expr: &Expr) -> bool {
+    match &expr.kind {
+        Kind::Data => true,
+        Kind::Field(field) => is_data(&field.object),
+        Kind::Index(index) => is_data(&index.0),
+        _ => false,
+    }
+}

@@ -1,0 +1,191 @@
+//! Calls, templates, files and references.
+
+use std::sync::Arc;
+
+use stead_catalog::{ResourceId, Value};
+use stead_grammar::ast::Span;
+
+use super::{CallSite, Evaluator, Halt, Outcome};
+use crate::builtins::{self, CallError, Stopped};
+use crate::hir::{Argument, Builtin, Expr};
+use crate::issue::Issue;
+
+impl Evaluator<'_> {
+    pub(super) fn function(&mut self, id: u32, args: &[Expr], span: Span) -> Outcome {
+        let world = self.world;
+        let code = &world.project.code.fns[id as usize];
+        let function = &world.project.program.fns[id as usize];
+        let mut values = Vec::with_capacity(args.len());
+        for (arg, default) in args.iter().zip(&code.defaults) {
+            // A missing argument is a hole with the span of the call.
+            values.push(match (&arg.kind, default) {
+                (crate::hir::Kind::Error, _) => None,
+                _ => Some(self.eval(arg)?),
+            });
+        }
+        self.trace.push(CallSite { name: function.name.name.clone(), at: self.loc(span) });
+        let result = self.in_frame(code.file, code.slots, |this| {
+            for (i, value) in values.into_iter().enumerate() {
+                let value = match (value, &code.defaults[i]) {
+                    (Some(value), _) => value,
+                    (None, Some(default)) => this.eval(default)?,
+                    (None, None) => Value::None,
+                };
+                this.set(crate::defs::index(i), value);
+            }
+            this.eval(&code.body)
+        });
+        self.trace.pop();
+        result
+    }
+
+    pub(super) fn builtin(&mut self, call: &Builtin, span: Span) -> Outcome {
+        let mut values = Vec::with_capacity(call.args.len());
+        for (i, arg) in call.args.iter().enumerate() {
+            let value = match arg {
+                Argument::Value(expr) => self.eval(expr)?,
+                Argument::Lambda(_) | Argument::Absent => Value::None,
+            };
+            if i == 0 && call.optional && *value.reveal() == Value::None {
+                return Ok(Value::None);
+            }
+            values.push(value);
+        }
+        let function = match call.function {
+            Some(function) => function,
+            None => self.late_method(call, &mut values)?,
+        };
+        let mut callback = |argument: usize, args: &[Value]| -> Result<Value, Stopped> {
+            let Some(Argument::Lambda(lambda)) = call.args.get(argument) else { return Err(Stopped) };
+            for (slot, value) in lambda.params.iter().zip(args) {
+                self.set(*slot, value.clone());
+            }
+            self.eval(&lambda.body).map_err(|Halt| Stopped)
+        };
+        match function.call(&values, &mut callback) {
+            Ok(value) => {
+                self.charge(&value, span)?;
+                Ok(value)
+            }
+            Err(CallError::Stopped) => Err(Halt),
+            Err(CallError::Failed(error)) => {
+                let at = error.argument.and_then(|i| match call.args.get(i) {
+                    Some(Argument::Value(expr)) => Some(expr.span),
+                    Some(Argument::Lambda(lambda)) => Some(lambda.body.span),
+                    _ => None,
+                });
+                let mut issue = Issue::error(error.code, self.loc(at.unwrap_or(span)), error.message);
+                issue.hint = error.hint;
+                Err(self.fail(issue))
+            }
+        }
+    }
+
+    /// Counts what a function made.
+    fn charge(&mut self, value: &Value, span: Span) -> Result<(), Halt> {
+        let (steps, bytes) = match value.reveal() {
+            Value::String(text) => (1, text.len()),
+            Value::List(items) => (items.len() as u64, items.len() * 24),
+            Value::Map(map) => (map.len() as u64, map.len() * 64),
+            _ => return Ok(()),
+        };
+        self.spend(steps, span)?;
+        match self.budget.allocate(bytes) {
+            Ok(()) => Ok(()),
+            Err(limit) => Err(self.too_large(limit, span)),
+        }
+    }
+
+    /// Finds the method of a value whose type was not known before.
+    fn late_method(&mut self, call: &Builtin, values: &mut Vec<Value>) -> Result<&'static builtins::Builtin, Halt> {
+        let receiver = &values[0];
+        let Some(builtin) = builtins::method_of(receiver, &call.name) else {
+            let message = format!("{} has no method `{}`", receiver.reveal().kind(), call.name);
+            return Err(self.error("unknown-method", call.name_span, message));
+        };
+        let params = &builtin.signature.params;
+        if values.len() > params.len() + 1 {
+            let message = format!("`{}` takes {} argument(s)", call.name, params.len());
+            return Err(self.error("too-many-arguments", call.name_span, message));
+        }
+        for (i, param) in params.iter().enumerate() {
+            let given = call.args.get(i + 1);
+            if given.is_none() && !param.optional {
+                let message = format!("`{}` needs the argument `{}`", call.name, param.name);
+                let issue = Issue::error("missing-argument", self.loc(call.name_span), message);
+                return Err(self.fail(issue.hint(format!("its form is `{}`", builtin.signature))));
+            }
+            if let Some(argument) = given {
+                let span = match argument {
+                    Argument::Value(expr) => expr.span,
+                    Argument::Lambda(lambda) => lambda.body.span,
+                    Argument::Absent => call.name_span,
+                };
+                let wants_lambda = param.shape.lambda_params(&builtins::Bindings::default());
+                let good = match (argument, &wants_lambda) {
+                    (Argument::Lambda(lambda), Some(params)) => params.len() == lambda.params.len(),
+                    (Argument::Lambda(_), None) => false,
+                    (_, Some(_)) => false,
+                    (Argument::Value(_), None) => param.shape.takes_value(&values[i + 1]),
+                    (Argument::Absent, None) => true,
+                };
+                if !good {
+                    let message = format!("the argument `{}` does not fit", param.name);
+                    let issue = Issue::error("type-mismatch", self.loc(span), message);
+                    return Err(self.fail(issue.hint(format!("the form is `{}`", builtin.signature))));
+                }
+            }
+        }
+        values.resize(params.len() + 1, Value::None);
+        Ok(builtin)
+    }
+
+    pub(super) fn read_file(&mut self, path: &Expr, as_bytes: bool) -> Outcome {
+        let value = self.eval(path)?;
+        let Some(name) = value.as_shared_str() else {
+            return match value {
+                Value::None | Value::Blob(_) => Ok(value),
+                other => Err(self.error("type-mismatch", path.span, format!("found {}, expected a path", other.kind()))),
+            };
+        };
+        if matches!(value, Value::Secret(_)) {
+            return Err(self.error("secret-exposed", path.span, "the path of a file is shown and cannot be secret"));
+        }
+        let sources = &*self.world.project.input.sources;
+        crate::files::read(sources, name, as_bytes).map_err(|problem| {
+            let issue = problem.issue(self.loc(path.span));
+            self.fail(issue)
+        })
+    }
+
+    pub(super) fn render(&mut self, path: &Expr, variables: &Expr, span: Span) -> Outcome {
+        let name = self.eval(path)?;
+        let values = self.eval(variables)?;
+        let Some(name) = name.as_shared_str().cloned() else {
+            return Err(self.error("type-mismatch", path.span, format!("found {}, expected a path", name.kind())));
+        };
+        match crate::files::render(self.world.project, &name, &values) {
+            Ok(text) => {
+                if let Err(limit) = self.budget.allocate(text.len()) {
+                    return Err(self.too_large(limit, span));
+                }
+                let value = Value::string(text);
+                Ok(if values.is_sensitive() { value.secret() } else { value })
+            }
+            Err(problem) => {
+                let issue = problem.issue(self.loc(path.span));
+                Err(self.fail(issue))
+            }
+        }
+    }
+
+    pub(super) fn reference(&mut self, type_name: &Arc<str>, name: &Expr) -> Outcome {
+        match self.eval(name)? {
+            Value::String(text) | Value::Member(text) => {
+                Ok(Value::Ref(ResourceId { type_name: type_name.clone(), name: text }))
+            }
+            Value::Secret(_) => Err(self.error("secret-exposed", name.span, "the name of a resource is shown and cannot be secret")),
+            other => Err(self.error("type-mismatch", name.span, format!("found {}, expected a string", other.kind()))),
+        }
+    }
+}

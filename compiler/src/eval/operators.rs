@@ -1,0 +1,222 @@
+//! Operators on values: nothing wraps around, nothing converts.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use stead_catalog::Value;
+use stead_grammar::ast::{BinaryOp, Span};
+
+use super::{Evaluator, Halt, Outcome};
+use crate::hir::{Binary, Expr};
+use crate::issue::Issue;
+
+impl Evaluator<'_> {
+    pub(super) fn negate(&mut self, operand: &Expr, span: Span) -> Outcome {
+        let value = self.eval(operand)?;
+        let secret = matches!(value, Value::Secret(_));
+        let result = match value.reveal() {
+            Value::Int(n) => n.checked_neg().map(Value::Int).ok_or_else(|| self.overflow(span))?,
+            Value::Float(x) => Value::Float(-x),
+            other => return Err(self.error("invalid-operands", span, format!("`-` takes a number, found {}", other.kind()))),
+        };
+        Ok(if secret { result.secret() } else { result })
+    }
+
+    pub(super) fn binary(&mut self, binary: &Binary, span: Span) -> Outcome {
+        match binary.op {
+            BinaryOp::And => return Ok(Value::Bool(self.condition(&binary.left)? && self.condition(&binary.right)?)),
+            BinaryOp::Or => return Ok(Value::Bool(self.condition(&binary.left)? || self.condition(&binary.right)?)),
+            BinaryOp::Coalesce => {
+                let left = self.eval(&binary.left)?;
+                return if *left.reveal() == Value::None { self.eval(&binary.right) } else { Ok(left) };
+            }
+            _ => {}
+        }
+        let left = self.eval(&binary.left)?;
+        let right = self.eval(&binary.right)?;
+        let secret = matches!(left, Value::Secret(_)) || matches!(right, Value::Secret(_));
+        let (a, b) = (left.reveal(), right.reveal());
+        let result = match binary.op {
+            BinaryOp::Eq => Value::Bool(equal(a, b, binary.versions)),
+            BinaryOp::Ne => Value::Bool(!equal(a, b, binary.versions)),
+            BinaryOp::In => Value::Bool(self.contains(a, b, binary)?),
+            BinaryOp::NotIn => Value::Bool(!self.contains(a, b, binary)?),
+            BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge => {
+                let Some(ordering) = compare(a, b, binary.versions) else { return Err(self.operands(binary, a, b)) };
+                Value::Bool(match binary.op {
+                    BinaryOp::Lt => ordering == Ordering::Less,
+                    BinaryOp::Le => ordering != Ordering::Greater,
+                    BinaryOp::Gt => ordering == Ordering::Greater,
+                    _ => ordering != Ordering::Less,
+                })
+            }
+            _ => self.arithmetic(binary, a, b, span)?,
+        };
+        Ok(if secret { result.secret() } else { result })
+    }
+
+    fn contains(&mut self, item: &Value, container: &Value, binary: &Binary) -> Result<bool, Halt> {
+        match (item, container) {
+            (_, Value::List(items)) => {
+                self.spend(items.len() as u64, binary.op_span)?;
+                Ok(items.iter().any(|other| equal(item, other.reveal(), false)))
+            }
+            (Value::String(key) | Value::Member(key), Value::Map(map)) => Ok(map.contains_key(key)),
+            (Value::String(part) | Value::Member(part), Value::String(text)) => Ok(text.contains(&**part)),
+            (Value::None, _) => Ok(false),
+            _ => Err(self.operands(binary, item, container)),
+        }
+    }
+
+    fn operands(&mut self, binary: &Binary, a: &Value, b: &Value) -> Halt {
+        let message = format!("`{}` does not go with {} and {}", binary.op.as_str(), a.kind(), b.kind());
+        let issue = Issue::error("invalid-operands", self.loc(binary.op_span), message);
+        let issue = issue.label(self.loc(binary.left.span), a.kind()).label(self.loc(binary.right.span), b.kind());
+        self.fail(issue)
+    }
+
+    fn overflow(&mut self, span: Span) -> Halt {
+        self.error("arithmetic-overflow", span, "the result does not fit: integers have 64 bits")
+    }
+
+    fn arithmetic(&mut self, binary: &Binary, a: &Value, b: &Value, span: Span) -> Outcome {
+        use BinaryOp::{Add, Div, Mul, Rem, Sub};
+        let op = binary.op;
+        if matches!(op, Div | Rem) && matches!(b, Value::Int(0) | Value::Duration(0) | Value::Size(0)) {
+            let issue = Issue::error("division-by-zero", self.loc(binary.right.span), "the divisor is zero");
+            return Err(self.fail(issue));
+        }
+        let made = match (a, b) {
+            (Value::Int(x), Value::Int(y)) => {
+                let result = match op {
+                    Add => x.checked_add(*y),
+                    Sub => x.checked_sub(*y),
+                    Mul => x.checked_mul(*y),
+                    Div => x.checked_div(*y),
+                    _ => x.checked_rem(*y),
+                };
+                result.map(Value::Int)
+            }
+            (Value::Float(x), Value::Float(y)) => {
+                let result = match op {
+                    Add => x + y,
+                    Sub => x - y,
+                    Mul => x * y,
+                    Div => x / y,
+                    _ => x % y,
+                };
+                Some(result).filter(|x| x.is_finite()).map(Value::Float)
+            }
+            (Value::Duration(x), Value::Duration(y)) | (Value::Size(x), Value::Size(y)) if op == Div => {
+                i64::try_from(x / y).ok().map(Value::Int)
+            }
+            (Value::Duration(x), Value::Duration(y)) => unsigned(op, *x, *y).map(Value::Duration),
+            (Value::Size(x), Value::Size(y)) => unsigned(op, *x, *y).map(Value::Size),
+            (Value::Duration(x), Value::Int(y)) if matches!(op, Mul | Div) => scaled(op, *x, *y).map(Value::Duration),
+            (Value::Size(x), Value::Int(y)) if matches!(op, Mul | Div) => scaled(op, *x, *y).map(Value::Size),
+            (Value::Int(y), Value::Duration(x)) if op == Mul => scaled(op, *x, *y).map(Value::Duration),
+            (Value::Int(y), Value::Size(x)) if op == Mul => scaled(op, *x, *y).map(Value::Size),
+            (Value::String(x) | Value::Member(x), Value::String(y) | Value::Member(y)) if op == Add => {
+                if let Err(limit) = self.budget.allocate(x.len() + y.len()) {
+                    return Err(self.too_large(limit, span));
+                }
+                Some(Value::string(format!("{x}{y}")))
+            }
+            (Value::List(x), Value::List(y)) if op == Add => {
+                self.room(x.len() + y.len(), span)?;
+                if let Err(limit) = self.budget.allocate((x.len() + y.len()) * 24) {
+                    return Err(self.too_large(limit, span));
+                }
+                Some(Value::List(Arc::new(x.iter().chain(y.iter()).cloned().collect())))
+            }
+            _ => return Err(self.operands(binary, a, b)),
+        };
+        made.ok_or_else(|| self.overflow(span))
+    }
+}
+
+fn unsigned(op: BinaryOp, x: u64, y: u64) -> Option<u64> {
+    match op {
+        BinaryOp::Add => x.checked_add(y),
+        BinaryOp::Sub => x.checked_sub(y),
+        BinaryOp::Rem => x.checked_rem(y),
+        _ => None,
+    }
+}
+
+fn scaled(op: BinaryOp, x: u64, y: i64) -> Option<u64> {
+    let y = u64::try_from(y).ok()?;
+    if op == BinaryOp::Mul { x.checked_mul(y) } else { x.checked_div(y) }
+}
+
+fn equal(a: &Value, b: &Value, versions: bool) -> bool {
+    match (a, b) {
+        // Data holds members as text.
+        (Value::Member(x), Value::String(y)) | (Value::String(x), Value::Member(y)) => x == y,
+        (Value::String(x), Value::String(y)) if versions => x == y || compare_versions(x, y) == Ordering::Equal,
+        _ => a == b,
+    }
+}
+
+fn compare(a: &Value, b: &Value, versions: bool) -> Option<Ordering> {
+    match (a, b) {
+        (Value::Int(x), Value::Int(y)) => Some(x.cmp(y)),
+        (Value::Float(x), Value::Float(y)) => x.partial_cmp(y),
+        (Value::String(x), Value::String(y)) if versions => Some(compare_versions(x, y)),
+        (Value::String(x), Value::String(y)) => Some(x.cmp(y)),
+        (Value::Duration(x), Value::Duration(y)) | (Value::Size(x), Value::Size(y)) => Some(x.cmp(y)),
+        (Value::Mode(x), Value::Mode(y)) => Some(x.cmp(y)),
+        _ => None,
+    }
+}
+
+/// Compares versions: runs of digits as numbers, everything else as text, `~` before nothing (Debian Policy 5.6.12).
+fn compare_versions(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while !a.is_empty() || !b.is_empty() {
+        let text = |s: &[u8]| s.iter().position(u8::is_ascii_digit).unwrap_or(s.len());
+        let ((text_a, rest_a), (text_b, rest_b)) = (a.split_at(text(a)), b.split_at(text(b)));
+        let weight = |c: Option<&u8>| match c {
+            Some(b'~') => -1,
+            None => 0,
+            Some(c) if c.is_ascii_alphabetic() => i32::from(*c),
+            Some(c) => i32::from(*c) + 256,
+        };
+        for i in 0..text_a.len().max(text_b.len()) {
+            match weight(text_a.get(i)).cmp(&weight(text_b.get(i))) {
+                Ordering::Equal => {}
+                other => return other,
+            }
+        }
+        let digits = |s: &[u8]| s.iter().position(|c| !c.is_ascii_digit()).unwrap_or(s.len());
+        let ((num_a, next_a), (num_b, next_b)) = (rest_a.split_at(digits(rest_a)), rest_b.split_at(digits(rest_b)));
+        let strip = |s: &[u8]| s.iter().position(|c| *c != b'0').unwrap_or(s.len());
+        let (num_a, num_b) = (&num_a[strip(num_a)..], &num_b[strip(num_b)..]);
+        match num_a.len().cmp(&num_b.len()).then_with(|| num_a.cmp(num_b)) {
+            Ordering::Equal => {}
+            other => return other,
+        }
+        (a, b) = (next_a, next_b);
+    }
+    Ordering::Equal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_as_versions() {
+        let cases = [
+            ("1.10", "1.9", Ordering::Greater),
+            ("12", "12", Ordering::Equal),
+            ("1.0~rc1", "1.0", Ordering::Less),
+            ("1.0-2", "1.0-10", Ordering::Less),
+            ("9", "12", Ordering::Less),
+            ("1.01", "1.1", Ordering::Equal),
+        ];
+        for (a, b, expected) in cases {
+            assert_eq!(compare_versions(a, b), expected, "{a} and {b}");
+        }
+    }
+}
