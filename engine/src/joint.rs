@@ -47,6 +47,11 @@ impl<'a> JointForecast<'a> {
         }))
     }
 
+    /// Everything the simulation announced, by whichever wish; `None` when it was not asked for or could not know.
+    pub(crate) fn announced(&self) -> Option<Forecast> {
+        self.forecast.get()?.as_ref().ok()?.value().cloned()
+    }
+
     fn simulate(&self) -> Look<Forecast> {
         let open: Vec<PackageWish> = self
             .wishes

@@ -22,7 +22,7 @@ mod history;
 mod schema;
 mod writer;
 
-pub(crate) use before::hex;
+pub(crate) use before::{hex, unhex};
 pub use before::{Before, FileAttributes, FileState};
 pub(crate) use blobs::{Blobs, Content};
 pub use history::{ChangeRecord, RunRecord, RunStatus};

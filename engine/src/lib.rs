@@ -4,6 +4,7 @@
 //! [`stead_catalog::Catalog`]; it knows no syntax. All looking goes through [`World`]; only
 //! `apply` is handed the thing that writes.
 
+mod apply;
 mod cancel;
 mod events;
 pub mod facts;
@@ -23,12 +24,14 @@ mod process;
 mod reads;
 mod resource_type;
 mod root;
+mod saved;
 pub mod system;
 #[cfg(test)]
 mod test_support;
 mod units;
 mod world;
 
+pub use apply::{ApplyOptions, RunError, apply};
 pub use cancel::Cancel;
 pub use events::{Counts, Event, Events, Outcome, OutcomeKind, RunReport};
 pub use failure::{ApplyError, ObserveError};
@@ -44,6 +47,7 @@ pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
 pub use root::RootSpec;
+pub use saved::{SavedChange, SavedPlan, SavedPlanError};
 pub use system::accounts::Shadow;
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,

@@ -29,6 +29,7 @@ mod sweep;
 mod temporary;
 mod tree;
 
+pub(crate) use before::survey;
 pub(crate) use commit::{Group, commit};
 pub use stage::Staged;
 pub(crate) use sweep::sweep;

@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::reads::{Reads, Recorder};
-use crate::{Difference, Known, Managed, Observation, ObserveError, Predicted, Probe, Registry, World};
+use crate::{Difference, Forecast, Known, Managed, Observation, ObserveError, Predicted, Probe, Registry, World};
 
 /// A reaction that an earlier run owed and did not get to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Planned {
     pub differences: Vec<Difference>,
     /// For each entry of the plan, whether a reaction is due besides or instead of the difference.
     pub reactions: Vec<bool>,
+    /// Every package change that was simulated, by whichever wish; `None` where nothing was, or nothing could be known.
+    pub forecast: Option<Forecast>,
     /// The paths that the catalog manages.
     pub paths: Arc<ManagedPaths>,
     /// The catalog's edges by index.
@@ -98,6 +100,7 @@ pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: 
     }
 
     let Walk { planned, differences, reactions, .. } = walk;
+    let forecast = joint.announced();
     drop(joint);
     Planned {
         plan: Plan { node: catalog.node.clone(), catalog_hash: *catalog.hash().as_bytes(), resources: planned },
@@ -105,6 +108,7 @@ pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: 
         managed: read.into_iter().map(Result::ok).collect(),
         differences,
         reactions,
+        forecast,
         paths,
         graph,
     }

@@ -129,6 +129,12 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         !matches!(difference.action, Action::None | Action::Update)
     }
 
+    /// Says whether a second look, which found `left` to do, means that the change did not do its work. A command that nothing can
+    /// be observed of would run again and again; one that says what it creates is expected to have created it.
+    fn settles(&self, left: &Difference) -> bool {
+        left.action != Action::Run
+    }
+
     /// What must not run beside it.
     fn lock_class(&self) -> LockClass {
         LockClass::Free
@@ -174,6 +180,8 @@ pub trait Managed: Debug + Send + Sync {
     fn react(&self, machine: &Machine) -> Result<(), ApplyError>;
     /// See [`ResourceType::absorbs_reaction`].
     fn absorbs_reaction(&self, difference: &Difference) -> bool;
+    /// See [`ResourceType::settles`].
+    fn settles(&self, left: &Difference) -> bool;
     /// See [`ResourceType::lock_class`].
     fn lock_class(&self) -> LockClass;
     /// See [`ResourceType::package_wish`].
@@ -212,6 +220,10 @@ impl<T: ResourceType> Managed for T {
 
     fn absorbs_reaction(&self, difference: &Difference) -> bool {
         ResourceType::absorbs_reaction(self, difference)
+    }
+
+    fn settles(&self, left: &Difference) -> bool {
+        ResourceType::settles(self, left)
     }
 
     fn lock_class(&self) -> LockClass {

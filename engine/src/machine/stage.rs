@@ -5,7 +5,6 @@ use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -198,9 +197,4 @@ fn quoted(word: &str) -> String {
 fn last_lines(output: &str) -> String {
     let lines: Vec<&str> = output.trim_end().lines().collect();
     lines[lines.len().saturating_sub(20)..].join("\n")
-}
-
-/// Says whether a name is one of a temporary file.
-pub(super) fn is_temporary(name: &std::ffi::OsStr) -> bool {
-    name.as_bytes().starts_with(temporary::PREFIX.as_bytes())
 }

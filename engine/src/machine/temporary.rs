@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
 
 /// What every temporary name begins with.
-pub(super) const PREFIX: &str = ".stead-";
+const PREFIX: &str = ".stead-";
 
 /// Returns a number that nobody can foretell.
 pub(crate) fn random() -> u64 {

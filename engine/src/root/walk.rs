@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Directory, failed};
@@ -87,15 +87,6 @@ fn so_far(passed: &[(OwnedFd, OsString)], component: &OsStr) -> PathBuf {
     path.extend(passed.iter().map(|(_, name)| name));
     path.push(component);
     path
-}
-
-/// Looks at an entry of a directory without following it; `None` when there is none.
-pub(crate) fn look(directory: impl AsFd, name: &OsStr) -> Result<Option<rustix::fs::Stat>, Errno> {
-    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

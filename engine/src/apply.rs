@@ -1,0 +1,246 @@
+//! Carrying a plan out.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Instant;
+
+use stead_catalog::{Catalog, PlannedResource};
+
+use crate::journal::{Blobs, Journal, JournalError, NewRun, RunStatus, Writer};
+use crate::lock::{Holder, Lock, LockError};
+use crate::machine::{Shared, random, sweep};
+use crate::observed::Observed;
+use crate::{Cancel, Event, Events, ObserveError, Outcome, PendingReaction, Planned, Registry, RootSpec, RunReport, SavedPlan};
+
+mod expect;
+mod pool;
+mod reactions;
+mod scheduler;
+mod work;
+
+use pool::Pool;
+use reactions::Reactions;
+use scheduler::Scheduler;
+use work::Work;
+
+/// How a plan is carried out.
+#[derive(Clone, Debug)]
+pub struct ApplyOptions {
+    /// Where the journal and the lock are: `/var/lib/stead`, or a user's `$XDG_STATE_HOME/stead`.
+    pub state: PathBuf,
+    /// The machine, or the tree, that was planned for.
+    pub root: RootSpec,
+    /// How many changes are made at a time; 0 for a number that suits the machine.
+    pub jobs: usize,
+    /// Ends the run early.
+    pub cancel: Arc<Cancel>,
+    /// The saved plan that is carried out: what is not as it says is stopped.
+    pub saved: Option<SavedPlan>,
+}
+
+impl ApplyOptions {
+    /// Carries plans for this machine out, with state in this directory.
+    pub fn new(state: impl Into<PathBuf>) -> Self {
+        Self { state: state.into(), root: RootSpec::Machine, jobs: 0, cancel: Arc::default(), saved: None }
+    }
+}
+
+/// Why a run did not begin. Nothing has been changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Another apply is running on this machine.
+    #[error("another apply is running{}", .holder.as_ref().map(|h| format!(": process {}, `{}`", h.pid, h.command)).unwrap_or_default())]
+    Locked {
+        /// Who holds the lock, where it says.
+        holder: Option<Holder>,
+    },
+    /// The state directory cannot be used.
+    #[error("the state directory {path} cannot be used: {message}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// The system's words.
+        message: String,
+    },
+    /// The root cannot be used.
+    #[error(transparent)]
+    Root(#[from] ObserveError),
+    /// The saved plan was applied before.
+    #[error("this saved plan was applied before; a saved plan is used once")]
+    PlanUsed,
+    /// The saved plan is for something else.
+    #[error("the saved plan is for another {what}")]
+    PlanMismatch {
+        /// `catalog`, `node`, `root`.
+        what: &'static str,
+    },
+}
+
+impl RunError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "apply-running",
+            Self::State { .. } => "state-unusable",
+            Self::Root(error) => error.code(),
+            Self::PlanUsed => "plan-used",
+            Self::PlanMismatch { .. } => "plan-outdated",
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Locked { .. } => Some("wait until it is done".into()),
+            Self::State { .. } => Some("free some space, or name another directory with --state-dir".into()),
+            Self::Root(error) => error.hint(),
+            Self::PlanUsed | Self::PlanMismatch { .. } => Some("plan again".into()),
+        }
+    }
+}
+
+/// Carries out a plan that was made of `catalog` with `registry`.
+///
+/// Only one apply runs on a machine at a time. Resources fail one by one: see the report. Events come one at a time.
+///
+/// # Errors
+/// Each of [`RunError`]; nothing was changed then.
+pub fn apply(
+    catalog: &Catalog,
+    registry: &Registry,
+    planned: &Planned,
+    options: &ApplyOptions,
+    events: &dyn Events,
+) -> Result<RunReport, RunError> {
+    let begun = Instant::now();
+    if let Some(saved) = &options.saved {
+        is_for(saved, planned, &options.root)?;
+    }
+    let _lock = Lock::take(&options.state).map_err(|error| match error {
+        LockError::Held(holder) => RunError::Locked { holder },
+        LockError::Io(error) => unusable(&options.state, &JournalError::Io(error)),
+    })?;
+    let observed = Observed::new(&options.root)?.managing(planned.paths.clone()).cancelled_by(options.cancel.clone());
+    let (journal, warning) = Journal::open(&options.state).map_err(|error| unusable(&options.state, &error))?;
+    if let Some(message) = warning {
+        events.event(&Event::Warning { code: "journal-moved-aside", message });
+    }
+    clear_up(&journal, &observed, options, events).map_err(|error| unusable(&options.state, &error))?;
+    let pending = journal.pending().map_err(|error| unusable(&options.state, &error))?;
+    let token = u32::try_from(random() & u64::from(u32::MAX)).unwrap_or(0);
+    let run = NewRun {
+        node: catalog.node.clone(),
+        root: options.root.path().to_string_lossy().into_owned(),
+        catalog_hash: planned.plan.catalog_hash,
+        plan_id: options.saved.as_ref().map(|saved| saved.id),
+        token,
+    };
+    let writer = journal.begin(&run).map_err(|error| unusable(&options.state, &error))?.ok_or(RunError::PlanUsed)?;
+    let run = writer.run();
+    events.event(&Event::RunStarted { run: Some(run), resources: planned.order.len() });
+
+    let shared = Arc::new(Shared {
+        observed: Arc::new(observed),
+        journal: Arc::new(writer),
+        blobs: Blobs::new(&options.state),
+        cancel: options.cancel.clone(),
+        token,
+    });
+    let (results, pending) = carry_out(catalog, registry, planned, options, events, &shared, pending);
+    let report =
+        RunReport { run: Some(run), results, pending, cancelled: options.cancel.is_cancelled(), duration: begun.elapsed() };
+    let status = if report.cancelled {
+        RunStatus::Cancelled
+    } else if report.is_success() {
+        RunStatus::Done
+    } else {
+        RunStatus::Failed
+    };
+    finish(shared, status, events);
+    events.event(&Event::RunFinished { report: &report });
+    Ok(report)
+}
+
+/// Runs the scheduler here and the work on other threads. Returns what became of each resource and which reactions are still due.
+fn carry_out(
+    catalog: &Catalog,
+    registry: &Registry,
+    planned: &Planned,
+    options: &ApplyOptions,
+    events: &dyn Events,
+    shared: &Arc<Shared>,
+    pending: Vec<PendingReaction>,
+) -> (Vec<(PlannedResource, Outcome)>, Vec<PendingReaction>) {
+    let mut entries = vec![None; catalog.resources.len()];
+    for (entry, resource) in planned.order.iter().enumerate() {
+        entries[*resource] = Some(entry);
+    }
+    let work = Work { catalog, registry, planned, entries: &entries, shared, sequence: AtomicU32::new(0) };
+    let pool = Pool::new();
+    let (tell, messages) = channel();
+    let processors = thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let jobs = if options.jobs == 0 { (processors * 4).clamp(8, 64) } else { options.jobs };
+    thread::scope(|scope| {
+        for _ in 0..jobs.min(planned.order.len().max(1)) {
+            let tell = tell.clone();
+            scope.spawn(|| {
+                let tell = tell;
+                pool.work(|task| work.run(task, &tell));
+            });
+        }
+        let reactions = Reactions::new(catalog, planned, pending);
+        let scheduler = Scheduler::new(&work, &pool, events, options.saved.as_ref(), tell, reactions);
+        let results = scheduler.run(&messages);
+        pool.close();
+        results
+    })
+}
+
+/// Says whether a saved plan is for what is about to be applied.
+fn is_for(saved: &SavedPlan, planned: &Planned, root: &RootSpec) -> Result<(), RunError> {
+    let mismatch = |what| Err(RunError::PlanMismatch { what });
+    if saved.node != *planned.plan.node {
+        return mismatch("node");
+    }
+    if Path::new(&saved.root) != root.path() {
+        return mismatch("root");
+    }
+    if saved.catalog_hash != planned.plan.catalog_hash { mismatch("catalog") } else { Ok(()) }
+}
+
+/// Tells about runs that were killed, and removes what they left.
+fn clear_up(journal: &Journal, observed: &Observed, options: &ApplyOptions, events: &dyn Events) -> Result<(), JournalError> {
+    Blobs::new(&options.state).sweep();
+    for run in journal.mark_interrupted()? {
+        let at = match run.unfinished.as_slice() {
+            [] => String::new(),
+            [one] => format!(" while it changed {one}"),
+            [first, rest @ ..] => format!(" while it changed {first} and {} more", rest.len()),
+        };
+        let message = format!("run {} was interrupted{at}", run.id);
+        events.event(&Event::Warning { code: "run-interrupted", message });
+        if run.root != options.root.path() {
+            continue;
+        }
+        for left in sweep(observed.root(), run.token, &journal.unfinished_paths(run.id)?) {
+            let message = format!("{} was left by an interrupted run and cannot be removed", left.display());
+            events.event(&Event::Warning { code: "temporary-left", message });
+        }
+    }
+    Ok(())
+}
+
+/// Closes the journal. Everything is done by now; a failure only costs the run its last line there.
+fn finish(shared: Arc<Shared>, status: RunStatus, events: &dyn Events) {
+    let journal = Arc::into_inner(shared).and_then(|shared| Arc::into_inner(shared.journal));
+    if let Some(Err(error)) = journal.map(|writer: Writer| writer.finish(status)) {
+        events.event(&Event::Warning { code: "journal-failed", message: error.to_string() });
+    }
+}
+
+fn unusable(path: &Path, error: &JournalError) -> RunError {
+    RunError::State { path: path.to_owned(), message: error.to_string() }
+}

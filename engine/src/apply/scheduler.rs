@@ -1,0 +1,655 @@
+//! Who is next: a ready queue over the catalog's graph.
+//!
+//! One thread (the caller's) decides and tells; the others look and change. A resource goes through
+//! waiting → looked at → in the journal → changed → in place and durable → done; what has gathered at the journal
+//! and at the disk goes on together, so that ten thousand files cost a handful of commits while a slow command holds up nobody.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use stead_catalog::{Action, Cause, EdgeKind, PlannedResource};
+
+use super::pool::Pool;
+use super::reactions::Reactions;
+use super::work::{Message, Progress, Ready, Task, Verdict, Work};
+use crate::journal::{NewBefore, Op};
+use crate::machine::{Group, Scope};
+use crate::{ApplyError, Event, Events, LockClass, Outcome, OutcomeKind, PendingReaction, SavedPlan};
+
+/// How long what is ready waits for more to go with it, while something quick may still come.
+const GATHER: Duration = Duration::from_millis(25);
+
+/// Changes that go together at most.
+const GROUP: usize = 4096;
+
+/// One resource on its way.
+#[derive(Default)]
+struct Place {
+    /// How many resources it still waits for.
+    waiting: usize,
+    begun: Option<Instant>,
+    /// The looks agree with the plan only where the plan let it act.
+    unplanned: bool,
+    scope: Option<Arc<Scope>>,
+    attempts: u32,
+    /// It reacts once its own change is made.
+    react: Vec<Cause>,
+    /// It reacts at the end of the run.
+    listen: Vec<Cause>,
+    acted: bool,
+    outcome: Option<Outcome>,
+}
+
+/// A change that has been looked at and waits for the journal.
+struct Checked {
+    resource: usize,
+    ready: Ready,
+    befores: Vec<NewBefore>,
+}
+
+pub(super) struct Scheduler<'a> {
+    pub(super) work: &'a Work<'a>,
+    pub(super) pool: &'a Pool<Task>,
+    pub(super) events: &'a dyn Events,
+    pub(super) saved: Option<&'a SavedPlan>,
+    pub(super) tell: Sender<Message>,
+    entries: Vec<PlannedResource>,
+    places: Vec<Place>,
+    ready: BTreeSet<(usize, usize)>,
+    reactions: Reactions<'a>,
+    checks: usize,
+    checked: Vec<Checked>,
+    gathered: Option<Instant>,
+    beginning: usize,
+    begun: BTreeMap<usize, Ready>,
+    waiting_for: BTreeMap<LockClass, VecDeque<Next>>,
+    busy: BTreeSet<LockClass>,
+    acting: usize,
+    groups: Vec<(usize, Group, u32)>,
+    staged: Option<Instant>,
+    committing: bool,
+    listening: bool,
+    open: usize,
+    finish: Vec<Op>,
+}
+
+/// What waits for its lock class.
+enum Next {
+    Act(usize, Ready),
+    React(usize),
+}
+
+impl<'a> Scheduler<'a> {
+    pub(super) fn new(
+        work: &'a Work<'a>,
+        pool: &'a Pool<Task>,
+        events: &'a dyn Events,
+        saved: Option<&'a SavedPlan>,
+        tell: Sender<Message>,
+        reactions: Reactions<'a>,
+    ) -> Self {
+        let graph = &work.planned.graph;
+        let is_planned = |resource: &usize| work.entries[*resource].is_some();
+        let places: Vec<Place> = (0..work.catalog.resources.len())
+            .map(|resource| {
+                let waiting = graph.before(resource).filter(|(from, _)| is_planned(from)).count();
+                Place { waiting, ..Place::default() }
+            })
+            .collect();
+        let ready = work.planned.order.iter().filter(|resource| places[**resource].waiting == 0);
+        Self {
+            ready: ready.filter_map(|resource| Some((work.entries[*resource]?, *resource))).collect(),
+            entries: work.planned.plan.resources.clone(),
+            open: work.planned.order.len(),
+            work,
+            pool,
+            events,
+            saved,
+            tell,
+            places,
+            reactions,
+            checks: 0,
+            checked: Vec::new(),
+            gathered: None,
+            beginning: 0,
+            begun: BTreeMap::new(),
+            waiting_for: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            acting: 0,
+            groups: Vec::new(),
+            staged: None,
+            committing: false,
+            listening: false,
+            finish: Vec::new(),
+        }
+    }
+
+    /// Runs everything. Returns the plan's entries with their outcomes.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) -> (Vec<(PlannedResource, Outcome)>, Vec<PendingReaction>) {
+        loop {
+            while let Ok(message) = messages.try_recv() {
+                self.take(message);
+            }
+            self.start_ready();
+            self.begin_checked();
+            self.start_begun();
+            self.commit_staged();
+            self.flush();
+            if self.open == 0 && self.acting == 0 && !self.listen() {
+                break;
+            }
+            match messages.recv_timeout(GATHER / 5) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.flush();
+        let outcomes = self.work.planned.order.iter().map(|resource| self.places[*resource].outcome.take());
+        let outcomes: Vec<Option<Outcome>> = outcomes.collect();
+        let never = || Outcome::skipped("cancelled", "the run ended before its turn");
+        let results = self.entries.into_iter().zip(outcomes).map(|(entry, outcome)| (entry, outcome.unwrap_or_else(never)));
+        (results.collect(), self.reactions.left())
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Checked { resource, verdict } => self.checked(resource, verdict),
+            Message::Begun { resources, result } => {
+                self.beginning -= resources.len();
+                self.begun(resources, &result);
+            }
+            Message::Retrying { resource, attempt, message } => {
+                let attempts = self.work.catalog.resources[resource].meta.retry.map_or(1, |retry| retry.attempts);
+                let resource = self.entry(resource);
+                self.events.event(&Event::ResourceRetried { resource, attempt, attempts, message });
+            }
+            Message::Acted { resource, result, attempts, scope } => {
+                self.acting -= 1;
+                self.release(resource);
+                self.acted(resource, result, attempts, scope);
+            }
+            Message::Committed { resource, result, attempts } => {
+                self.acting -= 1;
+                self.places[resource].attempts = attempts;
+                self.changed(resource, result);
+            }
+            Message::CommitOver => self.committing = false,
+            Message::Reacted { resource, result, duration } => {
+                self.acting -= 1;
+                self.release(resource);
+                self.reacted(resource, result, duration);
+            }
+        }
+    }
+
+    // ------------------------------------------------------------------ waiting → looked at
+
+    fn start_ready(&mut self) {
+        let mut packages = Vec::new();
+        while let Some((_, resource)) = self.ready.pop_first() {
+            self.places[resource].begun = Some(Instant::now());
+            match self.before_look(resource) {
+                Some(outcome) => self.finish(resource, outcome),
+                None => {
+                    self.checks += 1;
+                    let as_planned = !self.places[resource].unplanned;
+                    let managed = self.work.planned.managed[resource].as_deref();
+                    if managed.is_some_and(|managed| managed.package_wish().is_some()) {
+                        packages.push((resource, as_planned));
+                    } else {
+                        self.pool.push(Task::Check { resource, as_planned });
+                    }
+                }
+            }
+        }
+        if !packages.is_empty() {
+            self.pool.push(Task::CheckPackages { resources: packages });
+        }
+    }
+
+    /// Decides what can be decided without a look: the outcome of a resource that does not act.
+    fn before_look(&mut self, index: usize) -> Option<Outcome> {
+        if let Some(blocked) = self.blocked(index) {
+            return Some(blocked);
+        }
+        if self.work.shared.cancel.is_cancelled() {
+            return Some(Outcome::skipped("cancelled", "the run was cancelled before its turn"));
+        }
+        let entry = self.entry(index);
+        if let Some((code, message)) = &entry.error {
+            let (message, hint) = match message.split_once("\nhint: ") {
+                Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+                None => (message.to_string(), None),
+            };
+            let kind = OutcomeKind::Failed;
+            return Some(Outcome { code: Some(code.to_string()), message: Some(message), hint, ..Outcome::new(kind) });
+        }
+        if let Some(what) = self.saved.and_then(|saved| saved.moved(entry)) {
+            return Some(Outcome::failure(&ApplyError::Moved { what }));
+        }
+        let held = entry.held.clone();
+        let hold = |reason: &str| Some(Outcome::skipped("held", reason));
+        let graph = &self.work.planned.graph;
+        let tied = |kind: EdgeKind| graph.before(index).filter(move |(_, tie)| *tie == kind).map(|(from, _)| from);
+        let meta = &self.work.catalog.resources[index].meta;
+        let has_failed = |from: usize| self.places[from].outcome.as_ref().is_some_and(|outcome| outcome.kind.is_bad());
+        let (on_fail, on_changes) = (tied(EdgeKind::OnFail).next().is_some(), tied(EdgeKind::OnChanges).next().is_some());
+        if meta.noop {
+            return held.map_or_else(|| Some(Outcome::new(OutcomeKind::Unchanged)), |held| hold(&held));
+        }
+        if on_fail {
+            if !tied(EdgeKind::OnFail).any(has_failed) {
+                return held.map_or_else(|| Some(Outcome::new(OutcomeKind::Unchanged)), |held| hold(&held));
+            }
+        } else if on_changes && !tied(EdgeKind::OnChanges).any(|from| self.reactions.is_changed(from)) {
+            let reason = held.as_deref().unwrap_or("on_changes: nothing it names changed").to_owned();
+            return if entry.action == Action::None && held.is_none() {
+                Some(Outcome::new(OutcomeKind::Unchanged))
+            } else {
+                hold(&reason)
+            };
+        }
+        let gated = on_fail || on_changes;
+        if let Some(held) = &held
+            && !gated
+        {
+            return hold(held);
+        }
+        let reacts = !self.reactions.causes(index).is_empty();
+        if entry.action == Action::None && entry.unknown.is_none() && !reacts && held.is_none() {
+            return Some(Outcome::new(OutcomeKind::Unchanged));
+        }
+        // A reaction comes with a look at the resource's own state, which the plan found to be as wished.
+        self.places[index].unplanned = held.is_some() || on_fail;
+        None
+    }
+
+    /// Why a resource is not tried: something it depends on failed, or was not tried for that reason.
+    fn blocked(&self, index: usize) -> Option<Outcome> {
+        let graph = &self.work.planned.graph;
+        let needed = graph.before(index).filter(|(_, kind)| !matches!(kind, EdgeKind::OnFail | EdgeKind::Listen));
+        let mut blockers: Vec<usize> = needed.map(|(from, _)| from).collect();
+        blockers.sort_unstable();
+        for from in blockers {
+            let Some(outcome) = &self.places[from].outcome else { continue };
+            let code = outcome.code.as_deref();
+            if outcome.kind.is_bad() {
+                let id = &self.work.catalog.resources[from].id;
+                return Some(Outcome::skipped("dependency-failed", format!("{id}, which it needs, failed")));
+            }
+            if outcome.kind == OutcomeKind::Skipped && code == Some("dependency-failed") {
+                return Some(outcome.clone());
+            }
+            if outcome.kind == OutcomeKind::Skipped && code == Some("cancelled") {
+                return Some(Outcome::skipped("cancelled", "the run was cancelled before its turn"));
+            }
+        }
+        None
+    }
+
+    // ------------------------------------------------------------------ looked at → in the journal
+
+    fn checked(&mut self, resource: usize, verdict: Verdict) {
+        self.checks -= 1;
+        match verdict {
+            Verdict::Failed(error) => self.finish(resource, Outcome::failure(&error)),
+            Verdict::Held(reason) => {
+                let ops = self.reactions.settled(resource);
+                self.finish.extend(ops);
+                self.finish(resource, Outcome::skipped("held", reason));
+            }
+            Verdict::Open { observed, difference, befores, scope } => {
+                let managed = self.work.planned.managed[resource].as_deref();
+                let causes = self.reactions.causes(resource);
+                let reacts = !causes.is_empty()
+                    && managed.is_some_and(|managed| managed.reaction().is_some() && !managed.absorbs_reaction(&difference));
+                if reacts {
+                    let at_once = causes.iter().any(|cause| cause.kind == EdgeKind::Watch);
+                    let place = &mut self.places[resource];
+                    *(if at_once { &mut place.react } else { &mut place.listen }) = causes;
+                }
+                let place = &mut self.places[resource];
+                place.scope = Some(scope.clone());
+                if difference.is_none() && place.react.is_empty() {
+                    return self.finish_own(resource, Outcome::new(OutcomeKind::Unchanged));
+                }
+                let entry = self.work.entries[resource];
+                let unplanned = place.unplanned;
+                if let Some(entry) = entry.map(|entry| &mut self.entries[entry])
+                    && (unplanned || entry.unknown.is_some())
+                {
+                    // What the plan could not say is known now.
+                    entry.action = if difference.is_none() { entry.action } else { difference.action };
+                    entry.changes.clone_from(&difference.changes);
+                    entry.unknown = None;
+                    entry.held = None;
+                }
+                self.gathered.get_or_insert_with(Instant::now);
+                self.checked.push(Checked { resource, ready: Ready { observed, difference, scope, attempt: 1 }, befores });
+            }
+        }
+    }
+
+    fn begin_checked(&mut self) {
+        let waited = self.gathered.is_some_and(|since| since.elapsed() >= GATHER);
+        if self.checked.is_empty() || !(self.checks == 0 || waited || self.checked.len() >= GROUP) {
+            return;
+        }
+        self.gathered = None;
+        let mut ops = Vec::new();
+        let mut resources = Vec::new();
+        for Checked { resource, ready, befores } in std::mem::take(&mut self.checked) {
+            if self.work.shared.cancel.is_cancelled() {
+                self.finish(resource, Outcome::skipped("cancelled", "the run was cancelled before its turn"));
+                continue;
+            }
+            let sequence = ready.scope.sequence;
+            let entry = self.entry(resource);
+            let action = if ready.difference.is_none() { Action::Restart } else { entry.action };
+            ops.push(Op::Begin { sequence, resource: entry.id.to_string().into(), action });
+            ops.extend(befores.into_iter().map(|before| Op::Before { sequence, before }));
+            if !ready.difference.is_none() {
+                ops.extend(self.reactions.before_change(resource));
+            }
+            resources.push(resource);
+            self.begun.insert(resource, ready);
+        }
+        if resources.is_empty() {
+            return;
+        }
+        self.beginning += resources.len();
+        let tell = self.tell.clone();
+        self.work.shared.journal.send(ops, move |result| drop(tell.send(Message::Begun { resources, result })));
+    }
+
+    // ------------------------------------------------------------------ in the journal → changed
+
+    fn begun(&mut self, resources: Vec<usize>, result: &Result<(), ApplyError>) {
+        for resource in resources {
+            let Some(ready) = self.begun.remove(&resource) else { continue };
+            if let Err(error) = result {
+                self.finish(resource, Outcome::failure(error));
+                continue;
+            }
+            self.places[resource].acted = true;
+            let next = if ready.difference.is_none() {
+                Next::React(resource)
+            } else {
+                self.events.event(&Event::ResourceStarted { resource: self.entry(resource) });
+                Next::Act(resource, ready)
+            };
+            let class = self.class(resource);
+            self.waiting_for.entry(class).or_default().push_back(next);
+        }
+    }
+
+    /// Starts what waits for a lock class that is free.
+    fn start_begun(&mut self) {
+        let classes: Vec<LockClass> = self.waiting_for.keys().copied().collect();
+        for class in classes {
+            while let Some(next) = self.next_of(class) {
+                if self.work.shared.cancel.is_cancelled() {
+                    let (Next::Act(resource, _) | Next::React(resource)) = next;
+                    self.not_begun(resource);
+                } else {
+                    self.start(class, next);
+                }
+            }
+        }
+    }
+
+    /// Takes the next one that may start now. Packages wait for others that are about to be ready, to go in one transaction.
+    fn next_of(&mut self, class: LockClass) -> Option<Next> {
+        let exclusive = class != LockClass::Free;
+        if exclusive && self.busy.contains(&class) {
+            return None;
+        }
+        if class == LockClass::Packages && self.checks + self.checked.len() + self.beginning > 0 && !self.is_only_slow_left() {
+            return None;
+        }
+        self.waiting_for.get_mut(&class)?.pop_front()
+    }
+
+    /// Says whether what is still being looked at takes its time, so that nobody should wait for it.
+    fn is_only_slow_left(&self) -> bool {
+        self.checked.is_empty() && self.beginning == 0 && self.gathered.is_none() && self.checks <= 1 && self.acting == 0
+    }
+
+    fn start(&mut self, class: LockClass, next: Next) {
+        if class != LockClass::Free {
+            self.busy.insert(class);
+        }
+        self.acting += 1;
+        match next {
+            Next::React(resource) => self.start_reaction(resource),
+            Next::Act(resource, ready) => {
+                let mut together = vec![(resource, ready)];
+                let is_package =
+                    |resource: usize| self.work.planned.managed[resource].as_deref().is_some_and(|m| m.package_wish().is_some());
+                if is_package(resource)
+                    && let Some(queue) = self.waiting_for.get_mut(&class)
+                {
+                    let (with, others) = std::mem::take(queue)
+                        .into_iter()
+                        .partition::<VecDeque<_>, _>(|next| matches!(next, Next::Act(other, _) if is_package(*other)));
+                    *queue = others;
+                    together.extend(with.into_iter().filter_map(|next| match next {
+                        Next::Act(resource, ready) => Some((resource, ready)),
+                        Next::React(_) => None,
+                    }));
+                }
+                if together.len() > 1 {
+                    self.acting += together.len() - 1;
+                    self.pool.push(Task::ActPackages { resources: together });
+                } else if let Some((resource, ready)) = together.pop() {
+                    self.pool.push(Task::Act { resource, ready });
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, resource: usize) {
+        let class = self.class(resource);
+        self.busy.remove(&class);
+    }
+
+    fn class(&self, resource: usize) -> LockClass {
+        self.work.planned.managed[resource].as_deref().map_or(LockClass::Free, |managed| managed.lock_class())
+    }
+
+    /// The journal says that it begins, and it does not: the run was cancelled meanwhile.
+    fn not_begun(&mut self, resource: usize) {
+        let ops = self.reactions.not_changed(resource);
+        self.finish.extend(ops);
+        self.finish(resource, Outcome::skipped("cancelled", "the run was cancelled before its turn"));
+    }
+
+    // ------------------------------------------------------------------ changed → in place and durable
+
+    fn acted(&mut self, resource: usize, result: Result<Progress, ApplyError>, attempts: u32, scope: Arc<Scope>) {
+        self.places[resource].attempts = attempts;
+        let staged = match result {
+            Ok(Progress::Staged(staged)) => staged,
+            Ok(Progress::Done) => Vec::new(),
+            Err(error) => return self.changed(resource, Err(error)),
+        };
+        let has_paths = !scope.unsynced.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty();
+        if staged.is_empty() && !has_paths {
+            return self.changed(resource, Ok(()));
+        }
+        self.staged.get_or_insert_with(Instant::now);
+        self.groups.push((resource, Group { scope, staged, result: Ok(()) }, attempts));
+    }
+
+    fn commit_staged(&mut self) {
+        let waited = self.staged.is_some_and(|since| since.elapsed() >= GATHER);
+        let quiet = self.acting + self.checks + self.checked.len() + self.beginning == 0;
+        if self.groups.is_empty() || self.committing || !(quiet || waited || self.groups.len() >= GROUP) {
+            return;
+        }
+        self.staged = None;
+        self.committing = true;
+        let groups = std::mem::take(&mut self.groups);
+        self.acting += groups.len();
+        self.pool.push(Task::Commit { groups });
+    }
+
+    /// A resource's own change is over.
+    fn changed(&mut self, resource: usize, result: Result<(), ApplyError>) {
+        match result {
+            Ok(()) => self.finish_own(resource, Outcome::new(OutcomeKind::Changed)),
+            Err(ApplyError::Cancelled) if !self.is_touched(resource) => {
+                self.finish(resource, Outcome::skipped("cancelled", "the run was aborted"));
+            }
+            Err(error) => self.finish(resource, Outcome::failure(&error)),
+        }
+    }
+
+    fn is_touched(&self, resource: usize) -> bool {
+        self.places[resource].scope.as_ref().is_some_and(|scope| scope.is_touched())
+    }
+
+    // ------------------------------------------------------------------ reactions
+
+    /// After its own change a resource reacts, or is done.
+    fn finish_own(&mut self, resource: usize, outcome: Outcome) {
+        let place = &mut self.places[resource];
+        if place.react.is_empty() {
+            if place.listen.is_empty() {
+                let ops = self.reactions.settled(resource);
+                self.finish.extend(ops);
+            }
+            return self.finish(resource, outcome);
+        }
+        // The rows of the change cover the reaction as well.
+        let class = self.class(resource);
+        self.waiting_for.entry(class).or_default().push_back(Next::React(resource));
+    }
+
+    fn start_reaction(&mut self, resource: usize) {
+        let place = &self.places[resource];
+        let because = if place.react.is_empty() { &place.listen } else { &place.react };
+        self.events.event(&Event::ReactionStarted { resource: self.entry(resource), because });
+        let sequence = self.work.sequence.load(std::sync::atomic::Ordering::Relaxed);
+        let scope = place.scope.clone().unwrap_or_else(|| Arc::new(Scope::new(sequence, true)));
+        self.pool.push(Task::React { resource, scope });
+    }
+
+    fn reacted(&mut self, resource: usize, result: Result<(), ApplyError>, duration: Duration) {
+        let place = &mut self.places[resource];
+        let (react, listen) = (std::mem::take(&mut place.react), std::mem::take(&mut place.listen));
+        let because = if react.is_empty() { listen } else { react };
+        let told = result.as_ref().err().map(|error| (error.code(), error.to_string()));
+        let failure = told.as_ref().map(|(code, message)| (*code, &**message));
+        self.events.event(&Event::ReactionFinished { resource: self.entry(resource), because: &because, failure, duration });
+        let outcome = match result {
+            Ok(()) => {
+                let ops = self.reactions.settled(resource);
+                self.finish.extend(ops);
+                Outcome::new(OutcomeKind::Changed)
+            }
+            Err(ApplyError::Cancelled) if !self.is_touched(resource) => Outcome::skipped("cancelled", "the run was aborted"),
+            Err(error) => Outcome::failure(&error),
+        };
+        if let Some(entry) = self.work.entries[resource]
+            && !self.entries[entry].because.iter().any(|cause| because.contains(cause))
+        {
+            self.entries[entry].because.extend(because);
+        }
+        if self.listening {
+            self.tell_finished(resource, outcome);
+        } else {
+            self.finish(resource, outcome);
+        }
+    }
+
+    /// Starts the reactions that wait for the end of the run. Says whether there is something to wait for.
+    fn listen(&mut self) -> bool {
+        if self.listening {
+            return self.waiting_for.values().any(|queue| !queue.is_empty()) || self.acting > 0;
+        }
+        self.listening = true;
+        let listeners: Vec<usize> =
+            self.work.planned.order.iter().copied().filter(|resource| !self.places[*resource].listen.is_empty()).collect();
+        for resource in listeners {
+            let is_fine =
+                self.places[resource].outcome.as_ref().is_some_and(|o| !o.kind.is_bad() && o.kind != OutcomeKind::Skipped);
+            if is_fine && !self.work.shared.cancel.is_cancelled() {
+                let sequence = self.places[resource].scope.as_ref().map_or(0, |scope| scope.sequence);
+                if !self.places[resource].acted {
+                    let id = self.entry(resource).id.to_string();
+                    self.finish.push(Op::Begin { sequence, resource: id.into(), action: Action::Restart });
+                    self.places[resource].acted = true;
+                }
+                let class = self.class(resource);
+                self.waiting_for.entry(class).or_default().push_back(Next::React(resource));
+            } else if let Some(outcome) = self.places[resource].outcome.take() {
+                self.tell_finished(resource, outcome);
+            }
+        }
+        self.waiting_for.values().any(|queue| !queue.is_empty())
+    }
+
+    // ------------------------------------------------------------------ done
+
+    /// A resource's turn is over: those after it may be ready now.
+    fn finish(&mut self, resource: usize, outcome: Outcome) {
+        if self.places[resource].outcome.is_some() {
+            return;
+        }
+        if outcome.kind == OutcomeKind::Changed {
+            self.reactions.changed(resource);
+        } else if !self.is_touched(resource) {
+            let ops = self.reactions.not_changed(resource);
+            self.finish.extend(ops);
+        }
+        let listens = !self.places[resource].listen.is_empty();
+        if listens {
+            self.places[resource].outcome = Some(outcome);
+        } else {
+            self.tell_finished(resource, outcome);
+        }
+        self.open -= 1;
+        let after: Vec<usize> = self.work.planned.graph.after(resource).map(|(to, _)| to).collect();
+        for to in after {
+            let place = &mut self.places[to];
+            place.waiting = place.waiting.saturating_sub(1);
+            if place.waiting == 0
+                && let Some(entry) = self.work.entries[to]
+            {
+                self.ready.insert((entry, to));
+            }
+        }
+    }
+
+    fn tell_finished(&mut self, resource: usize, mut outcome: Outcome) {
+        let place = &mut self.places[resource];
+        outcome.duration = place.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        outcome.attempts = if place.acted { place.attempts.max(1) } else { 0 };
+        if place.acted
+            && let Some(scope) = &place.scope
+        {
+            let (code, message) = (outcome.code.clone(), outcome.message.clone());
+            self.finish.push(Op::Finish { sequence: scope.sequence, outcome: outcome.kind, code, message });
+        }
+        place.outcome = Some(outcome);
+        if let (Some(entry), Some(outcome)) = (self.work.entries[resource], &self.places[resource].outcome) {
+            self.events.event(&Event::ResourceFinished { resource: &self.entries[entry], outcome });
+        }
+    }
+
+    /// Hands what has gathered for the journal over. Nothing waits for it.
+    fn flush(&mut self) {
+        if !self.finish.is_empty() {
+            self.work.shared.journal.send(std::mem::take(&mut self.finish), |_| {});
+        }
+    }
+
+    fn entry(&self, resource: usize) -> &PlannedResource {
+        let entry = self.work.entries[resource].expect("only resources of the plan are scheduled");
+        &self.entries[entry]
+    }
+}

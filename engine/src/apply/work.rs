@@ -1,0 +1,355 @@
+//! What the threads do: look, change, put in place, react. None of it decides about other resources.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use stead_catalog::{Catalog, Meta, PlaceKind, Resource};
+
+use super::expect::{as_planned, remaining};
+use crate::joint::JointForecast;
+use crate::journal::NewBefore;
+use crate::machine::{Group, Scope, Shared, Staged, commit, survey};
+use crate::{
+    Applied, ApplyError, Difference, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish, Planned,
+    Predicted, Probe, Registry, World,
+};
+
+/// A task for the threads. Resources are named by their position in the catalog.
+pub(super) enum Task {
+    /// Look at a resource and decide whether it acts.
+    Check { resource: usize, as_planned: bool },
+    /// The same for packages, with one simulation for all.
+    CheckPackages { resources: Vec<(usize, bool)> },
+    /// Make the change.
+    Act { resource: usize, ready: Ready },
+    /// Make the changes of several packages in one transaction.
+    ActPackages { resources: Vec<(usize, Ready)> },
+    /// Put staged files in place and make what was done durable.
+    Commit { groups: Vec<(usize, Group, u32)> },
+    /// React to a watched change.
+    React { resource: usize, scope: Arc<Scope> },
+}
+
+/// A resource that was looked at and is to be changed.
+pub(super) struct Ready {
+    pub(super) observed: Observation,
+    pub(super) difference: Difference,
+    pub(super) scope: Arc<Scope>,
+    /// The first try's number.
+    pub(super) attempt: u32,
+}
+
+/// What a look found.
+pub(super) enum Verdict {
+    /// There is something to do, or a reaction to be considered.
+    Open { observed: Observation, difference: Difference, befores: Vec<NewBefore>, scope: Arc<Scope> },
+    /// A guard holds it.
+    Held(String),
+    /// It cannot be looked at, or is not as it was planned.
+    Failed(ApplyError),
+}
+
+/// How far a change has come.
+pub(super) enum Progress {
+    /// Made and verified; durable once its file systems are synced.
+    Done,
+    /// To be put in place.
+    Staged(Vec<Staged>),
+}
+
+/// What a thread has to say.
+pub(super) enum Message {
+    Checked {
+        resource: usize,
+        verdict: Verdict,
+    },
+    /// The journal's rows of these changes are on the disk, or could not be written.
+    Begun {
+        resources: Vec<usize>,
+        result: Result<(), ApplyError>,
+    },
+    Retrying {
+        resource: usize,
+        attempt: u32,
+        message: String,
+    },
+    Acted {
+        resource: usize,
+        result: Result<Progress, ApplyError>,
+        attempts: u32,
+        scope: Arc<Scope>,
+    },
+    Committed {
+        resource: usize,
+        result: Result<(), ApplyError>,
+        attempts: u32,
+    },
+    /// The commit task as a whole is over.
+    CommitOver,
+    Reacted {
+        resource: usize,
+        result: Result<(), ApplyError>,
+        duration: Duration,
+    },
+}
+
+/// What the threads share.
+pub(super) struct Work<'a> {
+    pub(super) catalog: &'a Catalog,
+    pub(super) registry: &'a Registry,
+    pub(super) planned: &'a Planned,
+    /// By position in the catalog: the position in the plan.
+    pub(super) entries: &'a [Option<usize>],
+    pub(super) shared: &'a Arc<Shared>,
+    /// Numbers the changes in the order they were looked at, which is after all that come before them.
+    pub(super) sequence: AtomicU32,
+}
+
+impl Work<'_> {
+    /// Does a task and tells what came of it.
+    pub(super) fn run(&self, task: Task, tell: &Sender<Message>) {
+        // The receiver is there until all threads have ended.
+        let say = |message| drop(tell.send(message));
+        match task {
+            Task::Check { resource, as_planned } => {
+                let verdict = contained(|| Ok(self.check(resource, &*self.shared.observed, as_planned)));
+                say(Message::Checked { resource, verdict: verdict.unwrap_or_else(Verdict::Failed) });
+            }
+            Task::CheckPackages { resources } => self.check_packages(&resources, &say),
+            Task::Act { resource, ready } => {
+                let scope = ready.scope.clone();
+                let (result, attempts) = self.act(resource, ready, &say);
+                say(Message::Acted { resource, result, attempts, scope });
+            }
+            Task::ActPackages { resources } => self.act_packages(resources, &say),
+            Task::Commit { groups } => {
+                self.commit(groups, &say);
+                say(Message::CommitOver);
+            }
+            Task::React { resource, scope } => {
+                let begun = Instant::now();
+                let result = contained(|| self.react(resource, scope));
+                say(Message::Reacted { resource, result, duration: begun.elapsed() });
+            }
+        }
+    }
+
+    fn managed(&self, resource: usize) -> Result<&dyn Managed, ApplyError> {
+        let missing = || ObserveError::Impossible {
+            code: "catalog-mismatch",
+            message: "its attributes cannot be read".into(),
+            hint: "compile and apply with the same version of stead".into(),
+        };
+        Ok(self.planned.managed.get(resource).and_then(Option::as_deref).ok_or_else(missing)?)
+    }
+
+    fn check(&self, resource: usize, world: &dyn World, expected: bool) -> Verdict {
+        self.look(resource, world, expected).unwrap_or_else(Verdict::Failed)
+    }
+
+    fn look(&self, index: usize, world: &dyn World, expected: bool) -> Result<Verdict, ApplyError> {
+        let resource = &self.catalog.resources[index];
+        if let Some(held) = held(&resource.meta, world)? {
+            return Ok(Verdict::Held(held));
+        }
+        let managed = self.managed(index)?;
+        let observed = managed.observe(world)?;
+        let difference = managed.diff(&observed);
+        if let (true, Some(entry)) = (expected, self.entries[index]) {
+            as_planned(&self.planned.plan.resources[entry], managed, &observed, &difference)?;
+        }
+        let scope = Arc::new(Scope::new(self.sequence.fetch_add(1, Ordering::Relaxed), self.is_sensitive(resource)));
+        let befores = if difference.is_none() { Vec::new() } else { self.survey(resource, &scope)? };
+        Ok(Verdict::Open { observed, difference, befores, scope })
+    }
+
+    /// Looks at what the resource owns, for the journal.
+    fn survey(&self, resource: &Resource, scope: &Scope) -> Result<Vec<NewBefore>, ApplyError> {
+        let Some(schema) = self.registry.schema(&resource.id.type_name) else { return Ok(Vec::new()) };
+        let footprint = (schema.footprint)(&resource.attributes);
+        let paths: Vec<&Path> =
+            footprint.owns.iter().filter(|place| place.kind == PlaceKind::Path).map(|place| Path::new(&*place.name)).collect();
+        survey(&self.shared.observed, &self.shared.blobs, &paths, scope)
+    }
+
+    fn is_sensitive(&self, resource: &Resource) -> bool {
+        let schema = self.registry.schema(&resource.id.type_name);
+        let declared = |name: &str| schema.and_then(|schema| schema.attribute(name)).is_some_and(|attribute| attribute.sensitive);
+        resource.attributes.iter().any(|(name, value)| value.is_sensitive() || declared(name))
+    }
+
+    fn check_packages(&self, resources: &[(usize, bool)], say: &impl Fn(Message)) {
+        let wishes = resources.iter().filter_map(|(resource, _)| self.managed(*resource).ok()?.package_wish()).collect();
+        let observed: &dyn World = &*self.shared.observed;
+        let joint = JointForecast::new(observed, wishes);
+        let world = Predicted::new(observed).planning(&self.planned.paths, &joint);
+        for (resource, expected) in resources {
+            let verdict = contained(|| Ok(self.check(*resource, &world, *expected)));
+            say(Message::Checked { resource: *resource, verdict: verdict.unwrap_or_else(Verdict::Failed) });
+        }
+    }
+
+    /// Makes a change, trying again where the resource says so. Returns the result and the number of the last try.
+    fn act(&self, resource: usize, mut ready: Ready, say: &impl Fn(Message)) -> (Result<Progress, ApplyError>, u32) {
+        let meta = &self.catalog.resources[resource].meta;
+        let attempts = meta.retry.map_or(1, |retry| retry.attempts.max(1));
+        loop {
+            let result = contained(|| self.try_once(resource, &ready));
+            let attempt = ready.attempt;
+            match result {
+                Err(error) if attempt < attempts && !matches!(error, ApplyError::Cancelled | ApplyError::Journal { .. }) => {
+                    say(Message::Retrying { resource, attempt, message: error.to_string() });
+                    self.pause(meta.retry.map_or(0, |retry| retry.delay_ns));
+                    if self.shared.cancel.is_cancelled() {
+                        return (Err(error), attempt);
+                    }
+                    match contained(|| self.again(resource)) {
+                        Ok((_, difference)) if difference.is_none() => return (Ok(Progress::Done), attempt),
+                        Ok((observed, difference)) => {
+                            ready = Ready { observed, difference, scope: ready.scope, attempt: attempt + 1 };
+                        }
+                        Err(error) => return (Err(error), attempt),
+                    }
+                }
+                result => return (result, attempt),
+            }
+        }
+    }
+
+    fn try_once(&self, resource: usize, ready: &Ready) -> Result<Progress, ApplyError> {
+        let managed = self.managed(resource)?;
+        let machine = self.machine(resource, &ready.scope);
+        match managed.apply(&ready.observed, &ready.difference, &machine)? {
+            Applied::Done => {
+                self.verify(resource)?;
+                Ok(Progress::Done)
+            }
+            Applied::Staged(staged) => Ok(Progress::Staged(staged)),
+        }
+    }
+
+    /// A machine for one try, with its time limit.
+    fn machine(&self, resource: usize, scope: &Arc<Scope>) -> Machine {
+        let timeout = self.catalog.resources[resource].meta.timeout_ns.map(Duration::from_nanos);
+        *scope.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
+            timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Machine::new(self.shared.clone(), scope.clone())
+    }
+
+    /// Looks again after a change: nothing may be left to do.
+    fn verify(&self, resource: usize) -> Result<(), ApplyError> {
+        let (_, difference) = self.again(resource)?;
+        let settles = self.managed(resource)?.settles(&difference);
+        if difference.is_none() || !settles { Ok(()) } else { Err(ApplyError::NotConverged { what: remaining(&difference) }) }
+    }
+
+    fn again(&self, resource: usize) -> Result<(Observation, Difference), ApplyError> {
+        let managed = self.managed(resource)?;
+        let observed = managed.observe(&*self.shared.observed)?;
+        let difference = managed.diff(&observed);
+        Ok((observed, difference))
+    }
+
+    /// Waits, unless the run is asked to end.
+    fn pause(&self, nanos: u64) {
+        let until = Instant::now().checked_add(Duration::from_nanos(nanos));
+        while until.is_none_or(|until| Instant::now() < until) && !self.shared.cancel.is_cancelled() {
+            let left = until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    fn act_packages(&self, resources: Vec<(usize, Ready)>, say: &impl Fn(Message)) {
+        if resources.len() > 1 {
+            let wishes: Vec<PackageWish> =
+                resources.iter().filter_map(|(resource, _)| self.managed(*resource).ok()?.package_wish()).collect();
+            let machine = Machine::new(self.shared.clone(), resources[0].1.scope.clone());
+            // What fails here is tried package by package below, and told there by the one that is to blame.
+            let _ = contained(|| machine.system().apt.transact(&machine, &wishes, self.announced()));
+        }
+        for (resource, mut ready) in resources {
+            let scope = ready.scope.clone();
+            let left = contained(|| self.again(resource));
+            let (result, attempts) = match left {
+                Ok((_, difference)) if difference.is_none() => (Ok(Progress::Done), ready.attempt),
+                Ok((observed, difference)) => {
+                    (ready.observed, ready.difference) = (observed, difference);
+                    self.act(resource, ready, say)
+                }
+                Err(error) => (Err(error), ready.attempt),
+            };
+            say(Message::Acted { resource, result, attempts, scope });
+        }
+    }
+
+    /// Every package change that the plan announced; `None` where it could not know them.
+    fn announced(&self) -> Option<&Forecast> {
+        self.planned.forecast.as_ref().filter(|forecast| forecast.refresh.is_none())
+    }
+
+    fn commit(&self, groups: Vec<(usize, Group, u32)>, say: &impl Fn(Message)) {
+        let mut resources = Vec::with_capacity(groups.len());
+        let mut work = Vec::with_capacity(groups.len());
+        for (resource, group, attempts) in groups {
+            resources.push((resource, attempts));
+            work.push(group);
+        }
+        let committed = contained(|| {
+            commit(self.shared, &mut work);
+            Ok(())
+        });
+        let results: Vec<Result<(), ApplyError>> = work
+            .into_par_iter()
+            .zip(&resources)
+            .map(|(group, (resource, _))| {
+                group.result?;
+                committed.clone()?;
+                if group.staged.is_empty() {
+                    return Ok(());
+                }
+                drop(group.staged);
+                contained(|| self.verify(*resource))
+            })
+            .collect();
+        for ((resource, attempts), result) in resources.into_iter().zip(results) {
+            say(Message::Committed { resource, result, attempts });
+        }
+    }
+
+    fn react(&self, resource: usize, scope: Arc<Scope>) -> Result<(), ApplyError> {
+        let machine = self.machine(resource, &scope);
+        self.managed(resource)?.react(&machine)?;
+        self.verify(resource)
+    }
+}
+
+/// Asks the guards. Returns why the resource does not act.
+fn held(meta: &Meta, world: &dyn World) -> Result<Option<String>, ApplyError> {
+    let guards = meta.only_if.iter().map(|guard| (guard, true)).chain(meta.unless.iter().map(|guard| (guard, false)));
+    for (command, wanted) in guards {
+        let probe = Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None };
+        if let Known::Is(outcome) = world.probe(&probe)?
+            && outcome.success != wanted
+        {
+            let (word, how) = if wanted { ("only_if", "fails") } else { ("unless", "succeeds") };
+            return Ok(Some(format!("{word}: `{command}` {how}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Turns a panic in a resource type into a failure of its resource: the rest of the run goes on.
+fn contained<T>(work: impl FnOnce() -> Result<T, ApplyError>) -> Result<T, ApplyError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let said =
+            panic.downcast_ref::<&str>().map(|text| (*text).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        let message = format!("internal error, please report it: {}", said.unwrap_or_default());
+        Err(ApplyError::Service { service: "stead", message })
+    })
+}
