@@ -1,0 +1,465 @@
+//! `stead.toml`: the project's name, its data hierarchy, its dependencies and how strict it is.
+//!
+//! ```toml
+//! name = "web"
+//! ledger = true
+//!
+//! [data]
+//! hierarchy = ["node/${node.name}", "os/${facts.os.family}", "common"]
+//!
+//! [data.merge]
+//! "web.vhosts" = "unique"
+//!
+//! [dependencies]
+//! nginx = { git = "https://example.com/nginx.git", tag = "v1.2" }
+//!
+//! [lints]
+//! ambiguous-scalar = "error"
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use stead_catalog::{Value, closest};
+use stead_grammar::ast::Span;
+
+use crate::data::{self, Format, Hierarchy, Kind, MergeRules, Node, Pattern, Strategy};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::template::Whitespace;
+
+/// The name of the file.
+pub const FILE_NAME: &str = "stead.toml";
+
+/// What `stead.toml` says. The default is that of a project without one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// The project's name.
+    pub name: Option<Arc<str>>,
+    /// What the project is, in a sentence.
+    pub description: Option<Arc<str>>,
+    /// Remember what was created, and offer to delete what is no longer declared.
+    pub ledger: bool,
+    /// The data directory, its hierarchy and how values merge.
+    pub data: DataConfig,
+    /// Other projects whose modules this one uses, by the name it gives them.
+    pub dependencies: BTreeMap<Arc<str>, Dependency>,
+    /// How strict to be, by diagnostic code.
+    pub lints: BTreeMap<Arc<str>, LintLevel>,
+    /// Where the facts of nodes are kept that are not asked.
+    pub facts: FactsConfig,
+    /// How templates treat white space.
+    pub templates: Whitespace,
+}
+
+/// The table `[data]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataConfig {
+    /// The directory of the data files.
+    pub directory: Arc<str>,
+    /// Which files a node reads.
+    pub hierarchy: Hierarchy,
+    /// How values of several levels go together.
+    pub merge: MergeRules,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self { directory: "data".into(), hierarchy: Hierarchy::default(), merge: MergeRules::default() }
+    }
+}
+
+/// The table `[facts]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactsConfig {
+    /// The directory with a `NODE.json` for each node whose facts are known.
+    pub directory: Arc<str>,
+}
+
+impl Default for FactsConfig {
+    fn default() -> Self {
+        Self { directory: "facts".into() }
+    }
+}
+
+/// A project that this one depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Where it comes from.
+    pub source: DependencySource,
+    /// Where `stead.toml` says so.
+    pub span: Span,
+}
+
+/// Where a dependency comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DependencySource {
+    /// A git repository.
+    Git {
+        /// Its URL.
+        url: Arc<str>,
+        /// Which commit of it.
+        reference: GitReference,
+    },
+    /// A directory, relative to the project.
+    Path(Arc<str>),
+}
+
+/// Which commit of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GitReference {
+    /// What the repository's default branch points at.
+    Default,
+    /// A commit.
+    Rev(Arc<str>),
+    /// A tag.
+    Tag(Arc<str>),
+    /// A branch.
+    Branch(Arc<str>),
+}
+
+/// How strict to be about a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LintLevel {
+    /// It keeps a catalog from being made.
+    Error,
+    /// It is told.
+    Warn,
+    /// It is not told.
+    Allow,
+}
+
+impl Config {
+    /// Reads the file `file` (as diagnostics name it). Always returns a configuration: what is wrong has its default.
+    pub fn parse(file: &Arc<str>, bytes: &[u8]) -> (Self, Vec<Diagnostic>) {
+        let (root, found) = data::parse(file, bytes, Format::Toml);
+        let mut reader = Reader { file: file.clone(), found };
+        let mut config = Self::default();
+        if let Some(root) = root {
+            config.read(&root, &mut reader);
+        }
+        (config, reader.found)
+    }
+
+    fn read(&mut self, root: &Node, reader: &mut Reader) {
+        let known = ["name", "description", "ledger", "data", "dependencies", "lints", "facts", "templates"];
+        reader.known_keys(root, &known, "");
+        self.name = reader.text(root, "name");
+        self.description = reader.text(root, "description");
+        self.ledger = reader.bool(root, "ledger").unwrap_or(false);
+        if let Some(table) = reader.table(root, "data") {
+            reader.known_keys(table, &["directory", "hierarchy", "merge"], "data");
+            self.data.directory = reader.directory(table, "directory").unwrap_or(self.data.directory.clone());
+            if let Some(hierarchy) = reader.hierarchy(table) {
+                self.data.hierarchy = hierarchy;
+            }
+            self.data.merge = reader.merge_rules(table);
+        }
+        if let Some(table) = reader.table(root, "facts") {
+            reader.known_keys(table, &["directory"], "facts");
+            self.facts.directory = reader.directory(table, "directory").unwrap_or(self.facts.directory.clone());
+        }
+        if let Some(table) = reader.table(root, "templates") {
+            reader.known_keys(table, &["trim_blocks", "lstrip_blocks", "keep_trailing_newline"], "templates");
+            let set = |reader: &mut Reader, key: &str, value: &mut bool| *value = reader.bool(table, key).unwrap_or(*value);
+            set(reader, "trim_blocks", &mut self.templates.trim_blocks);
+            set(reader, "lstrip_blocks", &mut self.templates.lstrip_blocks);
+            set(reader, "keep_trailing_newline", &mut self.templates.keep_trailing_newline);
+        }
+        self.dependencies = reader.dependencies(root);
+        self.lints = reader.lints(root);
+    }
+
+    /// Gives diagnostics the severity the project wants, and drops those it allows. Errors stay errors.
+    pub fn apply_lints(&self, diagnostics: &mut Vec<Diagnostic>) {
+        diagnostics.retain_mut(|diagnostic| {
+            let level = self.lints.get(diagnostic.code).filter(|_| !diagnostic.is_error());
+            match level {
+                Some(LintLevel::Error) => diagnostic.severity = Severity::Error,
+                Some(LintLevel::Warn) => diagnostic.severity = Severity::Warning,
+                Some(LintLevel::Allow) => return false,
+                None => {}
+            }
+            true
+        });
+    }
+}
+
+struct Reader {
+    file: Arc<str>,
+    found: Vec<Diagnostic>,
+}
+
+impl Reader {
+    fn error(&mut self, code: &'static str, span: Span, message: String) -> &mut Diagnostic {
+        let at = self.found.len();
+        self.found.push(Diagnostic::error(code, message).at(&self.file, span, ""));
+        &mut self.found[at]
+    }
+
+    fn known_keys(&mut self, table: &Node, known: &[&str], name: &str) {
+        let Kind::Map(entries) = &table.kind else { return };
+        for (key, entry) in entries.iter().filter(|(key, _)| !known.contains(&&***key)) {
+            let place = if name.is_empty() { String::new() } else { format!(" in `[{name}]`") };
+            let hint = match closest(key, known.iter().copied()) {
+                Some(best) => format!("did you mean `{best}`?"),
+                None => format!("known keys{place} are {}", known.join(", ")),
+            };
+            self.error("unknown-setting", entry.key_span, format!("unknown key `{key}`{place}")).hints.push(hint);
+        }
+    }
+
+    fn wrong_kind(&mut self, node: &Node, key: &str, expected: &str) {
+        let found = node.to_value();
+        self.error("invalid-setting", node.span, format!("`{key}` is {}, expected {expected}", found.kind()));
+    }
+
+    fn table<'a>(&mut self, table: &'a Node, key: &str) -> Option<&'a Node> {
+        let entry = table.get(key)?;
+        if matches!(entry.node.kind, Kind::Map(_)) {
+            return Some(&entry.node);
+        }
+        self.wrong_kind(&entry.node, key, "a table");
+        None
+    }
+
+    fn text(&mut self, table: &Node, key: &str) -> Option<Arc<str>> {
+        let node = &table.get(key)?.node;
+        match &node.kind {
+            Kind::Scalar(Value::String(text)) => Some(text.clone()),
+            _ => {
+                self.wrong_kind(node, key, "a string");
+                None
+            }
+        }
+    }
+
+    fn bool(&mut self, table: &Node, key: &str) -> Option<bool> {
+        let node = &table.get(key)?.node;
+        match &node.kind {
+            Kind::Scalar(Value::Bool(yes)) => Some(*yes),
+            _ => {
+                self.wrong_kind(node, key, "true or false");
+                None
+            }
+        }
+    }
+
+    fn directory(&mut self, table: &Node, key: &str) -> Option<Arc<str>> {
+        let text = self.text(table, key)?;
+        let inside = !text.is_empty() && !text.starts_with('/') && !text.split('/').any(|part| part == "..");
+        if inside {
+            return Some(text.trim_end_matches('/').into());
+        }
+        let span = table.get(key).map_or(table.span, |entry| entry.node.span);
+        self.error("invalid-setting", span, format!("`{key}` is {}, expected a directory of the project", Value::String(text)));
+        None
+    }
+
+    fn hierarchy(&mut self, table: &Node) -> Option<Hierarchy> {
+        let node = &table.get("hierarchy")?.node;
+        let Kind::List(items) = &node.kind else {
+            self.wrong_kind(node, "hierarchy", "a list of levels");
+            return None;
+        };
+        let mut patterns = Vec::new();
+        for item in items.iter() {
+            let Kind::Scalar(Value::String(text)) = &item.kind else {
+                self.wrong_kind(item, "hierarchy", "a list of strings");
+                continue;
+            };
+            match Pattern::parse(text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => {
+                    // The text starts after the opening quote.
+                    let start = item.span.start + 1;
+                    let span = Span::new(start + error.span.start, start + error.span.end);
+                    self.error("invalid-setting", span, error.message);
+                }
+            }
+        }
+        Some(Hierarchy::new(patterns))
+    }
+
+    fn merge_rules(&mut self, table: &Node) -> MergeRules {
+        let mut rules = Vec::new();
+        if let Some(table) = self.table(table, "merge")
+            && let Kind::Map(entries) = &table.kind
+        {
+            for (key, entry) in entries.iter() {
+                match &entry.node.kind {
+                    Kind::Scalar(Value::String(name)) => match Strategy::parse(name) {
+                        Some(strategy) => rules.push((key.to_string(), strategy)),
+                        None => {
+                            let hint = match closest(name, Strategy::NAMES) {
+                                Some(best) => format!("did you mean `{best}`?"),
+                                None => format!("the strategies are {}", Strategy::NAMES.join(", ")),
+                            };
+                            self.error("invalid-setting", entry.node.span, format!("unknown merge strategy `{name}`")).hints.push(hint);
+                        }
+                    },
+                    Kind::Map(_) => {
+                        let hint = format!("put the key in quotes: \"{key}.…\" = \"unique\"");
+                        self.error("invalid-setting", entry.key_span, format!("`{key}` is a table, expected a strategy")).hints.push(hint);
+                    }
+                    _ => self.wrong_kind(&entry.node, key, "a strategy"),
+                }
+            }
+        }
+        MergeRules::new(rules)
+    }
+
+    fn dependencies(&mut self, root: &Node) -> BTreeMap<Arc<str>, Dependency> {
+        let mut out = BTreeMap::new();
+        let Some(table) = self.table(root, "dependencies") else { return out };
+        let Kind::Map(entries) = &table.kind else { return out };
+        for (name, entry) in entries.iter() {
+            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !valid {
+                let hint = format!("name it `{}`", name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
+                self.error("invalid-setting", entry.key_span, format!("`{name}` is no name that `use` can write")).hints.push(hint);
+                continue;
+            }
+            if !matches!(entry.node.kind, Kind::Map(_)) {
+                self.wrong_kind(&entry.node, name, "a table such as { git = \"https://…\", tag = \"v1\" }");
+                continue;
+            }
+            if let Some(source) = self.dependency(name, &entry.node, entry.key_span) {
+                out.insert(name.clone(), Dependency { source, span: entry.key_span });
+            }
+        }
+        out
+    }
+
+    fn dependency(&mut self, name: &str, table: &Node, key_span: Span) -> Option<DependencySource> {
+        self.known_keys(table, &["git", "rev", "tag", "branch", "path"], &format!("dependencies.{name}"));
+        let given: Vec<&str> = ["rev", "tag", "branch"].into_iter().filter(|key| table.get(key).is_some()).collect();
+        match (self.text(table, "git"), self.text(table, "path")) {
+            (Some(_), Some(_)) => {
+                self.error("invalid-setting", key_span, format!("`{name}` has both `git` and `path`"));
+                None
+            }
+            (None, Some(path)) => {
+                if let Some(key) = given.first() {
+                    let span = table.get(key).map_or(key_span, |entry| entry.key_span);
+                    self.error("invalid-setting", span, format!("`{key}` is for a git repository, and `{name}` is a directory"));
+                }
+                Some(DependencySource::Path(path))
+            }
+            (Some(url), None) => {
+                if let [_, second, ..] = given[..] {
+                    let span = table.get(second).map_or(key_span, |entry| entry.key_span);
+                    self.error("invalid-setting", span, format!("`{name}` has more than one of `rev`, `tag` and `branch`"));
+                }
+                if url.starts_with('-') {
+                    let span = table.get("git").map_or(key_span, |entry| entry.node.span);
+                    self.error("invalid-setting", span, format!("`{url}` is not a URL"));
+                    return None;
+                }
+                let reference = match given.first() {
+                    Some(&"rev") => self.text(table, "rev").map(GitReference::Rev),
+                    Some(&"tag") => self.text(table, "tag").map(GitReference::Tag),
+                    Some(_) => self.text(table, "branch").map(GitReference::Branch),
+                    None => None,
+                };
+                Some(DependencySource::Git { url, reference: reference.unwrap_or(GitReference::Default) })
+            }
+            (None, None) => {
+                if table.get("git").is_none() && table.get("path").is_none() {
+                    self.error("invalid-setting", key_span, format!("`{name}` says neither `git` nor `path`"))
+                        .hints
+                        .push("write { git = \"https://…\", tag = \"v1\" }".into());
+                }
+                None
+            }
+        }
+    }
+
+    fn lints(&mut self, root: &Node) -> BTreeMap<Arc<str>, LintLevel> {
+        let mut out = BTreeMap::new();
+        let Some(table) = self.table(root, "lints") else { return out };
+        let Kind::Map(entries) = &table.kind else { return out };
+        for (code, entry) in entries.iter() {
+            if crate::codes::explain(code).is_none() {
+                let best = closest(code, crate::codes::all_codes()).map(|best| format!("did you mean `{best}`?"));
+                let diagnostic = self.error("unknown-lint", entry.key_span, format!("there is no diagnostic `{code}`"));
+                diagnostic.severity = Severity::Warning;
+                diagnostic.hints.extend(best);
+            }
+            let level = match &entry.node.kind {
+                Kind::Scalar(Value::String(text)) => match &**text {
+                    "error" => Some(LintLevel::Error),
+                    "warn" => Some(LintLevel::Warn),
+                    "allow" => Some(LintLevel::Allow),
+                    _ => None,
+                },
+                _ => None,
+            };
+            match level {
+                Some(level) => {
+                    out.insert(code.clone(), level);
+                }
+                None => {
+                    self.error("invalid-setting", entry.node.span, format!("the level of `{code}` is none of \"error\", \"warn\", \"allow\""));
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) -> Config {
+        let (config, found) = Config::parse(&FILE_NAME.into(), text.as_bytes());
+        let shown: Vec<String> = found
+            .iter()
+            .map(|d| format!("{} {:?} {}", d.code, d.labels[0].span.text(text), d.hints.join(" ")).trim_end().to_owned())
+            .collect();
+        assert_eq!(shown, expected);
+        config
+    }
+
+    #[test]
+    fn everything_is_read() {
+        let config = check(
+            "name = \"web\"\nledger = true\n[data]\ndirectory = \"pillar/\"\nhierarchy = [\"node/${node.name}\", \"all\"]\n[data.merge]\n\"a.b\" = \"unique\"\n\
+             [dependencies]\nnginx = { git = \"https://x/y\", tag = \"v1\" }\nlocal = { path = \"../x\" }\n[facts]\ndirectory = \"known\"\n\
+             [templates]\ntrim_blocks = false\n",
+            &[],
+        );
+        assert_eq!(config.name.as_deref(), Some("web"));
+        assert!(config.ledger);
+        assert_eq!(&*config.data.directory, "pillar");
+        assert_eq!(&*config.facts.directory, "known");
+        assert!(!config.templates.trim_blocks && config.templates.lstrip_blocks);
+        let git = DependencySource::Git { url: "https://x/y".into(), reference: GitReference::Tag("v1".into()) };
+        assert_eq!(config.dependencies["nginx"].source, git);
+    }
+
+    #[test]
+    fn mistakes_have_their_place() {
+        check("nmae = \"x\"\n", &["unknown-setting \"nmae\" did you mean `name`?"]);
+        check("[data]\nhierachy = []\n", &["unknown-setting \"hierachy\" did you mean `hierarchy`?"]);
+        check("[data]\nhierarchy = [\"a/${host}\"]\n", &["invalid-setting \"${host}\""]);
+        check("[data.merge]\na = \"uniqe\"\n", &["invalid-setting \"\\\"uniqe\\\"\" did you mean `unique`?"]);
+        check("[data.merge]\na.b = \"unique\"\n", &["invalid-setting \"a\" put the key in quotes: \"a.…\" = \"unique\""]);
+        check("[dependencies]\na = { git = \"u\", tag = \"1\", rev = \"2\" }\n", &["invalid-setting \"tag\""]);
+        check("[dependencies]\na-b = { git = \"u\" }\n", &["invalid-setting \"a-b\" name it `a_b`"]);
+        check("ledger = \"yes\"\n", &["invalid-setting \"\\\"yes\\\"\""]);
+        check("[data]\ndirectory = \"../x\"\n", &["invalid-setting \"\\\"../x\\\"\""]);
+        check("name = \n", &["syntax-error \"\""]);
+    }
+
+    #[test]
+    fn lints_set_the_severity() {
+        let mut config = Config::default();
+        config.lints.insert("a".into(), LintLevel::Allow);
+        config.lints.insert("b".into(), LintLevel::Error);
+        let mut list = vec![Diagnostic::warning("a", "m"), Diagnostic::warning("b", "m"), Diagnostic::error("a", "m")];
+        config.apply_lints(&mut list);
+        assert_eq!(list.iter().map(ToString::to_string).collect::<Vec<_>>(), ["error[b]: m", "error[a]: m"]);
+    }
+}
