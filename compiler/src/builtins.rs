@@ -15,8 +15,8 @@ mod maps;
 mod network;
 mod numbers;
 mod order;
-mod patterns;
 mod paths;
+mod patterns;
 pub mod signature;
 mod strings;
 mod units;
@@ -168,6 +168,11 @@ impl Builtin {
         }
     }
 
+    /// Says whether it takes a lambda.
+    pub fn takes_function(&self) -> bool {
+        matches!(self.run, Run::HigherOrder(_))
+    }
+
     /// Returns the first sentence of the documentation.
     pub fn summary(&self) -> &'static str {
         self.docs.lines().next().unwrap_or_default()
@@ -186,9 +191,8 @@ pub fn function(name: &str) -> Option<&'static Builtin> {
 
 /// Returns the method `name` of values of type `ty`: of the type itself before one of every type.
 pub fn method(ty: &Type, name: &str) -> Option<&'static Builtin> {
-    candidates(name).find(|builtin| {
-        builtin.signature.receiver.as_ref().is_some_and(|shape| shape.fits(ty, &mut Bindings::default()))
-    })
+    candidates(name)
+        .find(|builtin| builtin.signature.receiver.as_ref().is_some_and(|shape| shape.fits(ty, &mut Bindings::default())))
 }
 
 /// Returns the method `name` of `value`, where its type was not known before.
@@ -301,7 +305,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     // A method of every type comes after those of one type.
     for found in table.methods.values_mut() {
         found.sort_by_key(|at| {
-            table.all[*at].signature.receiver.as_ref().is_some_and(|shape| matches!(shape, Shape::Type(Type::Any) | Shape::Var(_)))
+            table.all[*at]
+                .signature
+                .receiver
+                .as_ref()
+                .is_some_and(|shape| matches!(shape, Shape::Type(Type::Any) | Shape::Var(_)))
         });
     }
     table

@@ -294,12 +294,16 @@ impl Reader {
                                 Some(best) => format!("did you mean `{best}`?"),
                                 None => format!("the strategies are {}", Strategy::NAMES.join(", ")),
                             };
-                            self.error("invalid-setting", entry.node.span, format!("unknown merge strategy `{name}`")).hints.push(hint);
+                            self.error("invalid-setting", entry.node.span, format!("unknown merge strategy `{name}`"))
+                                .hints
+                                .push(hint);
                         }
                     },
                     Kind::Map(_) => {
                         let hint = format!("put the key in quotes: \"{key}.…\" = \"unique\"");
-                        self.error("invalid-setting", entry.key_span, format!("`{key}` is a table, expected a strategy")).hints.push(hint);
+                        self.error("invalid-setting", entry.key_span, format!("`{key}` is a table, expected a strategy"))
+                            .hints
+                            .push(hint);
                     }
                     _ => self.wrong_kind(&entry.node, key, "a strategy"),
                 }
@@ -313,10 +317,13 @@ impl Reader {
         let Some(table) = self.table(root, "dependencies") else { return out };
         let Kind::Map(entries) = &table.kind else { return out };
         for (name, entry) in entries.iter() {
-            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
             if !valid {
                 let hint = format!("name it `{}`", name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
-                self.error("invalid-setting", entry.key_span, format!("`{name}` is no name that `use` can write")).hints.push(hint);
+                self.error("invalid-setting", entry.key_span, format!("`{name}` is no name that `use` can write"))
+                    .hints
+                    .push(hint);
                 continue;
             }
             if !matches!(entry.node.kind, Kind::Map(_)) {
@@ -399,7 +406,11 @@ impl Reader {
                     out.insert(code.clone(), level);
                 }
                 None => {
-                    self.error("invalid-setting", entry.node.span, format!("the level of `{code}` is none of \"error\", \"warn\", \"allow\""));
+                    self.error(
+                        "invalid-setting",
+                        entry.node.span,
+                        format!("the level of `{code}` is none of \"error\", \"warn\", \"allow\""),
+                    );
                 }
             }
         }

@@ -130,7 +130,8 @@ impl DataSet {
 
     /// Lays the files of these levels over one another, the first level on top.
     pub fn merged(&self, levels: &[Level], rules: &MergeRules) -> Node {
-        let layers = levels.iter().flat_map(|level| self.files.iter().filter(|file| level.holds(&file.level)).map(|file| &file.root));
+        let layers =
+            levels.iter().flat_map(|level| self.files.iter().filter(|file| level.holds(&file.level)).map(|file| &file.root));
         merge::merge(layers, rules)
     }
 

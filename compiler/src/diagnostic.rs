@@ -91,7 +91,13 @@ impl Diagnostic {
     /// Sets the place it is about. An empty `label` leaves the place without words.
     #[must_use]
     pub fn at(mut self, file: &Arc<str>, span: Span, label: impl Into<String>) -> Self {
-        let label = Label { file: file.clone(), span, message: Some(label.into()).filter(|m| !m.is_empty()), primary: true, hidden: false };
+        let label = Label {
+            file: file.clone(),
+            span,
+            message: Some(label.into()).filter(|m| !m.is_empty()),
+            primary: true,
+            hidden: false,
+        };
         if self.labels.first().is_some_and(|first| first.primary) {
             self.labels[0] = label;
         } else {
@@ -234,7 +240,8 @@ mod tests {
 
     #[test]
     fn diagnostics_are_ordered_and_said_once() {
-        let mut list = vec![error("b", "b.stead", 3), error("a", "a.stead", 9), error("b", "b.stead", 3), error("c", "a.stead", 1)];
+        let mut list =
+            vec![error("b", "b.stead", 3), error("a", "a.stead", 9), error("b", "b.stead", 3), error("c", "a.stead", 1)];
         arrange(&mut list);
         let shown: Vec<_> = list.iter().map(|d| d.code).collect();
         assert_eq!(shown, ["c", "a", "b"]);

@@ -179,18 +179,26 @@ fn is_block_text(text: &str) -> bool {
     body.contains('\n')
         && !body.ends_with('\n')
         && !body.starts_with([' ', '\n', '\t'])
-        && body.chars().all(|c| c == '\n' || c == '\t' || !(c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')))
+        && body
+            .chars()
+            .all(|c| c == '\n' || c == '\t' || !(c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')))
         && body.lines().all(|line| line.trim() == line || !line.trim().is_empty())
 }
 
 /// Writes text plain where it reads back as text, else in double quotes.
 fn yaml_text(text: &str) -> String {
-    let plain_start = text.chars().next().is_some_and(|c| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '$' | '^' | '(' | '+'));
-    let plain_inside = !text.contains(": ") && !text.contains(" #") && !text.ends_with([':', ' ']) && !text.chars().any(|c| c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'));
+    let plain_start =
+        text.chars().next().is_some_and(|c| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '$' | '^' | '(' | '+'));
+    let plain_inside = !text.contains(": ")
+        && !text.contains(" #")
+        && !text.ends_with([':', ' '])
+        && !text.chars().any(|c| c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}'));
     let looks_else = matches!(
         &*text.to_ascii_lowercase(),
         "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n" | "null" | "~" | ".nan" | ".inf" | "+.inf"
-    ) || text.starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == '+') && !text.starts_with("./") && !text.starts_with("../");
+    ) || text.starts_with(|c: char| c.is_ascii_digit() || c == '.' || c == '+')
+        && !text.starts_with("./")
+        && !text.starts_with("../");
     if plain_start && plain_inside && !looks_else {
         return text.to_owned();
     }
@@ -229,7 +237,11 @@ mod tests {
 
     #[test]
     fn toml_is_written() {
-        let value = Value::map([("a".into(), Value::Int(1)), ("n".into(), Value::None), ("t".into(), Value::map([("x".into(), Value::Float(1.5))]))]);
+        let value = Value::map([
+            ("a".into(), Value::Int(1)),
+            ("n".into(), Value::None),
+            ("t".into(), Value::map([("x".into(), Value::Float(1.5))])),
+        ]);
         assert_eq!(to_toml(&value), Ok("a = 1\n\n[t]\nx = 1.5\n".into()));
         assert_eq!(to_toml(&Value::Int(1)), Err(EncodeError::NotAMap("an integer")));
         assert_eq!(to_toml(&Value::map([("a".into(), Value::list([Value::None]))])), Err(EncodeError::NoneInList));

@@ -20,12 +20,7 @@ pub(super) fn overflow(message: impl Into<String>) -> BuiltinError {
 
 fn mismatch(args: &[Value], at: usize, expected: &str) -> BuiltinError {
     let found = args.get(at).map_or("nothing", Value::kind);
-    BuiltinError {
-        code: "type-mismatch",
-        message: format!("found {found}, expected {expected}"),
-        hint: None,
-        argument: Some(at),
-    }
+    BuiltinError { code: "type-mismatch", message: format!("found {found}, expected {expected}"), hint: None, argument: Some(at) }
 }
 
 /// Returns the text of the argument `at`.

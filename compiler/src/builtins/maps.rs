@@ -13,9 +13,12 @@ pub(super) const ENTRIES: &[Entry] = &[
     structural("Map<T>.is_empty() -> Bool", "Says whether there is no entry.", &[("{ a = 1 }.is_empty()", "false")], |a| {
         Ok(Value::Bool(map(a, 0)?.is_empty()))
     }),
-    structural("Map<T>.keys() -> List<String>", "Returns the keys in order.", &[("{ b = 1, a = 2 }.keys()", "[\"b\", \"a\"]")], |a| {
-        items_of(map(a, 0)?.keys().map(|key| Value::String(key.clone())))
-    }),
+    structural(
+        "Map<T>.keys() -> List<String>",
+        "Returns the keys in order.",
+        &[("{ b = 1, a = 2 }.keys()", "[\"b\", \"a\"]")],
+        |a| items_of(map(a, 0)?.keys().map(|key| Value::String(key.clone()))),
+    ),
     structural("Map<T>.values() -> List<T>", "Returns the values in order.", &[("{ b = 1, a = 2 }.values()", "[1, 2]")], |a| {
         items_of(map(a, 0)?.values().cloned())
     }),
@@ -24,9 +27,11 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Returns each entry as a record of `key` and `value`.",
         &[("{ a = 1 }.entries()", "[{ key = \"a\", value = 1 }]")],
         |a| {
-            items_of(map(a, 0)?.iter().map(|(key, value)| {
-                Value::map([("key".into(), Value::String(key.clone())), ("value".into(), value.clone())])
-            }))
+            items_of(
+                map(a, 0)?.iter().map(|(key, value)| {
+                    Value::map([("key".into(), Value::String(key.clone())), ("value".into(), value.clone())])
+                }),
+            )
         },
     ),
     structural(
@@ -35,9 +40,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[("{ a = 1 }.get(\"a\")", "1"), ("{ a = 1 }.get(\"b\", 0)", "0")],
         |a| Ok(map(a, 0)?.get(text(a, 1)?).unwrap_or(any(a, 2)).clone()),
     ),
-    structural("Map<T>.has_key(key: String) -> Bool", "Says whether the key is there.", &[("{ a = 1 }.has_key(\"a\")", "true")], |a| {
-        Ok(Value::Bool(map(a, 0)?.contains_key(text(a, 1)?)))
-    }),
+    structural(
+        "Map<T>.has_key(key: String) -> Bool",
+        "Says whether the key is there.",
+        &[("{ a = 1 }.has_key(\"a\")", "true")],
+        |a| Ok(Value::Bool(map(a, 0)?.contains_key(text(a, 1)?))),
+    ),
     structural(
         "Map<T>.set(key: String, value: T) -> Map<T>",
         "Returns the map with this entry added or replaced.",
@@ -82,14 +90,22 @@ pub(super) const ENTRIES: &[Entry] = &[
             Ok(Value::map(map(a, 0)?.iter().filter(|(k, _)| !keys.contains(&&***k)).map(|(k, v)| (k.clone(), v.clone()))))
         },
     ),
-    structural("Map<T>.compact() -> Map<Any>", "Leaves out every entry whose value is `none`.", &[("{ a = 1, b = none }.compact()", "{ a = 1 }")], |a| {
-        Ok(Value::map(map(a, 0)?.iter().filter(|(_, v)| **v != Value::None).map(|(k, v)| (k.clone(), v.clone()))))
-    }),
-    structural("Map<T>.sort_keys() -> Map<T>", "Orders the entries by key.", &[("{ b = 1, a = 2 }.sort_keys()", "{ a = 2, b = 1 }")], |a| {
-        let mut out = (**map(a, 0)?).clone();
-        out.sort_keys();
-        limited(out)
-    }),
+    structural(
+        "Map<T>.compact() -> Map<Any>",
+        "Leaves out every entry whose value is `none`.",
+        &[("{ a = 1, b = none }.compact()", "{ a = 1 }")],
+        |a| Ok(Value::map(map(a, 0)?.iter().filter(|(_, v)| **v != Value::None).map(|(k, v)| (k.clone(), v.clone())))),
+    ),
+    structural(
+        "Map<T>.sort_keys() -> Map<T>",
+        "Orders the entries by key.",
+        &[("{ b = 1, a = 2 }.sort_keys()", "{ a = 2, b = 1 }")],
+        |a| {
+            let mut out = (**map(a, 0)?).clone();
+            out.sort_keys();
+            limited(out)
+        },
+    ),
     plain(
         "Map<String>.invert() -> Map<String>",
         "Makes the values keys and the keys values. Two equal values are an error.",
@@ -98,7 +114,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             let mut out = Map::new();
             for (key, value) in map(a, 0)?.iter() {
                 let Some(text) = value.as_shared_str() else {
-                    return Err(super::arguments::invalid(0, format!("the value of `{key}` is {}, expected a string", value.kind())));
+                    return Err(super::arguments::invalid(
+                        0,
+                        format!("the value of `{key}` is {}, expected a string", value.kind()),
+                    ));
                 };
                 if out.insert(text.clone(), Value::String(key.clone())).is_some() {
                     return Err(super::arguments::invalid(0, format!("the value `{text}` stands more than once")));

@@ -5,21 +5,31 @@ use super::{BuiltinError, Entry, plain};
 use stead_catalog::{Type, Value};
 
 pub(super) const ENTRIES: &[Entry] = &[
-    plain("Path.parent() -> Path", "Returns the directory that holds it; of `/`, `/` itself.", &[("\"/etc/nginx/a.conf\".parent()", "\"/etc/nginx\"")], |a| {
-        let path = path(a, 0)?;
-        string(match path.rfind('/') {
-            Some(0) | None => "/",
-            Some(at) => &path[..at],
-        })
-    }),
+    plain(
+        "Path.parent() -> Path",
+        "Returns the directory that holds it; of `/`, `/` itself.",
+        &[("\"/etc/nginx/a.conf\".parent()", "\"/etc/nginx\"")],
+        |a| {
+            let path = path(a, 0)?;
+            string(match path.rfind('/') {
+                Some(0) | None => "/",
+                Some(at) => &path[..at],
+            })
+        },
+    ),
     plain("Path.file_name() -> String", "Returns the last part.", &[("\"/etc/nginx/a.conf\".file_name()", "\"a.conf\"")], |a| {
         let path = path(a, 0)?;
         string(name_of(&path))
     }),
-    plain("Path.stem() -> String", "Returns the last part without its extension.", &[("\"/srv/a.tar.gz\".stem()", "\"a.tar\"")], |a| {
-        let path = path(a, 0)?;
-        string(split_name(name_of(&path)).0)
-    }),
+    plain(
+        "Path.stem() -> String",
+        "Returns the last part without its extension.",
+        &[("\"/srv/a.tar.gz\".stem()", "\"a.tar\"")],
+        |a| {
+            let path = path(a, 0)?;
+            string(split_name(name_of(&path)).0)
+        },
+    ),
     plain(
         "Path.extension() -> String?",
         "Returns what follows the last dot of the last part; `none` when there is no dot after its first character.",
@@ -84,21 +94,34 @@ pub(super) const ENTRIES: &[Entry] = &[
             below(&path, &directory).map_or(Ok(Value::None), |rest| string(if rest.is_empty() { "." } else { rest }))
         },
     ),
-    plain("Path.parts() -> List<String>", "Returns the steps from the root.", &[("\"/etc/nginx\".parts()", "[\"etc\", \"nginx\"]")], |a| {
-        let path = path(a, 0)?;
-        strings(path.split('/').filter(|part| !part.is_empty()))
-    }),
-    plain("Path.ancestors() -> List<Path>", "Returns the directories above it, the nearest first, without `/`.", &[("\"/a/b/c\".ancestors()", "[\"/a/b\", \"/a\"]")], |a| {
-        let path = path(a, 0)?;
-        let ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
-        strings(ends.iter().rev().map(|end| &path[..*end]))
-    }),
+    plain(
+        "Path.parts() -> List<String>",
+        "Returns the steps from the root.",
+        &[("\"/etc/nginx\".parts()", "[\"etc\", \"nginx\"]")],
+        |a| {
+            let path = path(a, 0)?;
+            strings(path.split('/').filter(|part| !part.is_empty()))
+        },
+    ),
+    plain(
+        "Path.ancestors() -> List<Path>",
+        "Returns the directories above it, the nearest first, without `/`.",
+        &[("\"/a/b/c\".ancestors()", "[\"/a/b\", \"/a\"]")],
+        |a| {
+            let path = path(a, 0)?;
+            let ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).collect();
+            strings(ends.iter().rev().map(|end| &path[..*end]))
+        },
+    ),
     plain("Path.depth() -> Int", "Counts the steps from the root.", &[("\"/etc/nginx\".depth()", "2")], |a| {
         Ok(super::arguments::length(path(a, 0)?.split('/').filter(|part| !part.is_empty()).count()))
     }),
-    plain("String.to_path() -> Path", "Checks that the text is an absolute path and writes it in its normal form.", &[("\"/srv//www/\".to_path()", "\"/srv/www\"")], |a| {
-        string(path(a, 0)?)
-    }),
+    plain(
+        "String.to_path() -> Path",
+        "Checks that the text is an absolute path and writes it in its normal form.",
+        &[("\"/srv//www/\".to_path()", "\"/srv/www\"")],
+        |a| string(path(a, 0)?),
+    ),
 ];
 
 fn path(args: &[Value], at: usize) -> Result<String, BuiltinError> {
@@ -116,7 +139,11 @@ fn normal(text: &str, at: usize) -> Result<String, BuiltinError> {
 }
 
 fn one_part(text: &str, at: usize) -> Result<(), BuiltinError> {
-    if text.contains(['/', '\0']) || text == ".." { Err(invalid(at, format!("`{text}` is not one part of a path"))) } else { Ok(()) }
+    if text.contains(['/', '\0']) || text == ".." {
+        Err(invalid(at, format!("`{text}` is not one part of a path")))
+    } else {
+        Ok(())
+    }
 }
 
 fn name_of(path: &str) -> &str {

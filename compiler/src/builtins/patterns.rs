@@ -27,9 +27,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         |a| {
             let regex = regex(a, 1)?;
             let Some(found) = regex.captures(text(a, 0)?) else { return Ok(Value::None) };
-            Ok(Value::map(regex.capture_names().flatten().map(|name| {
-                (name.into(), found.name(name).map_or(Value::None, |m| Value::string(m.as_str())))
-            })))
+            Ok(Value::map(
+                regex
+                    .capture_names()
+                    .flatten()
+                    .map(|name| (name.into(), found.name(name).map_or(Value::None, |m| Value::string(m.as_str())))),
+            ))
         },
     ),
     plain(
@@ -103,7 +106,9 @@ pub(super) const ENTRIES: &[Entry] = &[
 ];
 
 fn filter_lines(text: &str, regex: &regex::Regex, keep: bool) -> Result<Value, BuiltinError> {
-    string(text.split_inclusive('\n').filter(|line| regex.is_match(line.trim_end_matches(['\r', '\n'])) == keep).collect::<String>())
+    string(
+        text.split_inclusive('\n').filter(|line| regex.is_match(line.trim_end_matches(['\r', '\n'])) == keep).collect::<String>(),
+    )
 }
 
 std::thread_local! {
@@ -119,7 +124,10 @@ fn regex(args: &[Value], at: usize) -> Result<regex::Regex, BuiltinError> {
         }
         let regex = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build().map_err(|error| {
             let reason = error.to_string();
-            invalid(at, format!("not a regular expression: {}", reason.lines().last().unwrap_or_default().trim_start_matches("error: ")))
+            invalid(
+                at,
+                format!("not a regular expression: {}", reason.lines().last().unwrap_or_default().trim_start_matches("error: ")),
+            )
         })?;
         if last.len() >= 16 {
             last.remove(0);

@@ -285,10 +285,7 @@ fn named_type(name: &str) -> Option<Type> {
 
 /// Says whether the type is checked text.
 fn is_text(ty: &Type) -> bool {
-    matches!(
-        ty,
-        Type::String(..) | Type::Path | Type::Ip | Type::Cidr | Type::Hostname | Type::Url | Type::Regex | Type::Version
-    )
+    matches!(ty, Type::String(..) | Type::Path | Type::Ip | Type::Cidr | Type::Hostname | Type::Url | Type::Regex | Type::Version)
 }
 
 fn same_kind(expected: &Type, ty: &Type) -> bool {
@@ -405,7 +402,13 @@ mod tests {
         let ints = Type::list(Type::INT);
         check("List<T>.first() -> T?", ints.clone(), &[], None, Some("Int?"));
         check("List<T>.map(f: (T) => U) -> List<U>", ints.clone(), &[], Some(Type::STRING), Some("List<String>"));
-        check("List<T>.concat(other: List<T>) -> List<T>", ints.clone(), &[Type::list(Type::Bool)], None, Some("List<Int | Bool>"));
+        check(
+            "List<T>.concat(other: List<T>) -> List<T>",
+            ints.clone(),
+            &[Type::list(Type::Bool)],
+            None,
+            Some("List<Int | Bool>"),
+        );
         check("List<T>.filter(f: (T) => Bool) -> List<T>", ints, &[], Some(Type::STRING), None);
         check("Map<T>.values() -> List<T>", Type::Map(Arc::new(Type::Path)), &[], None, Some("List<Path>"));
         check("String.len() -> Int", Type::Secret(Arc::new(Type::STRING)), &[], None, Some("Secret<Int>"));

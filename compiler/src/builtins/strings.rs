@@ -5,16 +5,21 @@ use super::{Entry, MAX_TEXT, plain};
 use stead_catalog::Value;
 
 pub(super) const ENTRIES: &[Entry] = &[
-    plain("String.len() -> Int", "Counts the characters.", &[("\"añb\".len()", "3")], |a| Ok(length(text(a, 0)?.chars().count()))),
+    plain("String.len() -> Int", "Counts the characters.", &[("\"añb\".len()", "3")], |a| {
+        Ok(length(text(a, 0)?.chars().count()))
+    }),
     plain("String.byte_len() -> Int", "Counts the bytes of the UTF-8 form.", &[("\"añb\".byte_len()", "4")], |a| {
         Ok(length(text(a, 0)?.len()))
     }),
     plain("String.is_empty() -> Bool", "Says whether there is no character.", &[("\"\".is_empty()", "true")], |a| {
         Ok(Value::Bool(text(a, 0)?.is_empty()))
     }),
-    plain("String.is_blank() -> Bool", "Says whether there is nothing but white space.", &[("\" \\n\".is_blank()", "true")], |a| {
-        Ok(Value::Bool(text(a, 0)?.trim().is_empty()))
-    }),
+    plain(
+        "String.is_blank() -> Bool",
+        "Says whether there is nothing but white space.",
+        &[("\" \\n\".is_blank()", "true")],
+        |a| Ok(Value::Bool(text(a, 0)?.trim().is_empty())),
+    ),
     plain("String.upper() -> String", "Turns every letter into upper case.", &[("\"web-1\".upper()", "\"WEB-1\"")], |a| {
         string(text(a, 0)?.to_uppercase())
     }),
@@ -31,19 +36,24 @@ pub(super) const ENTRIES: &[Entry] = &[
             string(first + chars.as_str())
         },
     ),
-    plain("String.title() -> String", "Turns the first letter of every word into upper case.", &[("\"main site\".title()", "\"Main Site\"")], |a| {
-        let mut out = String::new();
-        let mut starts = true;
-        for c in text(a, 0)?.chars() {
-            if starts {
-                out.extend(c.to_uppercase());
-            } else {
-                out.push(c);
+    plain(
+        "String.title() -> String",
+        "Turns the first letter of every word into upper case.",
+        &[("\"main site\".title()", "\"Main Site\"")],
+        |a| {
+            let mut out = String::new();
+            let mut starts = true;
+            for c in text(a, 0)?.chars() {
+                if starts {
+                    out.extend(c.to_uppercase());
+                } else {
+                    out.push(c);
+                }
+                starts = !c.is_alphanumeric();
             }
-            starts = !c.is_alphanumeric();
-        }
-        string(out)
-    }),
+            string(out)
+        },
+    ),
     plain(
         "String.snake_case() -> String",
         "Joins the words with `_` in lower case. A word also starts at a capital letter after a small one.",
@@ -56,7 +66,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[("\"Main site\".kebab_case()", "\"main-site\"")],
         |a| string(words_of(text(a, 0)?).join("-")),
     ),
-    plain("String.trim() -> String", "Takes white space off both ends.", &[("\" a b\\n\".trim()", "\"a b\"")], |a| string(text(a, 0)?.trim())),
+    plain("String.trim() -> String", "Takes white space off both ends.", &[("\" a b\\n\".trim()", "\"a b\"")], |a| {
+        string(text(a, 0)?.trim())
+    }),
     plain(
         "String.trim_start(chars?: String) -> String",
         "Takes white space, or the given characters, off the start.",
@@ -102,15 +114,24 @@ pub(super) const ENTRIES: &[Entry] = &[
             string(if whole.ends_with(suffix) { whole.to_owned() } else { format!("{whole}{suffix}") })
         },
     ),
-    plain("String.starts_with(prefix: String) -> Bool", "Says whether the text starts so.", &[("\"web-1\".starts_with(\"web\")", "true")], |a| {
-        Ok(Value::Bool(text(a, 0)?.starts_with(text(a, 1)?)))
-    }),
-    plain("String.ends_with(suffix: String) -> Bool", "Says whether the text ends so.", &[("\"a.conf\".ends_with(\".conf\")", "true")], |a| {
-        Ok(Value::Bool(text(a, 0)?.ends_with(text(a, 1)?)))
-    }),
-    plain("String.contains(part: String) -> Bool", "Says whether the part is in the text.", &[("\"web-1\".contains(\"b-\")", "true")], |a| {
-        Ok(Value::Bool(text(a, 0)?.contains(text(a, 1)?)))
-    }),
+    plain(
+        "String.starts_with(prefix: String) -> Bool",
+        "Says whether the text starts so.",
+        &[("\"web-1\".starts_with(\"web\")", "true")],
+        |a| Ok(Value::Bool(text(a, 0)?.starts_with(text(a, 1)?))),
+    ),
+    plain(
+        "String.ends_with(suffix: String) -> Bool",
+        "Says whether the text ends so.",
+        &[("\"a.conf\".ends_with(\".conf\")", "true")],
+        |a| Ok(Value::Bool(text(a, 0)?.ends_with(text(a, 1)?))),
+    ),
+    plain(
+        "String.contains(part: String) -> Bool",
+        "Says whether the part is in the text.",
+        &[("\"web-1\".contains(\"b-\")", "true")],
+        |a| Ok(Value::Bool(text(a, 0)?.contains(text(a, 1)?))),
+    ),
     plain(
         "String.position(part: String) -> Int?",
         "Returns where the part first stands, from 0; `none` when it is not there.",
@@ -120,9 +141,12 @@ pub(super) const ENTRIES: &[Entry] = &[
             Ok(whole.find(text(a, 1)?).map_or(Value::None, |at| length(whole[..at].chars().count())))
         },
     ),
-    plain("String.count_of(part: String) -> Int", "Counts how often the part stands in the text, without overlaps.", &[("\"a.b.c\".count_of(\".\")", "2")], |a| {
-        Ok(length(text(a, 0)?.matches(text(a, 1)?).count()))
-    }),
+    plain(
+        "String.count_of(part: String) -> Int",
+        "Counts how often the part stands in the text, without overlaps.",
+        &[("\"a.b.c\".count_of(\".\")", "2")],
+        |a| Ok(length(text(a, 0)?.matches(text(a, 1)?).count())),
+    ),
     plain(
         "String.replace(from: String, to: String) -> String",
         "Replaces every occurrence of `from`.",
@@ -154,12 +178,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             None => Ok(Value::None),
         },
     ),
-    plain("String.lines() -> List<String>", "Cuts the text into lines without their line ends.", &[("\"a\\nb\\r\\n\".lines()", "[\"a\", \"b\"]")], |a| {
-        strings(text(a, 0)?.lines())
-    }),
-    plain("String.words() -> List<String>", "Cuts the text at white space.", &[("\" a  b\\n\".words()", "[\"a\", \"b\"]")], |a| {
-        strings(text(a, 0)?.split_whitespace())
-    }),
+    plain(
+        "String.lines() -> List<String>",
+        "Cuts the text into lines without their line ends.",
+        &[("\"a\\nb\\r\\n\".lines()", "[\"a\", \"b\"]")],
+        |a| strings(text(a, 0)?.lines()),
+    ),
+    plain(
+        "String.words() -> List<String>",
+        "Cuts the text at white space.",
+        &[("\" a  b\\n\".words()", "[\"a\", \"b\"]")],
+        |a| strings(text(a, 0)?.split_whitespace()),
+    ),
     plain("String.chars() -> List<String>", "Returns every character.", &[("\"añ\".chars()", "[\"a\", \"ñ\"]")], |a| {
         let text = text(a, 0)?;
         strings(text.char_indices().map(|(at, c)| &text[at..at + c.len_utf8()]))
@@ -219,13 +249,18 @@ pub(super) const ENTRIES: &[Entry] = &[
             prefix_lines(whole, &margin, first)
         },
     ),
-    plain("String.dedent() -> String", "Takes the common indentation off all lines.", &[("\"  a\\n    b\".dedent()", "\"a\\n  b\"")], |a| {
-        let whole = text(a, 0)?;
-        let margin_of = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
-        let margin = whole.lines().filter(|line| !line.trim().is_empty()).map(margin_of).min().unwrap_or(0);
-        let lines: Vec<&str> = whole.split('\n').map(|line| &line[margin.min(margin_of(line))..]).collect();
-        string(lines.join("\n"))
-    }),
+    plain(
+        "String.dedent() -> String",
+        "Takes the common indentation off all lines.",
+        &[("\"  a\\n    b\".dedent()", "\"a\\n  b\"")],
+        |a| {
+            let whole = text(a, 0)?;
+            let margin_of = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+            let margin = whole.lines().filter(|line| !line.trim().is_empty()).map(margin_of).min().unwrap_or(0);
+            let lines: Vec<&str> = whole.split('\n').map(|line| &line[margin.min(margin_of(line))..]).collect();
+            string(lines.join("\n"))
+        },
+    ),
     plain(
         "String.comment(mark?: String) -> String",
         "Puts a comment mark and a space before every line; `#` unless another is given.",
@@ -291,25 +326,33 @@ pub(super) const ENTRIES: &[Entry] = &[
             string(out)
         },
     ),
-    plain("Any.to_string() -> String", "Returns the value as interpolation writes it: text as it is, others as the language writes them.", &[("80.to_string()", "\"80\""), ("0644.to_string()", "\"0644\"")], |a| {
-        string(shown(any(a, 0)))
-    }),
-    plain("Any.kind() -> String", "Names the kind of value: `none`, `bool`, `int`, `float`, `string`, `mode`, `duration`, `size`, `file`, `list`, `map` or `reference`.", &[("[1].kind()", "\"list\"")], |a| {
-        string(match any(a, 0) {
-            Value::None => "none",
-            Value::Bool(_) => "bool",
-            Value::Int(_) => "int",
-            Value::Float(_) => "float",
-            Value::Mode(_) => "mode",
-            Value::Duration(_) => "duration",
-            Value::Size(_) => "size",
-            Value::Blob(_) => "file",
-            Value::List(_) => "list",
-            Value::Map(_) => "map",
-            Value::Ref(_) => "reference",
-            Value::String(_) | Value::Member(_) | Value::Secret(_) => "string",
-        })
-    }),
+    plain(
+        "Any.to_string() -> String",
+        "Returns the value as interpolation writes it: text as it is, others as the language writes them.",
+        &[("80.to_string()", "\"80\""), ("0644.to_string()", "\"0644\"")],
+        |a| string(shown(any(a, 0))),
+    ),
+    plain(
+        "Any.kind() -> String",
+        "Names the kind of value: `none`, `bool`, `int`, `float`, `string`, `mode`, `duration`, `size`, `file`, `list`, `map` or `reference`.",
+        &[("[1].kind()", "\"list\"")],
+        |a| {
+            string(match any(a, 0) {
+                Value::None => "none",
+                Value::Bool(_) => "bool",
+                Value::Int(_) => "int",
+                Value::Float(_) => "float",
+                Value::Mode(_) => "mode",
+                Value::Duration(_) => "duration",
+                Value::Size(_) => "size",
+                Value::Blob(_) => "file",
+                Value::List(_) => "list",
+                Value::Map(_) => "map",
+                Value::Ref(_) => "reference",
+                Value::String(_) | Value::Member(_) | Value::Secret(_) => "string",
+            })
+        },
+    ),
     plain(
         "String.compare(other: String) -> Int",
         "Orders two texts by their characters: -1, 0 or 1.",

@@ -11,27 +11,46 @@ pub(super) const ENTRIES: &[Entry] = &[
     plain(
         "Version.compare_version(other: Version) -> Int",
         "Orders two versions: -1, 0 or 1. Numbers count by value, a `~` sorts before everything (Debian's rules, also for the epoch).",
-        &[("\"1.10\".compare_version(\"1.9\")", "1"), ("\"1.0~rc1\".compare_version(\"1.0\")", "-1"), ("\"1:0.1\".compare_version(\"2\")", "1")],
+        &[
+            ("\"1.10\".compare_version(\"1.9\")", "1"),
+            ("\"1.0~rc1\".compare_version(\"1.0\")", "-1"),
+            ("\"1:0.1\".compare_version(\"2\")", "1"),
+        ],
         |a| Ok(Value::Int(compare(text(a, 0)?, text(a, 1)?) as i64)),
     ),
-    plain("Version.at_least(other: Version) -> Bool", "Says whether it is the same version or a newer one.", &[("\"1.22.1\".at_least(\"1.22\")", "true")], |a| {
-        Ok(Value::Bool(compare(text(a, 0)?, text(a, 1)?).is_ge()))
-    }),
-    plain("Version.newer_than(other: Version) -> Bool", "Says whether it is a newer version.", &[("\"1.10\".newer_than(\"1.9\")", "true")], |a| {
-        Ok(Value::Bool(compare(text(a, 0)?, text(a, 1)?).is_gt()))
-    }),
-    plain("Version.older_than(other: Version) -> Bool", "Says whether it is an older version.", &[("\"12\".older_than(\"12.1\")", "true")], |a| {
-        Ok(Value::Bool(compare(text(a, 0)?, text(a, 1)?).is_lt()))
-    }),
+    plain(
+        "Version.at_least(other: Version) -> Bool",
+        "Says whether it is the same version or a newer one.",
+        &[("\"1.22.1\".at_least(\"1.22\")", "true")],
+        |a| Ok(Value::Bool(compare(text(a, 0)?, text(a, 1)?).is_ge())),
+    ),
+    plain(
+        "Version.newer_than(other: Version) -> Bool",
+        "Says whether it is a newer version.",
+        &[("\"1.10\".newer_than(\"1.9\")", "true")],
+        |a| Ok(Value::Bool(compare(text(a, 0)?, text(a, 1)?).is_gt())),
+    ),
+    plain(
+        "Version.older_than(other: Version) -> Bool",
+        "Says whether it is an older version.",
+        &[("\"12\".older_than(\"12.1\")", "true")],
+        |a| Ok(Value::Bool(compare(text(a, 0)?, text(a, 1)?).is_lt())),
+    ),
     plain("Version.major() -> String", "Returns the first part.", &[("\"22.04\".major()", "\"22\"")], |a| {
         string(parts(text(a, 0)?).next().unwrap_or_default())
     }),
-    plain("Version.minor() -> String?", "Returns the second part; `none` when there is none.", &[("\"22.04\".minor()", "\"04\"")], |a| {
-        parts(text(a, 0)?).nth(1).map_or(Ok(Value::None), string)
-    }),
-    plain("Version.version_parts() -> List<String>", "Returns the parts between dots, without epoch and revision.", &[("\"1:1.22.0-9\".version_parts()", "[\"1\", \"22\", \"0\"]")], |a| {
-        strings(parts(text(a, 0)?))
-    }),
+    plain(
+        "Version.minor() -> String?",
+        "Returns the second part; `none` when there is none.",
+        &[("\"22.04\".minor()", "\"04\"")],
+        |a| parts(text(a, 0)?).nth(1).map_or(Ok(Value::None), string),
+    ),
+    plain(
+        "Version.version_parts() -> List<String>",
+        "Returns the parts between dots, without epoch and revision.",
+        &[("\"1:1.22.0-9\".version_parts()", "[\"1\", \"22\", \"0\"]")],
+        |a| strings(parts(text(a, 0)?)),
+    ),
 ];
 
 fn parts(version: &str) -> impl Iterator<Item = &str> {

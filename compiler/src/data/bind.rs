@@ -53,7 +53,11 @@ impl Binder<'_> {
             (Type::List(item, length), Kind::List(items)) => {
                 let bound: Vec<_> = items.iter().enumerate().map(|(i, n)| self.step(n, item, path, &format!("[{i}]"))).collect();
                 let value = Value::List(Arc::new(bound.into_iter().collect::<Option<Vec<_>>>()?));
-                if *length == Span64::FULL { Some(value) } else { self.admit(node, &Type::List(Arc::new(Type::Any), *length), &value, path) }
+                if *length == Span64::FULL {
+                    Some(value)
+                } else {
+                    self.admit(node, &Type::List(Arc::new(Type::Any), *length), &value, path)
+                }
             }
             _ => self.admit(node, ty, &node.to_value(), path),
         }
@@ -66,7 +70,13 @@ impl Binder<'_> {
         value
     }
 
-    fn record(&mut self, node: &Node, record: &RecordType, entries: &IndexMap<Arc<str>, Entry>, path: &mut Vec<String>) -> Option<Value> {
+    fn record(
+        &mut self,
+        node: &Node,
+        record: &RecordType,
+        entries: &IndexMap<Arc<str>, Entry>,
+        path: &mut Vec<String>,
+    ) -> Option<Value> {
         let mut good = true;
         let names = || record.fields.iter().map(|field| &*field.name);
         for (key, entry) in entries {
@@ -89,7 +99,11 @@ impl Binder<'_> {
                 (None, None) if matches!(field.ty, Type::Optional(_)) => Some(Value::None),
                 (None, None) => {
                     let message = format!("{}: field `{}` ({}) is missing", self.subject(path), field.name, field.ty.describe());
-                    self.found.push(Diagnostic::error("missing-field", message).at(&node.file, node.span, format!("has no `{}`", field.name)));
+                    self.found.push(Diagnostic::error("missing-field", message).at(
+                        &node.file,
+                        node.span,
+                        format!("has no `{}`", field.name),
+                    ));
                     None
                 }
             };
@@ -140,10 +154,13 @@ fn is_secret(ty: &Type) -> bool {
 fn data_hint(ty: &Type, value: &Value) -> Option<String> {
     match (ty, value) {
         (Type::Secret(inner), _) => data_hint(inner, value),
-        (Type::String(..) | Type::Version | Type::Hostname, Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Mode(_)) => {
-            Some("put it in quotes if it is text".into())
-        }
-        (Type::Int(_) | Type::Port | Type::Float(_) | Type::Bool, Value::String(text)) if text.parse::<f64>().is_ok() || matches!(&**text, "true" | "false") => {
+        (
+            Type::String(..) | Type::Version | Type::Hostname,
+            Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Mode(_),
+        ) => Some("put it in quotes if it is text".into()),
+        (Type::Int(_) | Type::Port | Type::Float(_) | Type::Bool, Value::String(text))
+            if text.parse::<f64>().is_ok() || matches!(&**text, "true" | "false") =>
+        {
             Some("write it without quotes".into())
         }
         (Type::Bool, Value::String(text)) if matches!(&*text.to_lowercase(), "yes" | "on") => Some("write `true`".into()),
@@ -191,7 +208,11 @@ mod tests {
 
     #[test]
     fn data_takes_the_form_of_its_type() {
-        check("v: [{name: a.b, mode: \"0600\", key: x}]", &vhosts(), "[{ name = \"a.b\", port = 80, mode = 0600, key = (sensitive) }]");
+        check(
+            "v: [{name: a.b, mode: \"0600\", key: x}]",
+            &vhosts(),
+            "[{ name = \"a.b\", port = 80, mode = 0600, key = (sensitive) }]",
+        );
         check("v: 30s", &Type::Duration, "30s");
         check("v: debian", &Type::choice(&["debian", "redhat"]), "debian");
         check("v: 0644", &Type::Mode, "0644");
@@ -208,8 +229,16 @@ mod tests {
              error[type-mismatch]: data key `v[1].port`: found the string \"x\", expected a port @\"x\"",
         );
         check("v: 0644", &Type::STRING, "error[type-mismatch]: data key `v`: found a mode 0644, expected a string @\"0644\"");
-        check("v: \"1\"", &Type::INT, "error[type-mismatch]: data key `v`: found the string \"1\", expected an integer @\"\\\"1\\\"\"");
-        check("v: ENC[abc]", &Type::STRING, "error[unsupported-secret]: encrypted values cannot be read by this version @\"ENC[abc]\"");
+        check(
+            "v: \"1\"",
+            &Type::INT,
+            "error[type-mismatch]: data key `v`: found the string \"1\", expected an integer @\"\\\"1\\\"\"",
+        );
+        check(
+            "v: ENC[abc]",
+            &Type::STRING,
+            "error[unsupported-secret]: encrypted values cannot be read by this version @\"ENC[abc]\"",
+        );
     }
 
     #[test]

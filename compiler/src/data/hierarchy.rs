@@ -122,7 +122,11 @@ impl Pattern {
                 Part::Text(text) => vec![text.clone()],
                 Part::Value(path) => value(path).map(|value| names_of(&value)).unwrap_or_default(),
             };
-            names = names.iter().flat_map(|name| choices.iter().map(move |choice| format!("{name}{choice}"))).take(MAX_LEVELS).collect();
+            names = names
+                .iter()
+                .flat_map(|name| choices.iter().map(move |choice| format!("{name}{choice}")))
+                .take(MAX_LEVELS)
+                .collect();
         }
         names.into_iter().map(Level).collect()
     }

@@ -63,7 +63,8 @@ impl Reader<'_> {
             Some(c) => format!("`{}`", c.escape_debug()),
         };
         let span = Span::new(offset_u32(self.at), offset_u32(end));
-        let diagnostic = Diagnostic::error("syntax-error", format!("not valid JSON: found {found}, expected {expected}")).at(self.file, span, "");
+        let diagnostic = Diagnostic::error("syntax-error", format!("not valid JSON: found {found}, expected {expected}"))
+            .at(self.file, span, "");
         Box::new(match rest.as_bytes() {
             [b'/', b'/' | b'*', ..] | [b'#', ..] => diagnostic.hint("JSON has no comments"),
             [b'\'', ..] => diagnostic.hint("JSON has double quotes only"),
@@ -217,7 +218,7 @@ impl Reader<'_> {
             }
             self.at += 2;
             let second = self.hex()?;
-            let pair = 0x10000 + ((first - 0xd800) << 10) + second.wrapping_sub(0xdc00);
+            let pair = (0x10000 + ((first - 0xd800) << 10)).wrapping_add(second.wrapping_sub(0xdc00));
             return char::from_u32(pair)
                 .filter(|_| (0xdc00..0xe000).contains(&second))
                 .ok_or_else(|| self.wrong("the second half of a surrogate pair before this"));
@@ -260,7 +261,11 @@ impl Reader<'_> {
             }
             None => {
                 let diagnostic = self.wrong("a number");
-                Err(if leading_zero { Box::new(diagnostic.hint("JSON numbers do not start with a zero; quote a mode: \"0644\"")) } else { diagnostic })
+                Err(if leading_zero {
+                    Box::new(diagnostic.hint("JSON numbers do not start with a zero; quote a mode: \"0644\""))
+                } else {
+                    diagnostic
+                })
             }
         }
     }
@@ -284,7 +289,10 @@ mod tests {
 
     #[test]
     fn values_are_read() {
-        check(r#"{"a": [1, -2.5e1, true, null, "\u00e9\ud83d\ude00\n"], "b": {}}"#, "{ a = [1, -25.0, true, none, \"é😀\\n\"], b = {} }");
+        check(
+            r#"{"a": [1, -2.5e1, true, null, "\u00e9\ud83d\ude00\n"], "b": {}}"#,
+            "{ a = [1, -25.0, true, none, \"é😀\\n\"], b = {} }",
+        );
     }
 
     #[test]
@@ -293,7 +301,10 @@ mod tests {
         check("[1 2]", "error[syntax-error]: not valid JSON: found `2`, expected `,` or `]` @\"2\"");
         check("{\"a\": 0644}", "error[syntax-error]: not valid JSON: found `0`, expected a number @\"0\"");
         check("\"abc", "error[syntax-error]: not valid JSON: found the end of the file, expected the closing `\"` @\"\"");
-        check("\"\\ud800x\"", "error[syntax-error]: not valid JSON: found `x`, expected the second half of a surrogate pair @\"x\"");
+        check(
+            "\"\\ud800x\"",
+            "error[syntax-error]: not valid JSON: found `x`, expected the second half of a surrogate pair @\"x\"",
+        );
         check("", "error[syntax-error]: not valid JSON: found the end of the file, expected a value @\"\"");
         check("{\"a\": 1, \"a\": 2}", "{ a = 1 }\nerror[duplicate-data-key]: the key `a` stands twice @\"\\\"a\\\"\"");
         check(&"[".repeat(1000), "error[nesting-too-deep]: more than 64 arrays and objects inside one another @\"\"");

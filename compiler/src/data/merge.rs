@@ -36,7 +36,7 @@ impl Strategy {
 }
 
 /// Strategies by key. Without one, maps are merged key by key and for everything else the highest level wins.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MergeRules {
     by_key: BTreeMap<String, Strategy>,
 }

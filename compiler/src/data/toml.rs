@@ -22,10 +22,13 @@ pub(super) fn parse(file: &Arc<str>, text: &str, found: &mut Vec<Diagnostic>) ->
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let span = error.span().map_or(Span::at(0), |range| Span::new(offset_u32(range.start), offset_u32(range.end.max(range.start))));
+        let span =
+            error.span().map_or(Span::at(0), |range| Span::new(offset_u32(range.start), offset_u32(range.end.max(range.start))));
         let message = error.message().trim().replace('\n', ", ");
         found.push(if message.starts_with("duplicate key") {
-            Diagnostic::error("duplicate-data-key", "this key stands twice").at(file, span, "the second one").hint("remove one of them")
+            Diagnostic::error("duplicate-data-key", "this key stands twice")
+                .at(file, span, "the second one")
+                .hint("remove one of them")
         } else {
             Diagnostic::error("syntax-error", format!("not valid TOML: {message}")).at(file, span, "")
         });
@@ -96,14 +99,19 @@ impl Reader<'_> {
         let scalar = match value {
             DeValue::Table(table) => return self.table(table, span, depth),
             DeValue::Array(items) => {
-                let items: Option<Vec<Node>> = items.iter().map(|item| self.value(item.get_ref(), span_of(&item.span()), depth + 1)).collect();
+                let items: Option<Vec<Node>> =
+                    items.iter().map(|item| self.value(item.get_ref(), span_of(&item.span()), depth + 1)).collect();
                 return Some(Node::new(Kind::List(Arc::new(items?)), self.file, span));
             }
             DeValue::String(text) => Value::string(&**text),
             DeValue::Boolean(yes) => Value::Bool(*yes),
             DeValue::Datetime(time) => Value::string(time.to_string()),
-            DeValue::Integer(n) => self.number(&n.to_string(), span, i64::from_str_radix(n.as_str(), n.radix()).ok().map(Value::Int)),
-            DeValue::Float(x) => self.number(x.as_str(), span, x.as_str().parse().ok().filter(|x: &f64| x.is_finite()).map(Value::Float)),
+            DeValue::Integer(n) => {
+                self.number(&n.to_string(), span, i64::from_str_radix(n.as_str(), n.radix()).ok().map(Value::Int))
+            }
+            DeValue::Float(x) => {
+                self.number(x.as_str(), span, x.as_str().parse().ok().filter(|x: &f64| x.is_finite()).map(Value::Float))
+            }
         };
         Some(Node::new(Kind::Scalar(scalar), self.file, span))
     }

@@ -142,7 +142,14 @@ impl Reader<'_> {
             Event::MappingStart(anchor, tag) => {
                 self.opens(span, tag.as_deref())?;
                 let before = self.count;
-                self.stack.push(Open::Map { entries: IndexMap::new(), key: None, merges: Vec::new(), start: span, anchor, before });
+                self.stack.push(Open::Map {
+                    entries: IndexMap::new(),
+                    key: None,
+                    merges: Vec::new(),
+                    start: span,
+                    anchor,
+                    before,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
@@ -342,7 +349,8 @@ impl Reader<'_> {
         let end = self.text[at as usize..].chars().next().map_or(at, |c| at + offset_u32(c.len_utf8()));
         let line = &self.text[..at as usize];
         let line = &line[line.rfind('\n').map_or(0, |n| n + 1)..];
-        let mut diagnostic = Diagnostic::error("syntax-error", format!("not valid YAML: {info}")).at(self.file, Span::new(at, end), "");
+        let mut diagnostic =
+            Diagnostic::error("syntax-error", format!("not valid YAML: {info}")).at(self.file, Span::new(at, end), "");
         if self.text[at as usize..].starts_with('\t') || line.contains('\t') {
             diagnostic = diagnostic.hint("YAML does not allow tabs in its indentation: use spaces");
         } else if self.text.contains("{{") || self.text.contains("{%") {
@@ -369,11 +377,9 @@ fn doubtful(file: &Arc<str>, text: &str, doubt: Doubt, span: Span) -> Diagnostic
                 .at(file, span, "read as text")
                 .hint(format!("write `{yes}` for a bool, or quote it: \"{text}\""))
         }
-        Doubt::LeadingZero => {
-            Diagnostic::warning("ambiguous-scalar", format!("`{text}` starts with a zero and is not a mode")).at(file, span, "read as text").hint(
-                format!("write it without the zero for a number, or quote it: \"{text}\""),
-            )
-        }
+        Doubt::LeadingZero => Diagnostic::warning("ambiguous-scalar", format!("`{text}` starts with a zero and is not a mode"))
+            .at(file, span, "read as text")
+            .hint(format!("write it without the zero for a number, or quote it: \"{text}\"")),
     }
 }
 
@@ -403,7 +409,10 @@ mod tests {
 
     #[test]
     fn the_usual_forms_are_read() {
-        check("a: 1\nb: [x, 'y', \"z\\n\"]\nc:\n  - d: 0644\n    e: |\n      text\n    f:\n", "{ a = 1, b = [\"x\", \"y\", \"z\\n\"], c = [{ d = 0644, e = \"text\\n\", f = none }] }");
+        check(
+            "a: 1\nb: [x, 'y', \"z\\n\"]\nc:\n  - d: 0644\n    e: |\n      text\n    f:\n",
+            "{ a = 1, b = [\"x\", \"y\", \"z\\n\"], c = [{ d = 0644, e = \"text\\n\", f = none }] }",
+        );
         check("", "{}");
         check("# nothing\n---\n", "none");
         check("\u{feff}a: é\n", "{ a = \"é\" }");

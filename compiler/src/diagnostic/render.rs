@@ -153,7 +153,13 @@ fn draw_file(out: &mut String, file: &str, text: &str, labels: &[&Label], style:
             for (_, label) in cluster {
                 let place = index.position(text, label.span.start);
                 let words = label.message.as_deref().map(|m| format!(": {}", visible(m))).unwrap_or_default();
-                let _ = writeln!(out, "  at {}:{}:{}{words} (not shown, as it may hold a secret)", visible(file), place.line, place.column);
+                let _ = writeln!(
+                    out,
+                    "  at {}:{}:{}{words} (not shown, as it may hold a secret)",
+                    visible(file),
+                    place.line,
+                    place.column
+                );
             }
             continue;
         }

@@ -56,7 +56,8 @@ impl Excerpt {
         let full = &text[range.clone()];
         // Spans are cut at the end of the line they start on, and brought to character boundaries.
         let local = |offset: u32| floor_char_boundary(full, (offset as usize).saturating_sub(range.start));
-        let spans: Vec<(usize, usize)> = labels.iter().map(|l| (local(l.span.start), local(l.span.end.max(l.span.start)))).collect();
+        let spans: Vec<(usize, usize)> =
+            labels.iter().map(|l| (local(l.span.start), local(l.span.end.max(l.span.start)))).collect();
         let window = window(full, spans.iter().map(|(start, _)| *start).min().unwrap_or(0), room);
         let base = self.shown.len();
         if window.start > 0 {
@@ -133,14 +134,23 @@ impl miette::Diagnostic for Excerpt {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         Some(Box::new(self.places.iter().map(|place| {
             let (message, span) = (place.message.clone(), (place.start, place.end - place.start));
-            if place.primary { LabeledSpan::new_primary_with_span(message, span) } else { LabeledSpan::new_with_span(message, span) }
+            if place.primary {
+                LabeledSpan::new_primary_with_span(message, span)
+            } else {
+                LabeledSpan::new_with_span(message, span)
+            }
         })))
     }
 }
 
 impl SourceCode for Excerpt {
     /// Always returns all lines, so that all places are drawn into one snippet; without context it is asked for the position of `span`.
-    fn read_span<'a>(&'a self, span: &SourceSpan, before: usize, _: usize) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        _: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let place = self.places.iter().find(|p| p.start == span.offset() && p.end - p.start == span.len());
         let (line, column) = match place {
             Some(place) if before == 0 => (place.line, place.column),

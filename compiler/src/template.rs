@@ -1,0 +1,495 @@
+//! Jinja2 templates, by minijinja: checked against what they are given, then rendered.
+//!
+//! [`Templates::check`] walks a template's syntax with the types of its variables, so that a name that does not exist is told with its
+//! place in the template before anything is rendered. Rendering is strict about undefined names, bounded in steps and
+//! output, and reads nothing but templates of the project. Values keep the form the language writes (a mode is `0644`, a duration
+//! `30s`); a template that was given a secret renders to a secret.
+
+mod check;
+mod filters;
+mod methods;
+mod value;
+
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::machinery::{WhitespaceConfig, tokenize};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use stead_catalog::{Map, Type, Value};
+use stead_grammar::ast::Span;
+
+use self::value::to_template;
+use crate::diagnostic::Diagnostic;
+use crate::position::offset_u32;
+use crate::sources::Sources;
+
+/// Largest template file, in bytes.
+pub const MAX_TEMPLATE: usize = 4 << 20;
+/// Longest text that a template renders to, in bytes.
+pub const MAX_OUTPUT: usize = 16 << 20;
+/// Steps that one rendering may take.
+const FUEL: u64 = 10_000_000;
+/// Deepest nesting of includes and macro calls.
+const RECURSION: usize = 100;
+/// Most operators in one expression, and most `elif` in a template.
+const MAX_CHAIN: usize = 400;
+
+/// How templates treat white space. The default is what users of Ansible and Salt expect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whitespace {
+    /// Take off the newline after a block tag.
+    pub trim_blocks: bool,
+    /// Take off the white space before a block tag that starts a line.
+    pub lstrip_blocks: bool,
+    /// Keep the newline at the end of a template.
+    pub keep_trailing_newline: bool,
+}
+
+impl Default for Whitespace {
+    fn default() -> Self {
+        Self { trim_blocks: true, lstrip_blocks: true, keep_trailing_newline: true }
+    }
+}
+
+impl Whitespace {
+    fn config(self) -> WhitespaceConfig {
+        WhitespaceConfig {
+            trim_blocks: self.trim_blocks,
+            lstrip_blocks: self.lstrip_blocks,
+            keep_trailing_newline: self.keep_trailing_newline,
+        }
+    }
+}
+
+/// Something wrong with a template, before it has a file: what [`Templates::check_text`] and [`Templates::render_text`] tell of a
+/// template that stands in a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Stable code, such as `undefined-template-variable`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The template it is in, when that is another file than the one that was asked for: an included one.
+    pub file: Option<Arc<str>>,
+    /// Bytes of the template.
+    pub span: Span,
+    /// The way out.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    fn new(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), file: None, span, hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn in_file(mut self, file: &Arc<str>) -> Self {
+        if !file.is_empty() {
+            self.file.get_or_insert_with(|| file.clone());
+        }
+        self
+    }
+
+    /// Turns the problem into a diagnostic of the template `file`.
+    pub fn into_diagnostic(self, file: &Arc<str>) -> Diagnostic {
+        let file = self.file.unwrap_or_else(|| file.clone());
+        Diagnostic::error(self.code, self.message).at(&file, self.span, "").hint_opt(self.hint)
+    }
+}
+
+/// What checking a template found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked<P> {
+    /// What is wrong.
+    pub problems: Vec<P>,
+    /// The variables it was given that it never names; empty where it cannot be known.
+    pub unused: Vec<Arc<str>>,
+}
+
+/// The templates of a project. Each is read and compiled once.
+pub struct Templates {
+    sources: Arc<dyn Sources>,
+    whitespace: Whitespace,
+    environment: Environment<'static>,
+}
+
+impl fmt::Debug for Templates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Templates").field("whitespace", &self.whitespace).finish_non_exhaustive()
+    }
+}
+
+impl Templates {
+    /// Makes the set of templates that `sources` has. Nothing is read yet.
+    pub fn new(sources: Arc<dyn Sources>, whitespace: Whitespace) -> Self {
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(whitespace.trim_blocks);
+        environment.set_lstrip_blocks(whitespace.lstrip_blocks);
+        environment.set_keep_trailing_newline(whitespace.keep_trailing_newline);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // Configuration files are not HTML.
+        environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        environment.set_formatter(|out, state, value| {
+            if value.is_none() {
+                return Err(minijinja::Error::new(
+                    ErrorKind::InvalidOperation,
+                    "the value is none; write what is meant: `x or \"\"`",
+                ));
+            }
+            minijinja::escape_formatter(out, state, value)
+        });
+        environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(RECURSION);
+        environment.set_debug(true);
+        filters::register(&mut environment);
+        environment.set_unknown_method_callback(methods::call);
+        let loader = sources.clone();
+        environment.set_loader(move |name| match read(&*loader, name) {
+            Ok(text) => match too_complex(&text, whitespace) {
+                None => Ok(Some(text)),
+                Some(problem) => Err(minijinja::Error::new(ErrorKind::SyntaxError, problem.message)),
+            },
+            Err(ReadError::NotFound) => Ok(None),
+            Err(ReadError::Other(message)) => Err(minijinja::Error::new(ErrorKind::InvalidOperation, message)),
+        });
+        let finder = sources.clone();
+        environment.set_path_join_callback(move |name, parent| join(&*finder, name, parent).into());
+        Self { sources, whitespace, environment }
+    }
+
+    /// Says whether the project has the template `path`.
+    pub fn exists(&self, path: &str) -> bool {
+        self.sources.read(path).is_ok()
+    }
+
+    /// Checks the template `path` and those it includes, against the variables it is given.
+    pub fn check(&self, path: &str, variables: &[(Arc<str>, Type)]) -> Checked<Diagnostic> {
+        let file: Arc<str> = path.into();
+        match read(&*self.sources, path) {
+            Ok(text) => {
+                let checked = check::check(self, &file, &text, variables);
+                let problems = checked.problems.into_iter().map(|problem| problem.into_diagnostic(&file)).collect();
+                Checked { problems, unused: checked.unused }
+            }
+            Err(error) => {
+                let diagnostic =
+                    Diagnostic::error("template-not-found", format!("the template `{path}` cannot be read: {error}"));
+                Checked { problems: vec![diagnostic], unused: Vec::new() }
+            }
+        }
+    }
+
+    /// Checks a template that stands in a string. Names of templates in it are seen from the root of the project.
+    pub fn check_text(&self, text: &str, variables: &[(Arc<str>, Type)]) -> Checked<Problem> {
+        check::check(self, &Arc::from(""), text, variables)
+    }
+
+    /// Renders the template `path`.
+    ///
+    /// # Errors
+    /// `template-not-found`, `template-syntax-error`, `undefined-template-variable`, `template-too-large` and `template-failed`,
+    /// with the place in the template; without it when the values are secret and the place could tell.
+    pub fn render(&self, path: &str, variables: &Map) -> Result<Value, Diagnostic> {
+        let file: Arc<str> = path.into();
+        let secret = variables.values().any(Value::is_sensitive);
+        let rendered = self.environment.get_template(path).and_then(|template| run(&template, variables));
+        rendered.map(|text| finish(text, secret)).map_err(|error| problem_of(&error, secret, None).into_diagnostic(&file))
+    }
+
+    /// Renders a template that stands in a string.
+    ///
+    /// # Errors
+    /// As [`Templates::render`], with spans in `text`.
+    pub fn render_text(&self, text: &str, variables: &Map) -> Result<Value, Problem> {
+        let secret = variables.values().any(Value::is_sensitive);
+        if let Some(problem) = too_complex(text, self.whitespace) {
+            return Err(problem);
+        }
+        let rendered = self.environment.template_from_str(text).and_then(|template| run(&template, variables));
+        rendered.map(|out| finish(out, secret)).map_err(|error| problem_of(&error, secret, Some(text.len())))
+    }
+}
+
+fn run(template: &minijinja::Template<'_, '_>, variables: &Map) -> Result<String, minijinja::Error> {
+    let mut out = Output(Vec::new());
+    template.render_to_write(to_template(&Value::Map(Arc::new(variables.clone()))), &mut out)?;
+    String::from_utf8(out.0).map_err(|_| minijinja::Error::new(ErrorKind::BadSerialization, "the output is not UTF-8"))
+}
+
+fn finish(text: String, secret: bool) -> Value {
+    let value = Value::string(text);
+    if secret { value.secret() } else { value }
+}
+
+/// Takes what is rendered, up to a limit.
+struct Output(Vec<u8>);
+
+impl std::io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_OUTPUT {
+            return Err(std::io::Error::other("too much output"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a template cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("there is no such file")]
+    NotFound,
+    #[error("{0}")]
+    Other(String),
+}
+
+fn read(sources: &dyn Sources, path: &str) -> Result<String, ReadError> {
+    let bytes = sources.read(path).map_err(|error| match error {
+        crate::sources::SourceError::NotFound => ReadError::NotFound,
+        other => ReadError::Other(other.to_string()),
+    })?;
+    if bytes.len() > MAX_TEMPLATE {
+        return Err(ReadError::Other(format!("it has more than {} MiB", MAX_TEMPLATE >> 20)));
+    }
+    String::from_utf8(bytes.to_vec())
+        .map_err(|error| ReadError::Other(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to())))
+}
+
+/// Finds the template that `name` means in the template `parent`: beside it, or from the root of the project.
+fn join(sources: &dyn Sources, name: &str, parent: &str) -> String {
+    let directory = parent.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let relative = normal(&format!("{directory}/{name}"));
+    match relative {
+        Some(path) if name.starts_with("./") || name.starts_with("../") || sources.read(&path).is_ok() => path,
+        _ => normal(name).unwrap_or_else(|| name.to_owned()),
+    }
+}
+
+/// Takes `.` and `..` out of a path; `None` when it leads out of the project.
+fn normal(path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// Refuses expressions that would nest so deep that walking them could exhaust the stack: minijinja limits brackets, not chains of
+/// operators.
+fn too_complex(text: &str, whitespace: Whitespace) -> Option<Problem> {
+    use minijinja::machinery::Token;
+    let (mut chain, mut elifs, mut after_start) = (0, 0, false);
+    for token in tokenize(text, false, Default::default(), whitespace.config()) {
+        // What cannot be read is told by the parser.
+        let Ok((token, span)) = token else { return None };
+        match token {
+            Token::VariableStart | Token::BlockStart | Token::Comma => chain = 0,
+            Token::TemplateData(_) | Token::Str(_) | Token::String(_) | Token::Int(_) | Token::Float(_) => {}
+            Token::Ident(name) => {
+                elifs += usize::from(after_start && name == "elif");
+                chain += usize::from(matches!(name, "and" | "or" | "not" | "is" | "in" | "if" | "else"));
+            }
+            _ => chain += 1,
+        }
+        after_start = matches!(token, Token::BlockStart);
+        if chain > MAX_CHAIN || elifs > MAX_CHAIN {
+            let span = Span::new(span.start_offset, span.end_offset);
+            let what = if chain > MAX_CHAIN { "an expression with more operators" } else { "more `elif`" };
+            let message = format!("{what} than the {MAX_CHAIN} a template may have");
+            return Some(Problem::new("nesting-too-deep", span, message));
+        }
+    }
+    None
+}
+
+/// Turns minijinja's error into ours: the innermost one that has a place.
+fn problem_of(error: &minijinja::Error, secret: bool, length: Option<usize>) -> Problem {
+    let mut innermost = error;
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        if let Some(inner) = source.downcast_ref::<minijinja::Error>() {
+            innermost = inner;
+        }
+        next = source.source();
+    }
+    let placed = if innermost.range().is_some() || innermost.name().is_some() { innermost } else { error };
+    let limit = placed.template_source().map(str::len).or(length).unwrap_or(usize::MAX);
+    let span = placed.range().map_or(Span::at(0), |range| {
+        let start = range.start.min(limit);
+        Span::new(offset_u32(start), offset_u32(range.end.clamp(start, limit)))
+    });
+    let detail = innermost.detail().unwrap_or_default();
+    let (code, message) = match innermost.kind() {
+        ErrorKind::OutOfFuel => ("template-too-large", format!("the template takes more than {FUEL} steps")),
+        ErrorKind::WriteFailure => ("template-too-large", format!("the template renders to more than {} MiB", MAX_OUTPUT >> 20)),
+        ErrorKind::TemplateNotFound => ("template-not-found", detail.to_owned()),
+        ErrorKind::SyntaxError => ("template-syntax-error", detail.to_owned()),
+        ErrorKind::UndefinedError if detail.is_empty() => ("undefined-template-variable", "a name here has no value".to_owned()),
+        ErrorKind::UndefinedError => ("undefined-template-variable", detail.to_owned()),
+        ErrorKind::UnknownFilter => ("unknown-template-filter", detail.to_owned()),
+        ErrorKind::UnknownTest => ("unknown-template-test", detail.to_owned()),
+        // What failed may quote a value.
+        _ if secret => ("template-failed", "the template failed; the reason is not shown, as it may hold a secret".to_owned()),
+        kind if detail.is_empty() => ("template-failed", kind.to_string()),
+        _ => ("template-failed", detail.to_owned()),
+    };
+    let file = placed.name().filter(|name| !name.starts_with('<')).map(Arc::from);
+    Problem { code, message, file, span, hint: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::MemorySources;
+    use proptest::prelude::{any, prop_assert, proptest};
+
+    pub(super) fn templates(files: &[(&str, &str)]) -> Templates {
+        let sources = files.iter().fold(MemorySources::new(), |sources, (path, text)| sources.with(*path, text));
+        Templates::new(Arc::new(sources), Whitespace::default())
+    }
+
+    fn variables() -> Map {
+        let vhost = Value::map([
+            ("name".into(), Value::string("a.b")),
+            ("port".into(), Value::Int(80)),
+            ("mode".into(), Value::Mode(0o644)),
+            ("tls".into(), Value::None),
+        ]);
+        let mut map = Map::new();
+        map.insert("vhosts".into(), Value::list([vhost.clone()]));
+        map.insert("vhost".into(), vhost);
+        map.insert("timeout".into(), Value::Duration(30_000_000_000));
+        map.insert("words".into(), Value::list([Value::string("b"), Value::string("a")]));
+        map
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let shown = match templates(&[("inc/part.j2", "<{{ vhost.name }}>"), ("part.j2", "root")]).render_text(text, &variables())
+        {
+            Ok(value) => value.as_str().unwrap_or("?").to_owned(),
+            Err(problem) => format!("{}: {} @{:?}", problem.code, problem.message, problem.span.text(text)),
+        };
+        assert_eq!(shown, expected, "{text}");
+    }
+
+    #[test]
+    fn values_are_written_as_the_language_does() {
+        check("{{ vhost.mode }} {{ timeout }} {{ vhost.tls is none }} {{ vhost['port'] + 1 }}\n", "0644 30s True 81\n");
+        check("{{ words }} {{ vhost | dictsort | length }}", "[\"b\", \"a\"] 4");
+    }
+
+    #[test]
+    fn blocks_leave_no_lines_behind() {
+        check("a\n  {% for w in words %}\n  - {{ w }}\n  {% endfor %}\nb\n", "a\n  - b\n  - a\nb\n");
+    }
+
+    #[test]
+    fn filters_of_other_tools_are_known() {
+        check("{{ words | to_json }}", "[\"b\",\"a\"]");
+        check("{{ words | sort | join(',') }}", "a,b");
+        check("{{ {'a': [1]} | to_nice_yaml }}", "a:\n  - 1\n");
+        check("{{ 'x' | b64encode | b64decode }}", "x");
+        check("{{ \"it's\" | quote }}", "\"it's\"");
+        check("{{ 'a1' | regex_replace('[0-9]', 'n') }}", "an");
+        check("{{ 'a1b' | regex_replace('([a-z])([0-9])', '\\\\2\\\\1') }}", "1ab");
+        check("{{ '/a/b.c' | basename }} {{ '/a/b.c' | dirname }}", "b.c /a");
+        check("{{ true | ternary('y', 'n') }}", "y");
+        check("{{ {'a': 1} | combine({'b': 2}) | to_json }}", "{\"a\":1,\"b\":2}");
+        check("{{ 'abc' | hash('sha1') }}", "a9993e364706816aba3e25717850c26c9cd0d89d");
+        check("{{ '1.10' is version('1.9', '>') }}", "True");
+        check("{{ 'web-1' is match('web') }} {{ 'web-1' is search('1$') }}", "True True");
+        check("{{ vhost | dict2items | map(attribute='key') | join(' ') }}", "name port mode tls");
+    }
+
+    #[test]
+    fn methods_of_python_are_known() {
+        check("{{ 'a,b'.split(',')[1] }} {{ ' x '.strip() }} {{ 'Ab'.lower().startswith('a') }}", "b x True");
+        check("{% for k, v in {'a': 1}.items() %}{{ k }}={{ v }}{% endfor %}", "a=1");
+        check("{{ vhost.get('nope', 'd') }} {{ vhost.keys() | join(',') }}", "d name,port,mode,tls");
+        check("{{ ', '.join(words) }} {{ '7'.zfill(3) }}", "b, a 007");
+    }
+
+    #[test]
+    fn includes_are_found_beside_and_from_the_root() {
+        let set = templates(&[
+            ("t/main.j2", "{% include 'part.j2' %} {% include 'base/x.j2' %}"),
+            ("t/part.j2", "beside"),
+            ("base/x.j2", "root"),
+        ]);
+        assert_eq!(set.render("t/main.j2", &Map::new()), Ok(Value::string("beside root")));
+        let set = templates(&[("main.j2", "{% include '../etc/passwd' %}")]);
+        assert_eq!(set.render("main.j2", &Map::new()).map_err(|d| d.code), Err("template-not-found"));
+    }
+
+    #[test]
+    fn mistakes_have_their_place() {
+        check("a {{ nope }}", "undefined-template-variable: a name here has no value @\"nope\"");
+        check("{{ vhost.nope.x }}", "undefined-template-variable: a name here has no value @\".nope.x\"");
+        check("{{ vhost.tls }}", "template-failed: the value is none; write what is meant: `x or \"\"` @\"vhost.tls\"");
+        check("{% if x", "template-syntax-error: unexpected end of input, expected end of block @\"x\"");
+        check("{{ 1 | nope }}", "unknown-template-filter: filter nope is unknown @\"nope\"");
+        check(
+            "{% include 'none.j2' %}",
+            "template-not-found: tried to include non-existing template \"none.j2\" @\"include 'none.j2'\"",
+        );
+    }
+
+    #[test]
+    fn endless_work_ends() {
+        check(
+            "{% for a in range(99999) %}{% for b in range(99999) %}x{% endfor %}{% endfor %}",
+            "template-too-large: the template takes more than 10000000 steps @\"\"",
+        );
+        let big = "x".repeat(1000);
+        let text = format!("{{% for a in range(99999) %}}{big}{{% endfor %}}");
+        let problem = templates(&[]).render_text(&text, &Map::new()).unwrap_err();
+        assert_eq!(problem.message, "the template renders to more than 16 MiB");
+        let deep = format!("{{{{ {} }}}}", vec!["1"; 100_000].join("~"));
+        assert_eq!(templates(&[]).render_text(&deep, &Map::new()).unwrap_err().code, "nesting-too-deep");
+        let recursive = templates(&[("a.j2", "{% include 'a.j2' %}")]);
+        assert_eq!(recursive.render("a.j2", &Map::new()).unwrap_err().code, "template-failed");
+    }
+
+    #[test]
+    fn secrets_stay_secret() {
+        let mut map = Map::new();
+        map.insert("p".into(), Value::string("hunter2").secret());
+        let set = templates(&[("a.j2", "p={{ p }}"), ("b.j2", "{{ p + 1 }}")]);
+        assert_eq!(set.render("a.j2", &map), Ok(Value::string("p=hunter2").secret()));
+        assert!(!format!("{:?}", set.render("b.j2", &map)).contains("hunter2"));
+    }
+
+    proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_template_panics(text in "[{}%#a-z .|()\\[\\]'\"~+\\-*/0-9\n=,:]{0,60}", cut in any::<usize>()) {
+            let tagged = format!("{{{{ {text} }}}}{{% if a %}}{{% for x in {text} %}}{{% endfor %}}");
+            let mut cut = cut % (tagged.len() + 1);
+            while !tagged.is_char_boundary(cut) {
+                cut -= 1;
+            }
+            let set = templates(&[]);
+            for text in [&text, &tagged, &tagged[..cut].to_owned()] {
+                let _ = set.render_text(text, &variables());
+                for problem in set.check_text(text, &[("a".into(), Type::Any)]).problems {
+                    prop_assert!(problem.span.end as usize <= text.len(), "{:?} {:?}", text, problem);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Methods of values in templates: those of Python that templates of other tools call, and our own.
+
+use minijinja::value::Kwargs;
+use minijinja::{Error, ErrorKind, State, Value as Jinja};
+use stead_catalog::Value;
+
+use super::value::{from_template, to_template};
+use crate::builtins::{self, CallError, Stopped};
+
+/// Runs a method that minijinja does not know.
+pub(super) fn call(_: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinja]) -> Result<Jinja, Error> {
+    let unknown = || Error::from(ErrorKind::UnknownMethod);
+    let value = from_template(receiver).ok_or_else(unknown)?;
+    let given: Vec<Value> = args.iter().filter(|arg| !arg.is_kwargs()).filter_map(from_template).collect();
+    match (&value, name, &given[..]) {
+        (Value::Map(map), "items", []) => {
+            return Ok(map.iter().map(|(key, value)| Jinja::from(vec![Jinja::from(key.clone()), to_template(value)])).collect());
+        }
+        (Value::Map(map), "get", [key, default @ ..]) => {
+            let found = key.as_str().and_then(|key| map.get(key)).or(default.first());
+            return Ok(to_template(found.unwrap_or(&Value::None)));
+        }
+        (Value::String(text), "split", []) => return builtin("words", &[Value::String(text.clone())]),
+        (Value::String(text), "split", [separator, Value::Int(limit)]) => {
+            let separator = separator.as_str().filter(|s| !s.is_empty()).ok_or_else(|| failed("the separator is empty"))?;
+            let parts = usize::try_from(*limit).unwrap_or(usize::MAX - 1).saturating_add(1);
+            return Ok(text.splitn(parts, separator).map(Jinja::from).collect());
+        }
+        (Value::String(text), "rsplit", [separator, rest @ ..]) => {
+            let separator = separator.as_str().filter(|s| !s.is_empty()).ok_or_else(|| failed("the separator is empty"))?;
+            let limit = match rest {
+                [Value::Int(limit)] => usize::try_from(*limit).unwrap_or(usize::MAX - 1),
+                _ => usize::MAX - 1,
+            };
+            let mut parts: Vec<Jinja> = text.rsplitn(limit.saturating_add(1), separator).map(Jinja::from).collect();
+            parts.reverse();
+            return Ok(Jinja::from(parts));
+        }
+        (Value::String(text), "join", [Value::List(items)]) => {
+            return builtin("join", &[Value::List(items.clone()), Value::String(text.clone())]);
+        }
+        (Value::String(text), "strip", [chars]) => {
+            let trimmed = builtins_value("trim_start", &[Value::String(text.clone()), chars.clone()])?;
+            return builtin("trim_end", &[trimmed, chars.clone()]);
+        }
+        (Value::String(text), "isdigit", []) => {
+            return Ok(Jinja::from(!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())));
+        }
+        (Value::String(text), "isalpha", []) => {
+            return Ok(Jinja::from(!text.is_empty() && text.chars().all(char::is_alphabetic)));
+        }
+        (Value::String(text), "isalnum", []) => {
+            return Ok(Jinja::from(!text.is_empty() && text.chars().all(char::is_alphanumeric)));
+        }
+        (Value::String(text), "find", [part]) => {
+            let at = part.as_str().and_then(|part| text.find(part)).map(|at| text[..at].chars().count());
+            return Ok(at.map_or(Jinja::from(-1), Jinja::from));
+        }
+        (Value::String(_), "zfill", [width]) => return builtin("pad_start", &[value.clone(), width.clone(), Value::string("0")]),
+        _ => {}
+    }
+    let ours = PYTHON.iter().find(|(python, _)| *python == name).map_or(name, |(_, ours)| *ours);
+    run(ours, &value, args).unwrap_or_else(|| Err(unknown()))
+}
+
+/// Python's names of our methods.
+const PYTHON: &[(&str, &str)] = &[
+    ("strip", "trim"),
+    ("lstrip", "trim_start"),
+    ("rstrip", "trim_end"),
+    ("splitlines", "lines"),
+    ("startswith", "starts_with"),
+    ("endswith", "ends_with"),
+    ("count", "count_of"),
+    ("removeprefix", "strip_prefix"),
+    ("removesuffix", "strip_suffix"),
+    ("ljust", "pad_end"),
+    ("rjust", "pad_start"),
+    ("index", "position"),
+];
+
+/// Says whether values of some kind have the method `name` in templates.
+pub(super) fn is_known(name: &str) -> bool {
+    let special = ["items", "get", "rsplit", "isdigit", "isalpha", "isalnum", "find", "zfill"];
+    special.contains(&name) || PYTHON.iter().any(|(python, _)| *python == name) || builtins::is_method(name)
+}
+
+/// Runs our method `name` on what a template gave; `None` when the value has no such method.
+pub(super) fn run(name: &str, receiver: &Value, args: &[Jinja]) -> Option<Result<Jinja, Error>> {
+    let builtin = builtins::method_of(receiver, name)?;
+    let params = &builtin.signature.params;
+    let mut values = vec![Value::None; params.len() + 1];
+    values[0] = receiver.clone();
+    let mut at = 1;
+    for arg in args {
+        if let Some(kwargs) = arg.is_kwargs().then(|| Kwargs::try_from(arg.clone()).ok()).flatten() {
+            for key in kwargs.args() {
+                let Some(index) = params.iter().position(|param| param.name == key) else {
+                    return Some(Err(failed(format!("`{name}` has no argument `{key}`"))));
+                };
+                let value = kwargs.get::<Jinja>(key).ok().and_then(|value| from_template(&value));
+                values[index + 1] = value.unwrap_or(Value::None);
+            }
+            continue;
+        }
+        let (Some(slot), Some(value)) = (values.get_mut(at), from_template(arg)) else {
+            return Some(Err(failed(format!("`{name}` takes {} arguments", params.len()))));
+        };
+        *slot = value;
+        at += 1;
+    }
+    if let Some((_, missing)) = params.iter().enumerate().find(|(i, param)| !param.optional && values[i + 1] == Value::None) {
+        return Some(Err(failed(format!("`{name}` misses its argument `{}`", missing.name))));
+    }
+    let result = builtin.call(&values, &mut |_, _| Err(Stopped));
+    Some(match result {
+        Ok(value) => Ok(to_template(&value)),
+        Err(CallError::Failed(error)) => Err(failed(error.message)),
+        Err(CallError::Stopped) => Err(failed(format!("`{name}` takes a function, which templates do not have"))),
+    })
+}
+
+fn builtins_value(name: &str, args: &[Value]) -> Result<Value, Error> {
+    from_template(&builtin(name, args)?).ok_or_else(|| failed("no value"))
+}
+
+/// Runs our method with all its arguments.
+fn builtin(name: &str, args: &[Value]) -> Result<Jinja, Error> {
+    let rest: Vec<Jinja> = args[1..].iter().map(to_template).collect();
+    run(name, &args[0], &rest).unwrap_or_else(|| Err(Error::from(ErrorKind::UnknownMethod)))
+}
+
+/// Makes the error of a filter or method that cannot do its work.
+pub(super) fn failed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message.into())
+}
