@@ -32,7 +32,14 @@ pub(crate) enum LockError {
 /// The lock, held until it is dropped or the process ends in whatever way: the kernel lets go of it then.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread has just forked holds the file as well until it is another program.
+        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Lock {
@@ -51,7 +58,7 @@ impl Lock {
         file.rewind()?;
         // For people only; what counts is the lock itself.
         let _ = write!(file, "{}\n{}\n{}\n", std::process::id(), since.as_secs(), command.join(" "));
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 
     /// Says whether somebody holds the lock now.
