@@ -47,6 +47,8 @@ pub(crate) enum Command {
     /// Takes a file, a project, or a plan that `stead plan -o` has saved. Without a terminal to ask on it needs `--yes` or
     /// a saved plan. Ctrl-C finishes what runs and starts nothing more; a second one ends what runs.
     Apply(ApplyArguments),
+    /// Shows what earlier runs did.
+    History(HistoryArguments),
     /// Rewrites source files in the one style there is.
     Fmt(FmtArguments),
     /// Shows what comes before what, and why.
@@ -166,6 +168,18 @@ pub(crate) struct ApplyArguments {
     /// One line a resource, without its attributes.
     #[arg(long, conflicts_with = "json")]
     pub(crate) brief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArguments {
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// At most this many runs.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u32,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod apply;
 mod catalog;
 mod check;
 mod completions;
@@ -8,6 +9,7 @@ mod explain;
 mod facts;
 mod fmt;
 mod graph;
+mod history;
 mod man;
 mod plan;
 mod why;
@@ -23,7 +25,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Plan(arguments) => plan::run(&arguments, terminal),
-        Command::Apply(_) => Err(Failure::ApprovalNeeded),
+        Command::Apply(arguments) => apply::run(&arguments, terminal),
+        Command::History(arguments) => history::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),

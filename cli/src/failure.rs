@@ -49,6 +49,23 @@ pub(crate) enum Failure {
     /// The machine, or the tree, cannot be looked at.
     #[error("{0}")]
     Machine(stead_engine::ObserveError),
+    /// A run did not begin.
+    #[error("{0}")]
+    Run(stead_engine::RunError),
+    /// A saved plan cannot be used.
+    #[error("{}: {source}", path.display())]
+    SavedPlan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: stead_engine::SavedPlanError,
+    },
+    /// Options that would make another plan of a saved one.
+    #[error("a saved plan is applied as it was saved: without --root, --node, --only, --except and --tags")]
+    PlanIsFixed,
+    /// The journal cannot be read.
+    #[error("{0}")]
+    Journal(stead_engine::JournalError),
     /// No page for a code.
     #[error("there is no code `{code}`")]
     UnknownCode {
@@ -114,6 +131,10 @@ impl Failure {
             Self::Unwritable { .. } => "unwritable-file",
             Self::Facts(_) => "invalid-facts",
             Self::Machine(error) => error.code(),
+            Self::Run(error) => error.code(),
+            Self::SavedPlan { source, .. } => source.code(),
+            Self::PlanIsFixed => "plan-is-fixed",
+            Self::Journal(_) => "journal-unreadable",
             Self::UnknownCode { .. } => "unknown-code",
             Self::UnknownType { .. } => "unknown-resource-type",
             Self::UnknownResource { .. } => "unknown-resource",
@@ -137,6 +158,9 @@ impl Failure {
             }
             Self::Facts(_) => Some("write the file with `stead facts --json` on the node".into()),
             Self::Machine(error) => error.hint(),
+            Self::Run(error) => error.hint(),
+            Self::SavedPlan { .. } => Some("plan again: stead plan -o FILE".into()),
+            Self::PlanIsFixed => Some("plan again with these options, and save that".into()),
             Self::UnknownCode { closest, .. } => meant(closest).or_else(|| Some("`stead explain` lists all codes".into())),
             Self::UnknownType { closest, .. } => meant(closest).or_else(|| Some("`stead docs` lists all types".into())),
             Self::UnknownResource { closest, .. } => {
@@ -154,7 +178,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::BrokenPipe => ExitCode::SUCCESS,
-            Self::ApprovalNeeded => ExitCode::from(2),
+            Self::ApprovalNeeded | Self::PlanIsFixed => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -1,12 +1,15 @@
-//! The machine a command works on: this one, or a tree.
+//! The machine a command works on: this one, or a tree; and where its journal is.
 
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use stead_catalog::Catalog;
-use stead_engine::{Observed, PlanOptions, Planned, Registry, RootSpec};
+use stead_engine::{Journal, Observed, PlanOptions, Planned, Registry, RootSpec};
 
 use crate::args::MachineArguments;
 use crate::failure::Failure;
+use crate::terminal::Terminal;
 
 /// Where the paths of a catalog lead.
 pub(crate) fn root(arguments: &MachineArguments) -> Result<RootSpec, Failure> {
@@ -20,26 +23,70 @@ pub(crate) fn root(arguments: &MachineArguments) -> Result<RootSpec, Failure> {
     }
 }
 
-/// Where the journal is kept: as given by the flag or STEAD_STATE_DIR, else the system's for root, else the user's own.
-pub(crate) fn state_dir(arguments: &MachineArguments) -> PathBuf {
-    if let Some(directory) = &arguments.state_dir {
-        return directory.clone();
+/// Where the journal is kept: as given by the flag; else below the place of the system (for root) or of the user, where each
+/// tree has a directory of its own, so that what one tree is owed is not paid by another.
+pub(crate) fn state_dir(given: Option<&Path>, root: &RootSpec) -> PathBuf {
+    match (given, root) {
+        (Some(directory), _) => directory.to_owned(),
+        (None, RootSpec::Machine) => state_home(),
+        (None, RootSpec::Tree(tree)) => state_home().join("roots").join(escaped(tree)),
     }
+}
+
+fn state_home() -> PathBuf {
     if let Some(directory) = std::env::var_os("STEAD_STATE_DIR").filter(|directory| !directory.is_empty()) {
         return PathBuf::from(directory);
     }
-    if rustix::process::geteuid().is_root() {
+    let uid = rustix::process::geteuid();
+    if uid.is_root() {
         return PathBuf::from("/var/lib/stead");
     }
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
-    state
-        .unwrap_or_else(|| PathBuf::from("/var/tmp").join(format!("stead-{}", rustix::process::geteuid().as_raw())))
-        .join("stead")
+    state.unwrap_or_else(|| PathBuf::from("/var/tmp").join(format!("stead-{}", uid.as_raw()))).join("stead")
 }
 
-/// Plans a catalog against the machine as it is.
-pub(crate) fn plan(catalog: &Catalog, registry: &Registry, root: &RootSpec, _state_dir: &Path) -> Result<Planned, Failure> {
+/// A path as one name: `/srv/image` is `-srv-image`; what could be mistaken is written in hexadecimal.
+fn escaped(path: &Path) -> String {
+    let mut name = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' => name.push('-'),
+            byte if byte.is_ascii_alphanumeric() || *byte == b'_' || *byte == b'.' => name.push(char::from(*byte)),
+            byte => {
+                let _ = write!(name, "%{byte:02x}");
+            }
+        }
+    }
+    name
+}
+
+/// Plans a catalog against the machine as it is, with the reactions that earlier runs owe.
+pub(crate) fn plan(
+    catalog: &Catalog,
+    registry: &Registry,
+    root: &RootSpec,
+    state_dir: &Path,
+    terminal: &Terminal,
+) -> Result<Planned, Failure> {
     let world = Observed::new(root).map_err(Failure::Machine)?;
-    Ok(stead_engine::plan(catalog, registry, &world, &PlanOptions::default()))
+    let owed = Journal::look(state_dir).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));
+    let pending = owed.unwrap_or_else(|error| {
+        terminal.note(
+            &terminal.warning_line("journal-unreadable", &format!("{error}; reactions that earlier runs owe are not known")),
+        );
+        Vec::new()
+    });
+    Ok(stead_engine::plan(catalog, registry, &world, &PlanOptions { pending }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_trees_share_a_name() {
+        assert_eq!(escaped(Path::new("/srv/image")), "-srv-image");
+        assert_eq!(escaped(Path::new("/srv-image")), "-srv%2dimage");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! A reader that goes away must not stop an apply half-way: failed writes are ignored here.
 
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub(crate) struct Progress<'a> {
 struct State {
     summary: RunSummary,
     running: Vec<String>,
+    started: HashSet<String>,
     bar: ProgressBar,
 }
 
@@ -56,7 +58,7 @@ impl<'a> Progress<'a> {
             plan,
             manner,
             options,
-            state: Mutex::new(State { summary: RunSummary::default(), running: Vec::new(), bar }),
+            state: Mutex::new(State { summary: RunSummary::default(), running: Vec::new(), started: HashSet::new(), bar }),
         }
     }
 
@@ -90,11 +92,15 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// A resource begins to change or to react; it is told once.
     fn started(&self, resource: &PlannedResource) {
-        self.json(&json::Event::resource_started(resource));
+        let id = resource.id.to_string();
         let mut state = self.state();
-        state.running.push(resource.id.to_string());
+        state.running.push(id.clone());
         state.show_running();
+        if state.started.insert(id) {
+            self.json(&json::Event::resource_started(resource));
+        }
     }
 
     fn finished(&self, resource: &PlannedResource, outcome: &engine::Outcome) {
@@ -109,14 +115,11 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// What became of it is told when the resource is finished.
     fn reacted(&self, resource: &PlannedResource, because: &[Cause], failure: Option<(&str, &str)>, duration: Duration) {
         self.json(&json::Event::reaction_finished(resource, because, failure, duration));
         let mut state = self.state();
         state.ended(&resource.id.to_string());
-        if let Some((code, message)) = failure {
-            let text = self.terminal.error_line(code, &format!("{}: {message}", resource.id));
-            state.bar.suspend(|| self.terminal.note(&text));
-        }
     }
 }
 

@@ -35,6 +35,25 @@ pub(crate) fn select(catalog: Catalog, arguments: &SelectArguments) -> Result<Ca
     Ok(restrict(catalog, &keep))
 }
 
+/// Writes a selection down, for a saved plan.
+pub(crate) fn to_words(arguments: &SelectArguments) -> Vec<String> {
+    let parts = [("only", &arguments.only), ("except", &arguments.except), ("tags", &arguments.tags)];
+    parts.into_iter().flat_map(|(name, words)| words.iter().map(move |word| format!("{name}={word}"))).collect()
+}
+
+/// Reads a selection back.
+pub(crate) fn from_words(words: &[String]) -> SelectArguments {
+    let mut arguments = SelectArguments::default();
+    for (name, word) in words.iter().filter_map(|word| word.split_once('=')) {
+        match name {
+            "only" => arguments.only.push(word.to_owned()),
+            "except" => arguments.except.push(word.to_owned()),
+            _ => arguments.tags.push(word.to_owned()),
+        }
+    }
+    arguments
+}
+
 fn matching(catalog: &Catalog, selector: &str, fits: impl Fn(&Resource) -> bool) -> Result<Vec<usize>, Failure> {
     let found: Vec<usize> =
         catalog.resources.iter().enumerate().filter(|(_, resource)| fits(resource)).map(|(at, _)| at).collect();
@@ -96,6 +115,7 @@ mod tests {
     fn check(only: &[&str], except: &[&str], tags: &[&str], expected: &str) {
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
         let arguments = SelectArguments { only: list(only), except: list(except), tags: list(tags) };
+        let arguments = from_words(&to_words(&arguments));
         let shown = match select(catalog(), &arguments) {
             Ok(catalog) => {
                 let names: Vec<&str> = catalog.resources.iter().map(|resource| &*resource.id.name).collect();

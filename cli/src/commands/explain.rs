@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("not-an-attribute", include_str!("../../errors/not-an-attribute.md")),
     ("not-approved", include_str!("../../errors/not-approved.md")),
     ("output-failed", include_str!("../../errors/output-failed.md")),
+    ("plan-is-fixed", include_str!("../../errors/plan-is-fixed.md")),
     ("unknown-code", include_str!("../../errors/unknown-code.md")),
     ("unknown-selector", include_str!("../../errors/unknown-selector.md")),
     ("unset-attribute", include_str!("../../errors/unset-attribute.md")),
