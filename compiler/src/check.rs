@@ -30,6 +30,7 @@ use crate::diagnostic::Diagnostic;
 use crate::hir;
 use crate::issue::{Issue, Loc};
 use crate::sources::Sources;
+use crate::template::Templates;
 use scope::{Global, Use, User};
 
 /// The checked code of a program.
@@ -140,6 +141,7 @@ struct FileCode {
 pub(crate) fn check_program(
     program: &Program,
     sources: &dyn Sources,
+    templates: &Templates,
     issues: &mut Vec<Issue>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Code {
@@ -151,7 +153,7 @@ pub(crate) fn check_program(
         next += index(file.tree.items.iter().filter(|item| matches!(item, Item::Stmt(Stmt::Let(_)))).count());
     }
     let checked: Vec<FileCode> =
-        (0..program.files.len()).into_par_iter().map(|file| check_file(program, sources, index(file), bases[file])).collect();
+        (0..program.files.len()).into_par_iter().map(|file| check_file(program, sources, templates, index(file), bases[file])).collect();
     let mut code = Code::default();
     let mut uses = Vec::new();
     for (i, mut file) in checked.into_iter().enumerate() {
@@ -177,8 +179,8 @@ pub(crate) fn check_program(
     code
 }
 
-fn check_file(program: &Program, sources: &dyn Sources, file: u32, base: u32) -> FileCode {
-    let mut checker = Checker::new(program, sources, file);
+fn check_file(program: &Program, sources: &dyn Sources, templates: &Templates, file: u32, base: u32) -> FileCode {
+    let mut checker = Checker::new(program, sources, templates, file);
     let mut code = FileCode::default();
     let items = &program.files[file as usize].tree.items;
     let constants = constants(program, file);

@@ -1,11 +1,15 @@
 //! Files of the project that code names: contents read as bytes or text, templates.
 
-use stead_catalog::{Blob, Type, Value};
-use stead_grammar::ast::{Call, Span};
+use std::sync::Arc;
+
+use stead_catalog::{Blob, Map, Type, Value, closest};
+use stead_grammar::ast::{Call, ExprKind, RecordKey, Span};
 
 use crate::check::Checker;
+use crate::diagnostic::Diagnostic;
 use crate::hir;
 use crate::issue::{Issue, Loc};
+use crate::project::Project;
 use crate::sources::{SourceError, Sources};
 
 /// Why a file cannot be used.
@@ -26,11 +30,12 @@ impl FileProblem {
     }
 }
 
-/// Reads a file of the project as a blob or as text.
-pub(crate) fn read(sources: &dyn Sources, path: &str, as_bytes: bool) -> Result<Value, FileProblem> {
-    let bytes = read_bytes(sources, path)?;
+/// Reads a file of the project as a blob or as text, for the source file `from`.
+pub(crate) fn read(sources: &dyn Sources, from: &str, path: &str, as_bytes: bool) -> Result<Value, FileProblem> {
+    let found = find(sources, from, path, "files");
+    let bytes = read_bytes(sources, &found)?;
     if as_bytes {
-        return Ok(Value::Blob(Blob::new(path, bytes)));
+        return Ok(Value::Blob(Blob::new(found, bytes)));
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Value::string(text)),
@@ -40,6 +45,19 @@ pub(crate) fn read(sources: &dyn Sources, path: &str, as_bytes: bool) -> Result<
             hint: Some("bytes are given with `source = \"path\"`".into()),
         }),
     }
+}
+
+/// Finds the file that the source file `from` means by `path`: in `folder` beside it, beside it, in `folder` at the root of the project, or
+/// from the root. Returns `path` itself when there is none of these.
+fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
+    if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') {
+        return path.to_owned();
+    }
+    let path = path.trim_start_matches("./");
+    let beside = from.rsplit_once('/').map(|(directory, _)| directory);
+    let near = beside.into_iter().flat_map(|directory| [format!("{directory}/{folder}/{path}"), format!("{directory}/{path}")]);
+    let mut candidates = near.chain([format!("{folder}/{path}"), path.to_owned()]);
+    candidates.find(|candidate| sources.read(candidate).is_ok()).unwrap_or_else(|| path.to_owned())
 }
 
 /// Reads the bytes of a file whose path stands in the source.
@@ -64,11 +82,72 @@ pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync:
 }
 
 /// Checks a template whose path is known against the variables it is given. Returns false when it cannot be used.
-pub(crate) fn check_template(_checker: &mut Checker<'_>, _path: &hir::Expr, _variables: &Type, _call: &Call, _at: Span) -> bool {
-    true
+pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variables: &Type, call: &Call, at: Span) -> bool {
+    let Some(Value::String(name)) = path.constant().map(Value::reveal) else { return true };
+    let from = checker.program.files[checker.file as usize].name.clone();
+    let found = find(checker.sources, &from, name, "templates");
+    if let Err(problem) = template_exists(checker.sources, &found, name) {
+        let issue = problem.issue(checker.loc(path.span));
+        checker.report(issue);
+        return false;
+    }
+    // Without a record the names are known only when it is rendered.
+    let Type::Record(record) = variables else { return true };
+    let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
+    let checked = checker.templates.check(&found, &variables);
+    let good = checked.problems.is_empty();
+    for problem in checked.problems {
+        checker.diagnostics.push(problem.also(&from, path.span, "rendered here"));
+    }
+    let entries = call.args.get(1).map(|arg| &arg.value.unparen().kind);
+    for name in checked.unused {
+        let entry = match entries {
+            Some(ExprKind::Record(entries)) => entries.iter().find(|entry| matches!(&entry.key, RecordKey::Name(key) if key.name == name)),
+            _ => None,
+        };
+        let span = entry.map_or(at, |entry| entry.span);
+        let message = format!("the template `{found}` does not use `{name}`");
+        let issue = Issue::warning("unused-template-variable", checker.loc(span), message);
+        checker.report(issue.hint("remove it from the argument"));
+    }
+    good
 }
 
-/// Renders a template of the project.
-pub(crate) fn render(_project: &crate::project::Project, path: &str, _values: &Value) -> Result<String, FileProblem> {
-    Err(FileProblem { code: "missing-file", message: format!("no templates yet: {path}"), hint: None })
+/// Says what is wrong when a template cannot be read.
+fn template_exists(sources: &dyn Sources, found: &str, name: &str) -> Result<(), FileProblem> {
+    read_bytes(sources, found).map(|_| ()).map_err(|mut problem| {
+        if problem.code == "missing-file" {
+            let known = sources.files("", &["j2", "jinja", "jinja2", "tmpl"]);
+            problem.code = "template-not-found";
+            problem.message = format!("there is no template `{name}` in the project");
+            let best = closest(name, known.iter().flat_map(|file| [&**file, file.strip_prefix("templates/").unwrap_or(file)]));
+            problem.hint = Some(match best {
+                Some(best) => format!("did you mean `{best}`?"),
+                None => "templates lie in `templates/`, or beside the file that names them".into(),
+            });
+        }
+        problem
+    })
+}
+
+/// Why a template was not rendered.
+pub(crate) enum RenderProblem {
+    /// The template cannot be used at all.
+    File(FileProblem),
+    /// Something in the template.
+    Template(Box<Diagnostic>),
+}
+
+/// Renders a template of the project for the source file `from`. The result is secret when a variable is.
+pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) -> Result<Value, RenderProblem> {
+    let sources = &*project.input.sources;
+    let found = find(sources, from, path, "templates");
+    template_exists(sources, &found, path).map_err(RenderProblem::File)?;
+    let empty = Map::new();
+    let variables = match values.reveal() {
+        Value::Map(map) => map,
+        _ => &empty,
+    };
+    let rendered = project.templates.render(&found, variables).map_err(|problem| RenderProblem::Template(Box::new(problem)))?;
+    Ok(if values.is_sensitive() { rendered.secret() } else { rendered })
 }

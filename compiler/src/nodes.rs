@@ -60,6 +60,7 @@ pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>
     };
     diagnostics.extend(issues.into_iter().map(|issue| issue.into_diagnostic(&project.program.files)));
     crate::diagnostic::arrange(&mut diagnostics);
+    project.config().apply_lints(&mut diagnostics);
     let catalog = catalog.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
     (catalog, diagnostics)
 }

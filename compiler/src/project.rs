@@ -8,11 +8,13 @@ use stead_catalog::{Schema, SourceLocation, Type};
 use stead_grammar::ast::{self, Span};
 
 use crate::check::Code;
+use crate::config::{self, Config};
 use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
 use crate::issue::{Issue, Loc};
 use crate::position::LineIndex;
 use crate::sources::{SourceError, Sources};
+use crate::template::Templates;
 
 /// One source file with its syntax tree.
 #[derive(Debug)]
@@ -109,6 +111,8 @@ pub struct Project {
     pub(crate) hierarchy: crate::data::Hierarchy,
     pub(crate) merge_rules: crate::data::MergeRules,
     pub(crate) data: crate::data::DataSet,
+    pub(crate) templates: Templates,
+    config: Config,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -123,17 +127,25 @@ impl Project {
     pub fn load(input: Input) -> Self {
         let mut diagnostics = Vec::new();
         let mut issues = Vec::new();
+        let config = read_config(&input, &mut diagnostics);
+        let templates = Templates::new(input.sources.clone(), config.templates);
         let files = read_files(&input, &mut diagnostics);
         let mut program = defs::collect(files, &input, &mut issues);
         crate::resolve::resolve(&mut program, &mut issues);
-        let code = crate::check::check_program(&program, &*input.sources, &mut issues, &mut diagnostics);
+        let code = crate::check::check_program(&program, &*input.sources, &templates, &mut issues, &mut diagnostics);
         diagnostics.extend(issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&program.files)));
-        let data = read_data(&input, &mut diagnostics);
-        let hierarchy = crate::data::Hierarchy::default();
+        let data = read_data(&input, &config.data.directory, &mut diagnostics);
+        let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
         diagnostic::arrange(&mut diagnostics);
-        let merge_rules = crate::data::MergeRules::default();
-        Self { input, program, code, hierarchy, merge_rules, data, diagnostics }
+        config.apply_lints(&mut diagnostics);
+        let merge_rules = config.data.merge.clone();
+        Self { input, program, code, hierarchy, merge_rules, data, templates, config, diagnostics }
+    }
+
+    /// What `stead.toml` says; the defaults when there is none.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Everything that is wrong with the project whatever the node.
@@ -180,9 +192,26 @@ impl Project {
     }
 }
 
+/// Reads `stead.toml`, where there is one.
+fn read_config(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Config {
+    let name: Arc<str> = config::FILE_NAME.into();
+    match input.sources.read(&name) {
+        Ok(bytes) => {
+            let (config, found) = Config::parse(&name, &bytes);
+            diagnostics.extend(found);
+            config
+        }
+        Err(SourceError::NotFound) => Config::default(),
+        Err(error) => {
+            diagnostics.push(unreadable(&name, &error));
+            Config::default()
+        }
+    }
+}
+
 /// Reads the data files of the project.
-fn read_data(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> crate::data::DataSet {
-    let names = input.sources.files("data", &["yaml", "yml", "toml", "json"]);
+fn read_data(input: &Input, directory: &str, diagnostics: &mut Vec<Diagnostic>) -> crate::data::DataSet {
+    let names = input.sources.files(directory, &["yaml", "yml", "toml", "json"]);
     let mut files = Vec::with_capacity(names.len());
     for name in &names {
         match input.sources.read(name) {
@@ -190,8 +219,9 @@ fn read_data(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> crate::data::D
             Err(error) => diagnostics.push(unreadable(name, &error)),
         }
     }
+    let below = |name: &'_ Arc<str>| name.strip_prefix(directory).map_or(0, |rest| name.len() - rest.len() + 1);
     let files: Vec<(Arc<str>, &str, &[u8])> =
-        files.iter().map(|(name, bytes)| (name.clone(), name.strip_prefix("data/").unwrap_or(name), &**bytes)).collect();
+        files.iter().map(|(name, bytes)| (name.clone(), name.get(below(name)..).unwrap_or(name), &**bytes)).collect();
     let (data, found) = crate::data::DataSet::read(&files);
     diagnostics.extend(found);
     data

@@ -195,7 +195,8 @@ impl Checker<'_> {
     pub(crate) fn read_file(&mut self, path: hir::Expr, as_bytes: bool) -> hir::Expr {
         let span = path.span;
         if let Some(Value::String(name)) = path.constant().map(Value::reveal) {
-            return match crate::files::read(self.sources, name, as_bytes) {
+            let from = &self.program.files[self.file as usize].name;
+            return match crate::files::read(self.sources, from, name, as_bytes) {
                 Ok(value) => hir::Expr::new(Kind::Const(value), span),
                 Err(problem) => {
                     let issue = problem.issue(self.loc(span));

@@ -11,6 +11,7 @@ use crate::defs::Program;
 use crate::diagnostic::Diagnostic;
 use crate::issue::{Issue, Loc};
 use crate::sources::Sources;
+use crate::template::Templates;
 
 /// A name bound to a slot of the frame.
 #[derive(Debug)]
@@ -53,6 +54,7 @@ pub(crate) struct Use {
 pub(crate) struct Checker<'a> {
     pub(crate) program: &'a Program,
     pub(crate) sources: &'a dyn Sources,
+    pub(crate) templates: &'a Templates,
     pub(crate) file: u32,
     pub(crate) globals: Vec<Global>,
     pub(crate) locals: Vec<Local>,
@@ -70,10 +72,11 @@ pub(crate) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(crate) fn new(program: &'a Program, sources: &'a dyn Sources, file: u32) -> Self {
+    pub(crate) fn new(program: &'a Program, sources: &'a dyn Sources, templates: &'a Templates, file: u32) -> Self {
         Self {
             program,
             sources,
+            templates,
             file,
             globals: Vec::new(),
             locals: Vec::new(),

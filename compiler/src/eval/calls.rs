@@ -7,6 +7,7 @@ use stead_grammar::ast::Span;
 
 use super::{CallSite, Evaluator, Halt, Outcome};
 use crate::builtins::{self, CallError, Stopped};
+use crate::files::RenderProblem;
 use crate::hir::{Argument, Builtin, Expr};
 use crate::issue::Issue;
 
@@ -152,7 +153,8 @@ impl Evaluator<'_> {
             return Err(self.error("secret-exposed", path.span, "the path of a file is shown and cannot be secret"));
         }
         let sources = &*self.world.project.input.sources;
-        crate::files::read(sources, name, as_bytes).map_err(|problem| {
+        let from = &self.world.project.program.files[self.file as usize].name;
+        crate::files::read(sources, from, name, as_bytes).map_err(|problem| {
             let issue = problem.issue(self.loc(path.span));
             self.fail(issue)
         })
@@ -164,17 +166,21 @@ impl Evaluator<'_> {
         let Some(name) = name.as_shared_str().cloned() else {
             return Err(self.error("type-mismatch", path.span, format!("found {}, expected a path", name.kind())));
         };
-        match crate::files::render(self.world.project, &name, &values) {
+        let from = self.world.project.program.files[self.file as usize].name.clone();
+        match crate::files::render(self.world.project, &from, &name, &values) {
             Ok(text) => {
-                if let Err(limit) = self.budget.allocate(text.len()) {
+                if let Err(limit) = self.budget.allocate(text.as_str().map_or(0, str::len)) {
                     return Err(self.too_large(limit, span));
                 }
-                let value = Value::string(text);
-                Ok(if values.is_sensitive() { value.secret() } else { value })
+                Ok(text)
             }
-            Err(problem) => {
+            Err(RenderProblem::File(problem)) => {
                 let issue = problem.issue(self.loc(path.span));
                 Err(self.fail(issue))
+            }
+            Err(RenderProblem::Template(diagnostic)) => {
+                self.diagnostics.push(diagnostic.also(&from, path.span, "rendered here"));
+                Err(Halt)
             }
         }
     }
