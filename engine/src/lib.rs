@@ -9,6 +9,7 @@ mod cancel;
 mod events;
 pub mod facts;
 mod failure;
+mod foreseen;
 mod graph;
 mod joint;
 mod journal;

@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::reads::{Reads, Recorder};
-use crate::{Difference, Forecast, Known, Managed, Observation, ObserveError, Predicted, Probe, Registry, World};
+use crate::{Difference, Forecast, Known, Managed, Observation, ObserveError, Predicted, Registry, World};
 
 /// A reaction that an earlier run owed and did not get to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,7 +296,7 @@ impl<'a> Walk<'a> {
         if entry.action == Action::None && !reacts {
             return false;
         }
-        if let Some(held) = self.held(index, entry) {
+        if let Some(held) = self.held(index, managed, entry) {
             entry.held = Some(held);
             entry.action = Action::None;
             return false;
@@ -338,7 +338,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Why a resource that differs does not act; `None` when it does. A guard that cannot be asked yet marks the entry.
-    fn held(&self, index: usize, entry: &mut PlannedResource) -> Option<Arc<str>> {
+    fn held(&self, index: usize, managed: Option<&dyn Managed>, entry: &mut PlannedResource) -> Option<Arc<str>> {
         let resource = &self.catalog.resources[index];
         let has = |kind| self.graph.before(index).any(|(_, k)| k == kind);
         if resource.meta.noop {
@@ -362,8 +362,8 @@ impl<'a> Walk<'a> {
             .chain(resource.meta.unless.iter().map(|guard| (guard, false)));
         for (command, wanted) in guards {
             let word = if wanted { "only_if" } else { "unless" };
-            let probe = Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None };
-            match self.predicted.probe(&probe) {
+            let Some(managed) = managed else { continue };
+            match self.predicted.probe(&managed.guard(command)) {
                 Ok(Known::Is(outcome)) if outcome.success != wanted => {
                     let how = if outcome.success { "succeeds" } else { "fails" };
                     return Some(format!("{word}: `{command}` {how}").into());

@@ -235,14 +235,14 @@ fn noop_is_shown_and_held() {
 #[test]
 fn a_guard_after_a_change_is_asked_later() {
     let mut guarded = wants("b", "x");
-    guarded.meta.unless.push(stead_catalog::Command::Shell("true".into()));
+    guarded.meta.unless.push(stead_catalog::Command::Shell("is-settled".into()));
     let catalog =
         Catalog { node: "n".into(), resources: vec![wants("a", "x"), guarded.clone()], edges: vec![edge(0, 1, Require)] };
     let registry = Registry::new(&[TypeEntry::of::<Word>()]);
     let later = plan(&catalog, &registry, &Files::of(&[]), &PlanOptions::default());
     assert!(later.plan.resources[1].unknown.as_deref().is_some_and(|because| because.contains("test[\"a\"]")));
     let settled = plan(&catalog, &registry, &Files::of(&[("/a", "x")]), &PlanOptions::default());
-    assert_eq!(settled.plan.resources[1].held.as_deref(), Some("unless: `true` succeeds"));
+    assert_eq!(settled.plan.resources[1].held.as_deref(), Some("unless: `is-settled` succeeds"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::foreseen;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::reads::{Read, Reads};
@@ -568,7 +569,10 @@ impl World for Predicted<'_> {
     fn probe(&self, probe: &Probe) -> Look<ProbeOutcome> {
         match &self.unsettled {
             // What the command would say depends on things that are not there yet.
-            Some(because) => Ok(Known::Unknown(because.clone())),
+            Some(because) => Ok(match foreseen::answer(self, probe) {
+                Some(success) => Known::Is(ProbeOutcome { success, status: i32::from(!success) }),
+                None => Known::Unknown(because.clone()),
+            }),
             None => self.base.probe(probe),
         }
     }

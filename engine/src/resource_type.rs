@@ -4,11 +4,11 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use stead_catalog::{Action, AttributeError, Attributes, Change, Schema};
+use stead_catalog::{Action, AttributeError, Attributes, Change, Command, Schema};
 
 use crate::machine::Machine;
 use crate::predicted::Predicted;
-use crate::{ApplyError, ObserveError, PackageWish, World};
+use crate::{ApplyError, ObserveError, PackageWish, Probe, World};
 
 /// The difference between what is wanted and what was observed: decided here and nowhere else.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,6 +135,11 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         left.action != Action::Run
     }
 
+    /// How a guard of this resource (`only_if`, `unless`) is asked: as the engine's own user in `/`, unless it says otherwise.
+    fn guard(&self, command: &Command) -> Probe {
+        Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None }
+    }
+
     /// What must not run beside it.
     fn lock_class(&self) -> LockClass {
         LockClass::Free
@@ -182,6 +187,8 @@ pub trait Managed: Debug + Send + Sync {
     fn absorbs_reaction(&self, difference: &Difference) -> bool;
     /// See [`ResourceType::settles`].
     fn settles(&self, left: &Difference) -> bool;
+    /// See [`ResourceType::guard`].
+    fn guard(&self, command: &Command) -> Probe;
     /// See [`ResourceType::lock_class`].
     fn lock_class(&self) -> LockClass;
     /// See [`ResourceType::package_wish`].
@@ -224,6 +231,10 @@ impl<T: ResourceType> Managed for T {
 
     fn settles(&self, left: &Difference) -> bool {
         ResourceType::settles(self, left)
+    }
+
+    fn guard(&self, command: &Command) -> Probe {
+        ResourceType::guard(self, command)
     }
 
     fn lock_class(&self) -> LockClass {

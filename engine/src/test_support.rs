@@ -122,7 +122,7 @@ impl World for Files {
     }
 
     fn probe(&self, probe: &Probe) -> Look<ProbeOutcome> {
-        let success = probe.command.to_string() == "true";
+        let success = probe.command.to_string() == "is-settled";
         Ok(Known::Is(ProbeOutcome { success, status: i32::from(!success) }))
     }
 

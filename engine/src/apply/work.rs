@@ -17,7 +17,7 @@ use crate::journal::NewBefore;
 use crate::machine::{Group, Scope, Shared, Staged, commit, survey};
 use crate::{
     Applied, ApplyError, Difference, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish, Planned,
-    Predicted, Probe, Registry, World,
+    Predicted, Registry, World,
 };
 
 /// A task for the threads. Resources are named by their position in the catalog.
@@ -155,10 +155,10 @@ impl Work<'_> {
 
     fn look(&self, index: usize, world: &dyn World, expected: bool) -> Result<Verdict, ApplyError> {
         let resource = &self.catalog.resources[index];
-        if let Some(held) = held(&resource.meta, world)? {
+        let managed = self.managed(index)?;
+        if let Some(held) = held(&resource.meta, managed, world)? {
             return Ok(Verdict::Held(held));
         }
-        let managed = self.managed(index)?;
         let observed = managed.observe(world)?;
         let difference = managed.diff(&observed);
         if let (true, Some(entry)) = (expected, self.entries[index]) {
@@ -330,11 +330,10 @@ impl Work<'_> {
 }
 
 /// Asks the guards. Returns why the resource does not act.
-fn held(meta: &Meta, world: &dyn World) -> Result<Option<String>, ApplyError> {
+fn held(meta: &Meta, managed: &dyn Managed, world: &dyn World) -> Result<Option<String>, ApplyError> {
     let guards = meta.only_if.iter().map(|guard| (guard, true)).chain(meta.unless.iter().map(|guard| (guard, false)));
     for (command, wanted) in guards {
-        let probe = Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None };
-        if let Known::Is(outcome) = world.probe(&probe)?
+        if let Known::Is(outcome) = world.probe(&managed.guard(command))?
             && outcome.success != wanted
         {
             let (word, how) = if wanted { ("only_if", "fails") } else { ("unless", "succeeds") };
