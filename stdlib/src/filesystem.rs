@@ -75,7 +75,10 @@ fn missing_parent(path: &Path, parent: &Path) -> ObserveError {
     ObserveError::Impossible {
         code: "missing-parent",
         message: format!("{} cannot be made: there is no directory {}", path.display(), parent.display()),
-        hint: format!("declare it as well: directory \"{}\" {{ parents = true }}", parent.display()),
+        hint: format!(
+            "declare directory \"{}\" {{ parents = true }}, or say `creates` on the exec that makes it",
+            parent.display()
+        ),
     }
 }
 
@@ -324,12 +327,10 @@ pub(crate) fn digest_stat(stat: &Known<Option<Stat>>, hasher: &mut blake3::Hashe
     true
 }
 
-/// The places that a thing at `path` needs first: the directory it is in, its owner and its group.
+/// The places that a thing at `path` needs first: the directories it is in, what makes it before it is managed, its
+/// owner and its group.
 pub(crate) fn needed_places(path: &Path, owner: Option<&Account>, group: Option<&Account>) -> Vec<Place> {
-    let mut places = Vec::new();
-    if let Some(parent) = path.parent().and_then(Path::to_str) {
-        places.push(Place::path(parent));
-    }
+    let mut places: Vec<Place> = path.to_str().map(Place::path).into_iter().collect();
     if let Some(Account::Name(name)) = owner {
         places.push(Place::user(name.clone()));
     }

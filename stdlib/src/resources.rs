@@ -1,14 +1,19 @@
 //! The resource types, as a list that can be read.
 
 pub mod directory;
+pub mod exec;
 pub mod file;
 pub mod symlink;
 
 use stead_engine::{Registry, TypeEntry};
 
 /// Every resource type of the standard library, in the order of the documentation.
-const TYPES: &[TypeEntry] =
-    &[TypeEntry::of::<file::File>(), TypeEntry::of::<directory::Directory>(), TypeEntry::of::<symlink::Symlink>()];
+const TYPES: &[TypeEntry] = &[
+    TypeEntry::of::<file::File>(),
+    TypeEntry::of::<directory::Directory>(),
+    TypeEntry::of::<symlink::Symlink>(),
+    TypeEntry::of::<exec::Exec>(),
+];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {
