@@ -410,3 +410,64 @@ mod tests {
         assert_eq!(closest_method(&Type::INT, "uppercase"), None);
     }
 }
+
+#[cfg(test)]
+mod examples {
+    use std::sync::Arc;
+
+    use stead_catalog::{AttributeSchema, Footprint, Schema, Type, Value};
+
+    use crate::diagnostic::render::{Style, render};
+    use crate::{Input, MemorySources, NodeContext, Project, Schemas};
+
+    /// A resource type with one attribute that takes anything.
+    fn thing() -> Schema {
+        let attribute = |name: &str, ty| AttributeSchema {
+            name: name.into(),
+            ty,
+            required: false,
+            default: None,
+            docs: "".into(),
+            sensitive: false,
+            deprecated: None,
+        };
+        Schema {
+            name: "thing".into(),
+            since: "0.1".into(),
+            docs: "".into(),
+            key: "name".into(),
+            attributes: vec![attribute("name", Type::STRING), attribute("value", Type::Any)],
+            aliases: Vec::new(),
+            footprint: |_| Footprint::default(),
+            check: |_| Vec::new(),
+            reacts: false,
+        }
+    }
+
+    #[test]
+    fn every_example_has_the_value_it_says() {
+        let mut text = String::new();
+        for builtin in super::all() {
+            for (expression, value) in builtin.examples {
+                let name = Value::string(*expression);
+                text.push_str(&format!("thing {} {{ value = [{expression}, {value}] }}\n", name.to_string().replace("${", "$\\u{7b}")));
+            }
+        }
+        let sources = MemorySources::new().with("examples.stead", &text);
+        let project = Project::load(Input::directory(Arc::new(sources), Arc::new(Schemas::new([thing()]))));
+        let (catalog, found) = crate::compile(&project, &NodeContext::default());
+        let sources = vec![("examples.stead".to_owned(), text.clone())];
+        let shown: String = found.iter().filter(|d| d.is_error()).map(|d| render(d, &sources, Style::PLAIN)).collect();
+        assert!(shown.is_empty(), "{shown}");
+        let catalog = catalog.unwrap();
+        let mut wrong = Vec::new();
+        for resource in &catalog.resources {
+            let Some(Value::List(pair)) = resource.attributes.get("value") else { panic!("{:?}", resource.id) };
+            if pair[0] != pair[1] {
+                wrong.push(format!("{}: {} instead of {}", resource.id.name, pair[0], pair[1]));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert_eq!(catalog.resources.len(), super::all().iter().map(|b| b.examples.len()).sum::<usize>());
+    }
+}

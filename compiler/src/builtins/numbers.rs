@@ -151,7 +151,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     plain(
         "stable_number(seed: String, below: Int) -> Int",
         "Returns a number from 0 to before `below` that looks random but is always the same for a seed: for times that spread over nodes.",
-        &[("stable_number(\"web-1\", 60)", "8")],
+        &[("stable_number(\"web-1\", 60)", "12")],
         |a| {
             let below = u64::try_from(int(a, 1)?).ok().filter(|n| *n > 0).ok_or_else(|| invalid(1, "`below` is at least 1"))?;
             let hash = blake3::hash(text(a, 0)?.as_bytes());
