@@ -30,8 +30,6 @@ pub(crate) struct ItemAt {
 pub(crate) struct Module {
     /// Its dotted path, empty for the root.
     pub(crate) name: Arc<str>,
-    /// Its directory, empty for the root.
-    pub(crate) dir: Arc<str>,
     /// The root of its project: where its imports start.
     pub(crate) root: Arc<str>,
     pub(crate) names: HashMap<Arc<str>, (Def, Loc)>,
@@ -120,7 +118,7 @@ const RESERVED: [&str; 3] = ["facts", "data", "node"];
 
 /// Gathers the definitions of all files and resolves the imports.
 pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Vec<Issue>) -> Program {
-    let mut modules = vec![Module { name: "".into(), dir: "".into(), root: "".into(), names: HashMap::new() }];
+    let mut modules = vec![Module { name: "".into(), root: "".into(), names: HashMap::new() }];
     let mut by_dir: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     by_dir.insert("".into(), 0);
     for root in input.dependencies.values() {
@@ -169,7 +167,7 @@ fn add_module(modules: &mut Vec<Module>, by_dir: &mut BTreeMap<Arc<str>, u32>, d
     let id = index(modules.len());
     let shown = dir.strip_prefix(root).unwrap_or(dir).trim_start_matches('/').replace('/', ".");
     let dir: Arc<str> = dir.into();
-    modules.push(Module { name: shown.into(), dir: dir.clone(), root: root.into(), names: HashMap::new() });
+    modules.push(Module { name: shown.into(), root: root.into(), names: HashMap::new() });
     by_dir.insert(dir, id);
     id
 }

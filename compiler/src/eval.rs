@@ -194,19 +194,28 @@ impl<'a> Evaluator<'a> {
                 }
                 Err(self.error("non-exhaustive-match", matched.subject.span, "no case covers the value"))
             }
-            Kind::Admit(inner, ty) => {
-                let value = self.eval(inner)?;
-                self.admit(&value, ty, inner.span)
-            }
+            Kind::Admit(admit) => self.admit(&admit.0, &admit.1, admit.2),
             Kind::Conceal(inner) => Ok(self.eval(inner)?.secret()),
             // The project has an error and is not evaluated; an unused constant has no value.
             Kind::Error => Err(Halt),
         }
     }
 
-    fn admit(&mut self, value: &Value, ty: &Type, span: Span) -> Outcome {
-        ty.admit(value, false).map_err(|mismatch| {
-            let issue = Issue::mismatch(self.loc(span), &mismatch);
+    fn admit(&mut self, expr: &Expr, ty: &Type, from_data: bool) -> Outcome {
+        let world = self.world;
+        if let Some(path) = crate::provenance::data_path(expr)
+            && let Some(node) = world.data_tree.lookup(path.iter().map(|key| &**key))
+        {
+            // What does not fit is reported where it stands in the data.
+            return node.bind(ty, &path.join(".")).map_err(|found| {
+                let file = world.project.program.files[self.file as usize].name.clone();
+                self.diagnostics.extend(found.into_iter().map(|one| one.also(&file, expr.span, "used here")));
+                Halt
+            });
+        }
+        let value = self.eval(expr)?;
+        ty.admit(&value, from_data).map_err(|mismatch| {
+            let issue = Issue::mismatch(self.loc(expr.span), &mismatch);
             self.fail(issue)
         })
     }

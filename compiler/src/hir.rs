@@ -62,8 +62,9 @@ pub(crate) enum Kind {
     Reference(Arc<str>, Box<Expr>),
     If(Box<[(Expr, Expr)]>, Box<Expr>),
     Match(Box<Match>),
-    /// The value must fit the type and takes its form.
-    Admit(Box<Expr>, Box<Type>),
+    /// The value must fit the type and takes its form. The flag says that it may come from data, where text stands for
+    /// members, modes and units.
+    Admit(Box<(Expr, Type, bool)>),
     /// Wraps as secret.
     Conceal(Box<Expr>),
     Error,
@@ -186,11 +187,8 @@ pub(crate) struct Resource {
     pub(crate) settings: Settings,
     /// The slot that a `let` binds to the reference.
     pub(crate) slot: Option<u32>,
-    pub(crate) span: Span,
     /// From the type to the name: what a diagnostic about the resource points at.
     pub(crate) head: Span,
-    /// A mistake was reported here: the resource is not lowered, but its name counts as declared.
-    pub(crate) broken: bool,
 }
 
 /// What a body, an `extend` or a `defaults` sets.
@@ -205,7 +203,6 @@ pub(crate) struct Settings {
 pub(crate) struct Setting {
     pub(crate) attribute: u32,
     pub(crate) value: Expr,
-    pub(crate) name_span: Span,
 }
 
 /// What every resource takes besides its own attributes.
@@ -230,7 +227,6 @@ pub(crate) struct Call {
     pub(crate) args: Box<[Option<Expr>]>,
     pub(crate) slot: Option<u32>,
     pub(crate) span: Span,
-    pub(crate) broken: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -240,7 +236,6 @@ pub(crate) struct For {
     pub(crate) iterable: Expr,
     pub(crate) filter: Option<Expr>,
     pub(crate) body: Block,
-    pub(crate) span: Span,
 }
 
 #[derive(Clone, Debug)]
@@ -251,10 +246,8 @@ pub(crate) struct MatchStmt {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Extend {
-    pub(crate) schema: u32,
     pub(crate) target: Expr,
     pub(crate) settings: Settings,
-    pub(crate) span: Span,
 }
 
 #[derive(Clone, Debug)]

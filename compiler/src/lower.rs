@@ -17,17 +17,6 @@ use crate::provenance::Derived;
 pub(crate) use calls::ParamSource;
 pub(crate) use settings::GivenSettings;
 
-/// How an attribute came by its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// Written in the resource.
-    Own,
-    /// From a `defaults` statement.
-    Defaults,
-    /// From an `extend` statement.
-    Extend,
-}
-
 /// The value of an attribute and where it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Given {
@@ -35,7 +24,6 @@ pub(crate) struct Given {
     pub(crate) attribute: u32,
     pub(crate) value: Value,
     pub(crate) at: Loc,
-    pub(crate) how: How,
 }
 
 /// A claim on a resource: one evaluated declaration.
@@ -153,7 +141,7 @@ impl Lowering<'_> {
     /// Evaluates `defaults` of the top level of a file for code that stands after them.
     fn inherit(&mut self, file: u32, inherited: &[TopDefaults]) -> Result<(), Halt> {
         for one in inherited {
-            let settings = self.enter(file, one.slots, |this| this.evaluate(&one.defaults.settings, How::Defaults))?;
+            let settings = self.enter(file, one.slots, |this| this.evaluate(&one.defaults.settings))?;
             self.defaults.push((one.defaults.schema, Arc::new(settings)));
         }
         Ok(())
@@ -203,7 +191,7 @@ impl Lowering<'_> {
             }
             Stmt::Extend(extend) => self.extend(extend),
             Stmt::Defaults(defaults) => {
-                let settings = self.evaluate(&defaults.settings, How::Defaults)?;
+                let settings = self.evaluate(&defaults.settings)?;
                 self.defaults.push((defaults.schema, Arc::new(settings)));
                 Ok(())
             }
@@ -217,7 +205,7 @@ impl Lowering<'_> {
             self.derived.bind(slot, &each.iterable);
         }
         let items = self.eval.elements(&each.iterable, each.second.is_some())?;
-        let mut one = |this: &mut Self, key: Option<Value>, item: Value| -> Result<(), Halt> {
+        let one = |this: &mut Self, key: Option<Value>, item: Value| -> Result<(), Halt> {
             match (each.second, key) {
                 (Some(second), Some(key)) => {
                     this.eval.set(each.first, key);
@@ -241,7 +229,7 @@ impl Lowering<'_> {
 
     fn extend(&mut self, extend: &hir::Extend) -> Result<(), Halt> {
         let target = self.eval.eval(&extend.target)?;
-        let settings = self.evaluate(&extend.settings, How::Extend)?;
+        let settings = self.evaluate(&extend.settings)?;
         let Value::Ref(target) = target else {
             return Err(self.eval.error("type-mismatch", extend.target.span, format!("found {}, expected a resource", target.kind())));
         };
@@ -280,7 +268,7 @@ impl Lowering<'_> {
             };
             self.eval.set(slot, value);
         }
-        let settings = match self.evaluate(&resource.settings, How::Own) {
+        let settings = match self.evaluate(&resource.settings) {
             Ok(settings) => settings,
             Err(Halt) if self.eval.budget.is_spent || self.eval.issues.len() > MAX_ISSUES => return Err(Halt),
             Err(Halt) => {

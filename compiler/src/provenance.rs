@@ -1,6 +1,7 @@
 //! Where values came from: state parameters, file constants, data keys.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use stead_catalog::{SourceLocation, Value};
 
@@ -9,14 +10,14 @@ use crate::diagnostic::Diagnostic;
 use crate::eval::World;
 use crate::hir::{Argument, Expr, Key, Kind, Loop, Part};
 use crate::lower::ParamSource;
-use crate::project::Project;
 
 /// A step in words and its place.
 pub(crate) type Step = (String, Option<SourceLocation>);
 
 /// The steps behind an expression of a state whose parameters came from `sources`: `derived` tells which parameters each
 /// slot of the frame was made from.
-pub(crate) fn steps(expr: &Expr, sources: &[ParamSource], derived: &Derived, project: &Project) -> Vec<Step> {
+pub(crate) fn steps(expr: &Expr, sources: &[ParamSource], derived: &Derived, world: &World<'_>) -> Vec<Step> {
+    let project = world.project;
     let mut used = Used::default();
     used.visit(expr);
     let mut steps = Vec::new();
@@ -38,7 +39,32 @@ pub(crate) fn steps(expr: &Expr, sources: &[ParamSource], derived: &Derived, pro
             steps.push(("constant of the file".to_owned(), Some(location)));
         }
     }
+    for path in used.data {
+        if let Some(node) = world.data_tree.lookup(path.iter().map(|key| &**key)) {
+            let history = node.history(&path.join(".")).into_iter();
+            steps.extend(history.map(|(step, place)| (step, world.data_location(&place))));
+        }
+    }
     steps
+}
+
+/// The key that an expression such as `data.web.vhosts` reads.
+pub(crate) fn data_path(expr: &Expr) -> Option<Vec<Arc<str>>> {
+    match &expr.kind {
+        Kind::Data => Some(Vec::new()),
+        Kind::Field(field) => {
+            let mut path = data_path(&field.object)?;
+            path.push(field.name.clone());
+            Some(path)
+        }
+        Kind::Index(index) => {
+            let key = index.1.constant()?.as_shared_str()?.clone();
+            let mut path = data_path(&index.0)?;
+            path.push(key);
+            Some(path)
+        }
+        _ => None,
+    }
 }
 
 /// The value that the data binds to a parameter, with the steps that led to it.
@@ -93,6 +119,7 @@ impl Derived {
 struct Used {
     slots: Vec<u32>,
     globals: Vec<u32>,
+    data: Vec<Vec<Arc<str>>>,
 }
 
 impl Used {
@@ -114,7 +141,8 @@ impl Used {
                 self.visit(value);
             }),
             Kind::ListFor(clause) | Kind::MapFor(clause) => self.clause(clause),
-            Kind::Not(inner) | Kind::Negate(inner) | Kind::Admit(inner, _) | Kind::Conceal(inner) => self.visit(inner),
+            Kind::Not(inner) | Kind::Negate(inner) | Kind::Conceal(inner) => self.visit(inner),
+            Kind::Admit(admit) => self.visit(&admit.0),
             Kind::ReadFile(inner, _) | Kind::Reference(_, inner) => self.visit(inner),
             Kind::Binary(binary) => {
                 self.visit(&binary.left);
@@ -124,6 +152,7 @@ impl Used {
                 self.visit(&range.0);
                 self.visit(&range.1);
             }
+            Kind::Field(_) | Kind::Index(_) if data_path(expr).is_some() => self.data.extend(data_path(expr)),
             Kind::Field(field) => self.visit(&field.object),
             Kind::Index(pair) | Kind::Render(pair) => {
                 self.visit(&pair.0);

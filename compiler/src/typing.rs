@@ -290,3 +290,14 @@ pub(crate) fn map_item_of(ty: &Type) -> Option<Type> {
         _ => None,
     }
 }
+
+/// Says whether part of the type is not known before it is evaluated.
+pub(crate) fn has_any(ty: &Type) -> bool {
+    match ty {
+        Type::Any => true,
+        Type::List(item, _) | Type::Map(item) | Type::Optional(item) | Type::Secret(item) => has_any(item),
+        Type::Union(options) => options.iter().any(has_any),
+        Type::Record(record) => record.fields.iter().any(|field| has_any(&field.ty)),
+        _ => false,
+    }
+}

@@ -149,7 +149,8 @@ fn expectations(case: &Case) -> (Vec<Expected>, Vec<(String, usize, String)>) {
             for (mark, severity) in [("# error: ", "error"), ("# warning: ", "warning"), ("{# error: ", "error")] {
                 for piece in line.split(mark).skip(1) {
                     let Some((code, rest)) = piece.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { continue };
-                    let part = rest.split('"').nth(1).unwrap_or_default().to_owned();
+                    let quoted = rest.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+                    let part = quoted.map(|(part, _)| part.replace("\\\"", "\"")).unwrap_or_default();
                     if !found.iter().any(|(s, c, p)| *s == severity && *c == code && *p == part) {
                         found.push((severity, code.to_owned(), part));
                     }

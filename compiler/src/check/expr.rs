@@ -135,7 +135,7 @@ impl Checker<'_> {
                 }
                 match expr.kind {
                     Kind::Const(value) => self.admit_constant(value, want, span),
-                    _ => hir::Expr::new(Kind::Admit(Box::new(expr), Box::new(want.clone())), span),
+                    _ => hir::Expr::new(Kind::Admit(Box::new((expr, want.clone(), typing::has_any(ty)))), span),
                 }
             }
             Fit::No => {

@@ -82,20 +82,17 @@ impl Checker<'_> {
         let program = self.program;
         let schema = program.schemas.at(schema_id);
         let (mut name, is_list) = self.resource_name(&resource.name);
-        let before = self.issues.len();
         let settings = match &resource.body {
             Some(body) => self.settings(schema_id, schema, body, true),
             None => Settings::default(),
         };
         let head = type_name.span.to(resource.name.span);
-        let mut broken = matches!(name.kind, Kind::Error) || self.issues[before..].iter().any(|issue| issue.is_error);
-        broken |= !self.complete(schema_id, schema, &settings, head);
+        self.complete(schema_id, schema, &settings, head);
         let key_given = settings.attributes.iter().any(|setting| setting.attribute == 0);
         if !key_given && let (Some(key), Some(value)) = (schema.attributes.first(), name.constant()) {
             match admit_names(&key.ty, value) {
                 Ok(admitted) => name.kind = Kind::Const(admitted),
                 Err(mismatch) => {
-                    broken = true;
                     let issue = Issue::mismatch(self.loc(name.span), &mismatch);
                     self.report(issue);
                 }
@@ -103,7 +100,7 @@ impl Checker<'_> {
         }
         let reference = Type::Ref(Some(schema.name.clone()));
         let ty = if is_list { Type::list(reference) } else { reference };
-        let checked = hir::Resource { schema: schema_id, name, settings, slot: None, span: resource.span, head, broken };
+        let checked = hir::Resource { schema: schema_id, name, settings, slot: None, head };
         Some((checked, ty))
     }
 
@@ -150,9 +147,8 @@ impl Checker<'_> {
         }
     }
 
-    /// Says whether every required attribute is given, here or by a `defaults` in scope.
-    fn complete(&mut self, schema_id: u32, schema: &Schema, settings: &Settings, head: Span) -> bool {
-        let mut complete = true;
+    /// Reports required attributes that are given neither here nor by a `defaults` in scope.
+    fn complete(&mut self, schema_id: u32, schema: &Schema, settings: &Settings, head: Span) {
         for (i, attribute) in schema.attributes.iter().enumerate().skip(1) {
             if !attribute.required || attribute.default.is_some() {
                 continue;
@@ -160,13 +156,11 @@ impl Checker<'_> {
             let i = crate::defs::index(i);
             let by_default = || self.defaults.iter().any(|d| d.schema == schema_id && d.attributes.contains(&i));
             if !settings.attributes.iter().any(|setting| setting.attribute == i) && !by_default() {
-                complete = false;
                 let message = format!("`{}` needs the attribute `{}`", schema.name, attribute.name);
                 let hint = format!("add `{} = …` ({})", attribute.name, attribute.ty.describe());
                 self.error_hint("missing-attribute", head, message, hint);
             }
         }
-        complete
     }
 
     /// Checks a body against a schema. `key_allowed` is false where the resource exists already.
@@ -194,7 +188,7 @@ impl Checker<'_> {
                     self.report(issue);
                 }
                 let value = self.check(&attribute.value, program.schemas.wanted(schema_id, at));
-                attributes.push(Setting { attribute: crate::defs::index(at), value, name_span: name.span });
+                attributes.push(Setting { attribute: crate::defs::index(at), value });
             } else if let Some((_, meta)) = METAS.iter().find(|(known, _)| **known == *name.name) {
                 let value = self.meta(*meta, attribute);
                 metas.push((*meta, value, attribute.span));
@@ -300,7 +294,7 @@ impl Checker<'_> {
         if matches!(target.kind, Kind::Error) {
             return None;
         }
-        Some(hir::Extend { schema, target, settings, span: extend.span })
+        Some(hir::Extend { target, settings })
     }
 
     pub(crate) fn defaults_stmt(&mut self, defaults: &ast::Defaults) -> Option<hir::Defaults> {

@@ -35,7 +35,7 @@ impl Checker<'_> {
             Stmt::For(each) => self.scoped(|this| {
                 let Head { first, second, iterable, filter } = this.head(&each.binding, &each.iterable, each.filter.as_ref());
                 let body = this.block(&each.body);
-                hir::Stmt::For(Box::new(hir::For { first, second, iterable, filter, body, span: each.span }))
+                hir::Stmt::For(Box::new(hir::For { first, second, iterable, filter, body }))
             }),
             Stmt::If(branches) => self.if_stmt(branches),
             Stmt::Match(matched) => {
@@ -149,8 +149,8 @@ impl Checker<'_> {
         self.note_use(User::State(id), call.callee.span);
         let state = &self.program.states[id as usize];
         let in_state = matches!(self.user, User::State(_));
-        let (args, is_complete) = self.arguments(state, &call.args, call.span, in_state);
-        Some(hir::Call { state: id, args: args.into(), slot: None, span: call.span, broken: !is_complete })
+        let (args, _) = self.arguments(state, &call.args, call.span, in_state);
+        Some(hir::Call { state: id, args: args.into(), slot: None, span: call.span })
     }
 
     fn not_a_state(&mut self, call: &Call) {

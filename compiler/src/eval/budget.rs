@@ -6,7 +6,7 @@ pub(crate) const MAX_ITEMS: usize = 1_000_000;
 /// Most resources of one catalog.
 pub(crate) const MAX_RESOURCES: usize = 1_000_000;
 
-const MAX_STEPS: u64 = 100_000_000;
+const MAX_STEPS: u64 = 30_000_000;
 const MAX_BYTES: usize = 1 << 30;
 
 /// What is left to spend.
@@ -34,7 +34,7 @@ impl Budget {
             }
             None => {
                 self.is_spent = true;
-                Err("100 million steps")
+                Err("30 million steps")
             }
         }
     }

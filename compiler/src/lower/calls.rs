@@ -13,7 +13,6 @@ use crate::provenance;
 /// Where the value of a parameter came from.
 #[derive(Clone, Debug)]
 pub(crate) struct ParamSource {
-    pub(crate) name: Arc<str>,
     /// The steps in words, with their places, in the order of time.
     pub(crate) steps: Vec<(String, Option<SourceLocation>)>,
 }
@@ -46,10 +45,10 @@ impl Lowering<'_> {
         let mut sources: Vec<ParamSource> = Vec::with_capacity(call.args.len());
         let mut halted = false;
         for (arg, param) in call.args.iter().zip(&state.params) {
-            let mut source = ParamSource { name: param.name.clone(), steps: Vec::new() };
+            let mut source = ParamSource { steps: Vec::new() };
             let value = match arg {
                 Some(arg) => {
-                    source.steps = provenance::steps(arg, &self.sources, &self.derived, project);
+                    source.steps = provenance::steps(arg, &self.sources, &self.derived, self.eval.world);
                     let location = project.location(self.eval.loc(arg.span));
                     source.steps.push((format!("parameter `{}` of `{}`", param.name, state.name.name), Some(location)));
                     self.eval.eval(arg).map(Some)
@@ -165,13 +164,12 @@ impl Lowering<'_> {
     /// Where the values of a body came from, beyond what is written there.
     pub(super) fn origins(&self, settings: &Settings, schema: &Schema) -> Vec<Origin> {
         let mut origins = Vec::new();
-        let project = self.eval.world.project;
         for setting in &settings.attributes {
             if setting.value.constant().is_some() {
                 continue;
             }
             let attribute = &schema.attributes[setting.attribute as usize].name;
-            let steps = provenance::steps(&setting.value, &self.sources, &self.derived, project);
+            let steps = provenance::steps(&setting.value, &self.sources, &self.derived, self.eval.world);
             origins.extend(steps.into_iter().map(|(step, location)| Origin { attribute: attribute.clone(), step, location }));
         }
         origins

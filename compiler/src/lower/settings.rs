@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stead_catalog::{Command, EdgeKind, Meta as CatalogMeta, Origin, ResourceId, Retry, Schema, Value};
 use stead_grammar::ast::Span;
 
-use super::{Given, How, Lowering};
+use super::{Given, Lowering};
 use crate::eval::Halt;
 use crate::hir::{Expr, Meta, Settings};
 use crate::issue::{Issue, Loc};
@@ -67,14 +67,14 @@ impl GivenSettings {
 
 impl Lowering<'_> {
     /// Evaluates every expression of a body; the first failure of each attribute is reported, then it halts.
-    pub(super) fn evaluate(&mut self, settings: &Settings, how: How) -> Result<GivenSettings, Halt> {
+    pub(super) fn evaluate(&mut self, settings: &Settings) -> Result<GivenSettings, Halt> {
         let mut result = GivenSettings { given: Vec::with_capacity(settings.attributes.len()), ..GivenSettings::default() };
         let mut halted = false;
         for setting in &settings.attributes {
             match self.eval.eval(&setting.value) {
                 Ok(value) => {
                     let at = self.eval.loc(setting.value.span);
-                    result.given.push(Given { attribute: setting.attribute, value, at, how });
+                    result.given.push(Given { attribute: setting.attribute, value, at });
                 }
                 Err(Halt) if self.eval.budget.is_spent => return Err(Halt),
                 Err(Halt) => halted = true,
