@@ -8,7 +8,7 @@ use stead_catalog::{Schema, SourceLocation, Type};
 use stead_grammar::ast::{self, Span};
 
 use crate::check::Code;
-use crate::config::{self, Config};
+use crate::config::{self, Config, DependencySource};
 use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
 use crate::issue::{Issue, Loc};
@@ -124,10 +124,11 @@ impl std::fmt::Debug for Project {
 
 impl Project {
     /// Reads, parses and checks everything. What is wrong stands in [`Project::diagnostics`].
-    pub fn load(input: Input) -> Self {
+    pub fn load(mut input: Input) -> Self {
         let mut diagnostics = Vec::new();
         let mut issues = Vec::new();
         let config = read_config(&input, &mut diagnostics);
+        add_dependencies(&mut input, &config, &mut diagnostics);
         let templates = Templates::new(input.sources.clone(), config.templates);
         let files = read_files(&input, &mut diagnostics);
         let mut program = defs::collect(files, &input, &mut issues);
@@ -137,8 +138,8 @@ impl Project {
         let data = read_data(&input, &config.data.directory, &mut diagnostics);
         let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
-        diagnostic::arrange(&mut diagnostics);
         config.apply_lints(&mut diagnostics);
+        diagnostic::arrange(&mut diagnostics);
         let merge_rules = config.data.merge.clone();
         Self { input, program, code, hierarchy, merge_rules, data, templates, config, diagnostics }
     }
@@ -209,6 +210,26 @@ fn read_config(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Config {
     }
 }
 
+/// Takes over the dependencies that lie inside the project; the others are handed in by who fetches them.
+fn add_dependencies(input: &mut Input, config: &Config, diagnostics: &mut Vec<Diagnostic>) {
+    for (name, dependency) in &config.dependencies {
+        if input.dependencies.contains_key(name) {
+            continue;
+        }
+        match &dependency.source {
+            DependencySource::Path(path) if !path.starts_with('/') && !path.split('/').any(|part| part == "..") => {
+                let path = path.trim_start_matches("./").trim_end_matches('/');
+                input.dependencies.insert(name.clone(), path.into());
+            }
+            _ => diagnostics.push(
+                Diagnostic::error("missing-dependency", format!("the dependency `{name}` is not there"))
+                    .at(&config::FILE_NAME.into(), dependency.span, "")
+                    .hint("it has to be fetched first, or be a directory inside the project: `{ path = \"modules/x\" }`"),
+            ),
+        }
+    }
+}
+
 /// Reads the data files of the project.
 fn read_data(input: &Input, directory: &str, diagnostics: &mut Vec<Diagnostic>) -> crate::data::DataSet {
     let names = input.sources.files(directory, &["yaml", "yml", "toml", "json"]);
@@ -236,7 +257,8 @@ fn read_files(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Vec<SourceFil
     for root in input.dependencies.values() {
         names.extend(input.sources.files(root, &["stead"]).into_iter().map(|name| (name, true)));
     }
-    names.sort();
+    // A file of a dependency that lies inside the project is listed twice, and counts as the dependency's.
+    names.sort_by(|a, b| (&a.0, !a.1).cmp(&(&b.0, !b.1)));
     names.dedup_by(|later, first| later.0 == first.0);
     let read: Vec<_> =
         names.into_par_iter().map(|(name, is_dependency)| read_file(&*input.sources, name, is_dependency)).collect();
