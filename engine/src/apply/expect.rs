@@ -22,14 +22,16 @@ pub(super) fn as_planned(
         return Ok(());
     }
     let moved = |what: String| Err(ApplyError::Moved { what });
+    // Of a thing that nothing was known of, more may turn out to differ than the plan could name.
+    let is_open = entry.changes.iter().any(|planned| matches!(planned.before, Shown::Unknown(_)));
     for change in &difference.changes {
-        let planned = entry.changes.iter().find(|planned| planned.attribute == change.attribute);
-        match planned {
-            None => return moved(format!("`{}` differs, which was not planned", change.attribute)),
-            Some(planned) if !is_same(planned, change) => {
-                return moved(format!("`{}` is not what the plan saw", change.attribute));
-            }
-            Some(_) => {}
+        // One attribute may stand for several changes, such as all that a purge removes.
+        let mut planned = entry.changes.iter().filter(|planned| planned.attribute == change.attribute).peekable();
+        if planned.peek().is_none() && !is_open {
+            return moved(format!("`{}` differs, which was not planned", change.attribute));
+        }
+        if planned.peek().is_some() && !planned.any(|planned| is_same(planned, change)) {
+            return moved(format!("`{}` is not what the plan saw", change.attribute));
         }
     }
     match (entry.digest, managed.digest(observed)) {
