@@ -135,7 +135,7 @@ fn check_law(catalog: &Catalog, registry: &Registry, world: &FakeWorld, text: &m
 }
 
 /// Reads resources with their defaults, checked as the compiler does; the mistakes found by the types themselves are the second part.
-fn read_catalog(text: &str, registry: &Registry) -> (Catalog, String) {
+pub(crate) fn read_catalog(text: &str, registry: &Registry) -> (Catalog, String) {
     let mut catalog = Catalog { node: "node".into(), ..Catalog::default() };
     let mut problems = String::new();
     let mut reader = Reader::new(text);

@@ -1,5 +1,6 @@
 //! The tests of the standard library, as one binary.
 
+mod applied;
 mod cases;
 mod derive;
 mod fake_world;
