@@ -328,7 +328,7 @@ impl<'a> Predicted<'a> {
         let is_source = |path: &Path| path == Path::new("/etc/apt/sources.list") || (path.starts_with(below) && path != below);
         let (path, _) =
             sources.find(|(path, entry)| is_source(path) && matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
-        Some(format!("the package index is fetched again for {}", path.display()).into())
+        Some(format!("the package index is refreshed for {}", path.display()).into())
     }
 
     fn put_unit_file(&mut self, file: &UnitFile, content: Option<&[u8]>) {

@@ -5,6 +5,7 @@
 // The derives name this crate by its name, also within it.
 extern crate self as stead_stdlib;
 
+mod accounts;
 mod filesystem;
 pub mod resources;
 pub mod values;

@@ -3,7 +3,11 @@
 pub mod directory;
 pub mod exec;
 pub mod file;
+pub mod group;
+pub mod package;
+pub mod service;
 pub mod symlink;
+pub mod user;
 
 use stead_engine::{Registry, TypeEntry};
 
@@ -12,6 +16,10 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<file::File>(),
     TypeEntry::of::<directory::Directory>(),
     TypeEntry::of::<symlink::Symlink>(),
+    TypeEntry::of::<package::Package>(),
+    TypeEntry::of::<service::Service>(),
+    TypeEntry::of::<user::User>(),
+    TypeEntry::of::<group::Group>(),
     TypeEntry::of::<exec::Exec>(),
 ];
 

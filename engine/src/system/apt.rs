@@ -93,7 +93,10 @@ impl Apt {
         }
         let forecast = self.simulate_open(&open, false)?;
         if let Some((name, reason)) = forecast.unmet.first() {
-            return Err(self.unmet(name, reason).into());
+            return Err(unmet(name, reason).into());
+        }
+        if forecast.changes.is_empty() {
+            return Ok(());
         }
         if let Some(planned) = planned {
             as_planned(&forecast, planned)?;
@@ -122,30 +125,6 @@ impl Apt {
         outcome
     }
 
-    /// Makes the failure of a wish that cannot be met: `unknown-package` with packages of a like name, or apt's reason.
-    pub fn unmet(&self, name: &str, reason: &str) -> ObserveError {
-        let bare = name.split(':').next().unwrap_or(name);
-        let unknown = reason.contains("Unable to locate package") || reason.contains("no package of this name");
-        let message = format!("package `{name}`: {reason}");
-        if reason.starts_with("no version") {
-            let hint = "name one of these versions, or a pattern such as `1.2.*`".to_owned();
-            return ObserveError::Impossible { code: "unknown-version", message, hint };
-        }
-        if !unknown {
-            let hint =
-                "look at `apt-get -s install` for all of apt's reasoning, or at what is held: `apt-mark showhold`".to_owned();
-            return ObserveError::Impossible { code: "package-conflict", message, hint };
-        }
-        let names = self.ask(&["apt-cache", "pkgnames"]).map(|output| output.stdout).unwrap_or_default();
-        let names = String::from_utf8_lossy(&names);
-        let hint = match stead_catalog::closest(bare, names.lines()) {
-            Some(like) => format!("did you mean `{like}`? if not, declare the repository that has it before this package"),
-            None if names.is_empty() => "the package index is empty: declare a repository, or run apt-get update".to_owned(),
-            None => "declare the repository that has it before this package".to_owned(),
-        };
-        ObserveError::Impossible { code: "unknown-package", message: format!("there is no package `{name}` in the index"), hint }
-    }
-
     /// Forgets simulations.
     pub fn forget(&self) {
         self.forecasts.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -165,7 +144,25 @@ impl Apt {
         }
         let mut forecast = self.simulate_open(&open, true)?;
         self.keep_wanted(wishes, &mut forecast)?;
+        self.find_alike(&mut forecast);
         Ok(forecast)
+    }
+
+    /// Adds the name that was probably meant to every package that is not on offer.
+    fn find_alike(&self, forecast: &mut Forecast) {
+        if !forecast.unmet.iter().any(|(_, reason)| is_unknown(reason)) {
+            return;
+        }
+        let names = self.ask(&["apt-cache", "pkgnames"]).map(|output| output.stdout).unwrap_or_default();
+        let names = String::from_utf8_lossy(&names);
+        for (name, reason) in forecast.unmet.iter_mut().filter(|(_, reason)| is_unknown(reason)) {
+            let bare = name.split(':').next().unwrap_or(name);
+            if let Some(like) = stead_catalog::closest(bare, names.lines()) {
+                *reason = format!("{reason}{ALIKE}{like}").into();
+            } else if names.trim().is_empty() {
+                *reason = format!("{reason}{EMPTY}").into();
+            }
+        }
     }
 
     /// The wishes that the package database does not meet.
@@ -259,9 +256,9 @@ impl Apt {
 
     /// Runs apt-get for wishes that go into one call.
     fn install(&self, machine: &Machine, group: &[PackageWish]) -> Result<(), ApplyError> {
-        let (group, unmet) = self.with_versions(group.to_vec())?;
-        if let Some((name, reason)) = unmet.first() {
-            return Err(self.unmet(name, reason).into());
+        let (group, without) = self.with_versions(group.to_vec())?;
+        if let Some((name, reason)) = without.first() {
+            return Err(unmet(name, reason).into());
         }
         let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
         argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
@@ -405,6 +402,38 @@ impl Apt {
             .map_err(|error| ObserveError::Unavailable { service: "apt", message: format!("cannot run {}: {error}", argv[0]) })?;
         Ok(Output { status: output.status.code().unwrap_or(128), stdout: output.stdout, stderr: output.stderr })
     }
+}
+
+/// What stands before the name that was probably meant, in the reason of an unmet wish.
+const ALIKE: &str = ", but one named ";
+
+/// What stands behind the reason where nothing is on offer at all.
+const EMPTY: &str = ", for nothing is";
+
+fn is_unknown(reason: &str) -> bool {
+    reason.contains("Unable to locate package") || reason.contains("no package of this name")
+}
+
+/// Makes the failure of a wish that cannot be met from the reason in a [`Forecast`]: `unknown-package`, `unknown-version`
+/// or `package-conflict`.
+pub fn unmet(name: &str, reason: &str) -> ObserveError {
+    let impossible = |code, message, hint: String| ObserveError::Impossible { code, message, hint };
+    if is_unknown(reason) {
+        let repository = "declare the repository that has it before this package";
+        let hint = match reason.split_once(ALIKE) {
+            Some((_, like)) => format!("did you mean `{like}`? if not, {repository}"),
+            None if reason.ends_with(EMPTY) => "the package index is empty: declare a repository".to_owned(),
+            None => repository.to_owned(),
+        };
+        return impossible("unknown-package", format!("no package named `{name}` is on offer"), hint);
+    }
+    let message = format!("package `{name}`: {reason}");
+    if reason.starts_with("no version") || reason.starts_with("Version '") {
+        let hint = "name one of the versions on offer, or a pattern such as `1.2.*`; `apt-cache madison` lists them";
+        return impossible("unknown-version", message, hint.to_owned());
+    }
+    let hint = "`apt-get -s install` shows all of apt's reasoning, `apt-mark showhold` what is held".to_owned();
+    impossible("package-conflict", message, hint)
 }
 
 /// Says whether a wish is met whatever is on offer.

@@ -1,0 +1,424 @@
+//! The resource type `package`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stead_catalog::{Action, Change, Footprint, Place, PlaceKind, Problem, Shown, Value};
+use stead_engine::system::apt::is_met;
+use stead_engine::{
+    Applied, ApplyError, Difference, Forecast, Known, LockClass, Machine, ObserveError, PackageChange, PackageState, PackageWish,
+    Predicted, ResourceType, WishedState, World,
+};
+
+use crate::{Choice, Resource};
+
+mod apt;
+mod provider;
+mod removal;
+mod scripts;
+
+use provider::Provider;
+use removal::Removal;
+
+/// A package of the distribution: there in some version, or gone.
+///
+/// What the package manager would install, upgrade or remove besides is found by its own simulation and shown in the plan; a change that
+/// several packages share is shown once, by the first. Packages with no order among them are changed in one transaction.
+/// Configuration files that somebody has changed are kept. The package index is refreshed first when a repository
+/// has changed since, or when `refresh` asks for it. Compares to Salt's `pkg.installed`, Puppet's `package` and Ansible's `apt`.
+///
+/// ```stead
+/// package "nginx" { version = "1.22.*" }
+/// package ["curl", "git"]
+/// ```
+#[derive(Clone, Debug, Resource)]
+#[resource(
+    name = "package",
+    since = "0.1",
+    aliases(
+        ensure = "state",
+        pkg = "name",
+        install_recommends = "recommends",
+        hold_version = "hold",
+        cache_valid_time = "refresh"
+    )
+)]
+pub struct Package {
+    /// Name of the package, with `:arch` for one of another architecture. A virtual package is installed when one that provides it is.
+    #[key]
+    pub name: Arc<str>,
+    /// Whether it is there.
+    #[default(State::Installed)]
+    pub state: State,
+    /// The version: all of it (`1.22.1-9`), or a pattern with `*` and `?` that the newest version on offer has to match (`1.22.*`).
+    /// A version that is there and matches is left alone; a lower one on offer is a downgrade, and is shown.
+    pub version: Option<Arc<str>>,
+    /// It is held: the package manager leaves its version alone unless Stead changes it. Left as found when absent.
+    pub hold: Option<bool>,
+    /// What it recommends is installed as well. As the machine's package manager is configured when absent.
+    pub recommends: Option<bool>,
+    /// The package index is refreshed first when it is older than this. Only a package that is to be installed or upgraded asks for it.
+    pub refresh: Option<Duration>,
+}
+
+/// Whether a package is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum State {
+    /// It is there, in any version that `version` allows.
+    Installed,
+    /// It is there, in the newest version on offer.
+    Latest,
+    /// It is gone. Its configuration files stay.
+    Absent,
+    /// It is gone, with its configuration files.
+    Purged,
+}
+
+/// What the package database and the package manager say.
+#[derive(Clone, Debug)]
+pub struct ObservedPackage {
+    state: Known<PackageState>,
+    /// What the package manager would do; `None` when there is nothing to do.
+    forecast: Option<Known<Forecast>>,
+    /// What is lost with the packages that would be removed.
+    removals: Vec<Removal>,
+}
+
+/// What package managers call the place that packages come from.
+const REPOSITORY: &str = "apt";
+
+impl Package {
+    fn footprint(&self) -> Footprint {
+        let own = Place::package(self.name.clone());
+        if self.is_removal() {
+            return Footprint { gone_before: vec![own.clone()], owns: vec![own], removes: true, ..Footprint::default() };
+        }
+        let needs = vec![Place { kind: PlaceKind::Repository, name: REPOSITORY.into() }];
+        Footprint { owns: vec![own], needs, ..Footprint::default() }
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if !is_name(&self.name) {
+            problems.push(Problem {
+                code: "invalid-value",
+                attribute: Some("name".into()),
+                other: None,
+                message: format!("`{}` is no name of a package", self.name),
+                hint: Some(
+                    "it has lower-case letters, digits, `+`, `-` and `.`, with `:arch` behind it where one is meant".into(),
+                ),
+            });
+        }
+        if self
+            .version
+            .as_deref()
+            .is_some_and(|version| version.is_empty() || version.starts_with('-') || version.contains(char::is_whitespace))
+        {
+            problems.push(Problem {
+                code: "invalid-value",
+                attribute: Some("version".into()),
+                other: None,
+                message: "this is no version".into(),
+                hint: Some("write one such as `1.22.1-9`, or a pattern such as `1.22.*`".into()),
+            });
+        }
+        let mut conflict = |other: &str, message: &str, hint: &str| {
+            problems.push(Problem {
+                code: "conflicting-attributes",
+                attribute: Some(other.into()),
+                other: Some("state".into()),
+                message: message.into(),
+                hint: Some(hint.into()),
+            });
+        };
+        if self.version.is_some() && self.state == State::Latest {
+            conflict("version", "the newest version and a certain one are asked for", "leave `state = latest` out");
+        }
+        for (attribute, is_given) in
+            [("version", self.version.is_some()), ("hold", self.hold.is_some()), ("recommends", self.recommends.is_some())]
+        {
+            if is_given && self.is_removal() {
+                conflict(attribute, &format!("`{attribute}` says nothing of a package that is gone"), "leave it out");
+            }
+        }
+        problems
+    }
+
+    fn is_removal(&self) -> bool {
+        matches!(self.state, State::Absent | State::Purged)
+    }
+
+    fn wish(&self) -> PackageWish {
+        let state = match (self.state, &self.version) {
+            (State::Installed, Some(pattern)) => WishedState::Version(pattern.clone()),
+            (State::Installed, None) => WishedState::Installed,
+            (State::Latest, _) => WishedState::Latest,
+            (State::Absent, _) => WishedState::Removed,
+            (State::Purged, _) => WishedState::Purged,
+        };
+        PackageWish { name: self.name.clone(), state, recommends: self.recommends, max_index_age: self.refresh }
+    }
+
+    fn because(&self) -> Arc<str> {
+        format!("package[\"{}\"]", self.name).into()
+    }
+
+    /// The package's own step in a forecast.
+    fn own<'f>(&self, forecast: &'f Forecast) -> Option<&'f PackageChange> {
+        forecast.changes.iter().find(|change| self.is(&change.name))
+    }
+
+    fn is(&self, name: &str) -> bool {
+        let bare = |name: &str| name.split(':').next().map(str::to_owned);
+        *name == *self.name || (bare(name) == bare(&self.name) && !(name.contains(':') && self.name.contains(':')))
+    }
+
+    /// What the version will be.
+    fn version_after(&self, observed: &ObservedPackage) -> Shown {
+        match &observed.forecast {
+            Some(Known::Unknown(because)) => Shown::Unknown(because.clone()),
+            Some(Known::Is(forecast)) => match (self.own(forecast).and_then(|change| change.to.clone()), &forecast.refresh) {
+                (Some(version), None) => Shown::Value(Value::string(version)),
+                (None, None) => match forecast.changes.iter().find(|change| change.to.is_some()) {
+                    // Another package stands in for a virtual one.
+                    Some(other) => Shown::Value(Value::string(format!("provided by {}", other.name))),
+                    None => Shown::Unknown(self.because()),
+                },
+                (_, Some(_)) => Shown::Unknown("the package index is refreshed".into()),
+            },
+            None => Shown::Unknown(self.because()),
+        }
+    }
+
+    /// The package itself.
+    fn own_changes(&self, observed: &ObservedPackage, state: &PackageState, changes: &mut Vec<Change>) {
+        let version = |version: &Option<Arc<str>>| match version {
+            Some(version) => Shown::Value(Value::string(version.clone())),
+            None => Shown::Absent,
+        };
+        if state.broken {
+            let text = |text: &str| Shown::Value(Value::string(text));
+            changes.push(Change::value("configuration", text("interrupted"), text("finished")));
+        }
+        let is_new = match &observed.forecast {
+            Some(Known::Is(forecast)) => match self.own(forecast) {
+                Some(own) => own.to != state.version || (own.to.is_none() && state.config_files),
+                None => forecast.refresh.is_some() || !forecast.changes.is_empty() || state.version.is_none(),
+            },
+            Some(Known::Unknown(_)) => true,
+            None => false,
+        };
+        if self.is_removal() {
+            if state.version.is_some() {
+                changes.push(Change::value("version", version(&state.version), Shown::Absent));
+            }
+            if self.state == State::Purged && (state.config_files || state.version.is_some()) {
+                changes.push(Change::value("configuration_files", Shown::Value(Value::string("kept")), Shown::Absent));
+            }
+        } else if is_new && !is_met(&self.wish().state, state) {
+            let after = self.version_after(observed);
+            if version(&state.version) != after {
+                changes.push(Change::value("version", version(&state.version), after));
+            }
+        }
+        if let Some(hold) = self.hold.filter(|hold| state.held != *hold) {
+            changes.push(Change::value("hold", Shown::Value(Value::Bool(!hold)), Shown::Value(Value::Bool(hold))));
+        }
+    }
+
+    /// What happens besides.
+    fn side_changes(&self, observed: &ObservedPackage, changes: &mut Vec<Change>) {
+        let Some(Known::Is(forecast)) = &observed.forecast else { return };
+        if let Some(reason) = &forecast.refresh {
+            let text = |text: &str| Shown::Value(Value::string(text));
+            changes.push(Change::value("index", text(reason), text("refreshed")));
+        }
+        let names = |steps: &[&PackageChange], version: fn(&PackageChange) -> Option<&Arc<str>>| {
+            let name = |step: &&PackageChange| match version(step) {
+                Some(version) => Value::string(format!("{} {version}", step.name)),
+                None => Value::string(step.name.clone()),
+            };
+            Shown::Value(Value::list(steps.iter().map(name)))
+        };
+        let others: Vec<&PackageChange> = forecast.changes.iter().filter(|change| !self.is(&change.name)).collect();
+        let (removed, kept): (Vec<&PackageChange>, Vec<&PackageChange>) = others.into_iter().partition(|step| step.to.is_none());
+        let (installed, upgraded): (Vec<&PackageChange>, Vec<&PackageChange>) =
+            kept.into_iter().partition(|step| step.from.is_none());
+        if !removed.is_empty() {
+            changes.push(Change::value("removes", names(&removed, |step| step.from.as_ref()), Shown::Absent));
+        }
+        if !installed.is_empty() {
+            changes.push(Change::value("installs", Shown::Absent, names(&installed, |step| step.to.as_ref())));
+        }
+        if !upgraded.is_empty() {
+            let (before, after) = (names(&upgraded, |step| step.from.as_ref()), names(&upgraded, |step| step.to.as_ref()));
+            changes.push(Change::value("upgrades", before, after));
+        }
+    }
+
+    /// Refuses what the package manager cannot do.
+    fn refuse(&self, state: &PackageState, forecast: &Forecast) -> Result<(), ObserveError> {
+        if let Some((_, reason)) = forecast.unmet.iter().find(|(name, _)| self.is(name)) {
+            return Err(stead_engine::system::apt::unmet(&self.name, reason));
+        }
+        let moves = self.own(forecast).is_some_and(|own| own.to != state.version);
+        if state.held && self.hold.is_none() && moves {
+            return Err(ObserveError::Impossible {
+                code: "package-held",
+                message: format!("package `{}` is held at {}", self.name, state.version.as_deref().unwrap_or("no version")),
+                hint: "say `hold = true` to change and hold it again, or `hold = false` to let it go".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Says whether a name can be a package's (Debian Policy 5.6.7), with an architecture where one is given.
+fn is_name(name: &str) -> bool {
+    let (bare, architecture) = name.split_once(':').unwrap_or((name, "any"));
+    let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    bare.len() > 1
+        && bare.bytes().next().is_some_and(lower)
+        && bare.bytes().all(|byte| lower(byte) || b"+-.".contains(&byte))
+        && !bare.ends_with('-')
+        && !architecture.is_empty()
+        && architecture.bytes().all(|byte| lower(byte) || byte == b'-')
+}
+
+impl ResourceType for Package {
+    type Observed = ObservedPackage;
+
+    fn observe(&self, world: &dyn World) -> Result<ObservedPackage, ObserveError> {
+        let wish = self.wish();
+        let state = world.package(&self.name)?;
+        if state.value().is_some_and(|state| is_met(&wish.state, state)) {
+            return Ok(ObservedPackage { state, forecast: None, removals: Vec::new() });
+        }
+        let forecast = world.forecast(std::slice::from_ref(&wish))?.map(|forecast| forecast.of_wish(&self.name));
+        let mut removals = Vec::new();
+        if let (Known::Is(forecast), Known::Is(state)) = (&forecast, &state) {
+            self.refuse(state, forecast)?;
+            for step in forecast.changes.iter().filter(|step| step.to.is_none()) {
+                removals.push(apt::Apt.removal(world, step)?);
+            }
+        }
+        Ok(ObservedPackage { state, forecast: Some(forecast), removals })
+    }
+
+    fn diff(&self, observed: &ObservedPackage) -> Difference {
+        let mut changes = Vec::new();
+        let state = match &observed.state {
+            Known::Is(state) => state,
+            Known::Unknown(because) => {
+                let after = if self.is_removal() { Shown::Absent } else { self.version_after(observed) };
+                changes.push(Change::value("version", Shown::Unknown(because.clone()), after));
+                return Difference { action: Action::Update, changes, unknown: Some(because.clone()) };
+            }
+        };
+        self.own_changes(observed, state, &mut changes);
+        self.side_changes(observed, &mut changes);
+        if changes.is_empty() {
+            return Difference::NONE;
+        }
+        let action = match (self.is_removal(), &state.version) {
+            (true, _) => Action::Delete,
+            (false, None) => Action::Create,
+            (false, Some(_)) => Action::Update,
+        };
+        // Whether something newer is on offer shows when the index is there.
+        let is_open = self.state == State::Latest && state.version.is_some() && !state.broken;
+        let unknown = match &observed.forecast {
+            Some(Known::Unknown(because)) if is_open => Some(because.clone()),
+            Some(Known::Is(Forecast { refresh: Some(_), .. })) if is_open => Some("the package index is refreshed".into()),
+            _ => None,
+        };
+        Difference { action, changes, unknown }
+    }
+
+    fn digest(&self, observed: &ObservedPackage, hasher: &mut blake3::Hasher) -> bool {
+        let Known::Is(state) = &observed.state else { return false };
+        hasher.update(format!("{:?} {} {} {}", state.version, state.config_files, state.held, state.broken).as_bytes());
+        match &observed.forecast {
+            None => true,
+            Some(Known::Unknown(_)) => false,
+            Some(Known::Is(forecast)) => {
+                // What happens besides is checked by the transaction itself, against the whole plan.
+                hasher.update(format!("{:?}", self.own(forecast).map(|own| &own.to)).as_bytes());
+                forecast.refresh.is_none()
+            }
+        }
+    }
+
+    fn predict(&self, observed: &ObservedPackage, difference: &Difference, effects: &mut Predicted<'_>) {
+        if difference.is_none() {
+            return;
+        }
+        let because = self.because();
+        let mut state = observed.state.value().cloned().unwrap_or_default();
+        let forecast = match &observed.forecast {
+            Some(Known::Is(forecast)) => Some(forecast),
+            _ => None,
+        };
+        for removal in &observed.removals {
+            removal.predict(&because, effects);
+        }
+        for step in forecast.iter().flat_map(|forecast| &forecast.changes).filter(|step| !self.is(&step.name)) {
+            let left = step.to.is_none() && !step.purge;
+            effects.put_package(
+                &step.name,
+                PackageState { version: step.to.clone(), config_files: left, ..PackageState::default() },
+            );
+        }
+        state.broken = false;
+        if let Some(hold) = self.hold {
+            state.held = hold;
+        }
+        if self.is_removal() {
+            let left = self.state == State::Absent && (state.config_files || state.version.is_some());
+            effects.put_package(&self.name, PackageState { config_files: left, ..PackageState::default() });
+            return;
+        }
+        let installs = observed.forecast.is_some() && !is_met(&self.wish().state, &state);
+        if installs {
+            state.config_files = false;
+            let own = forecast.and_then(|forecast| self.own(forecast)).and_then(|own| own.to.clone());
+            // A version that is known later stands as what was asked for, which it will match.
+            state.version = own.or(state.version).or_else(|| Some(self.version.clone().unwrap_or_else(|| "*".into())));
+        }
+        effects.put_package(&self.name, state);
+        match forecast.filter(|forecast| forecast.refresh.is_none()) {
+            Some(forecast) if installs => effects.install(&because, &forecast.changes),
+            None if installs => effects.may_bring(&because),
+            _ => {}
+        }
+    }
+
+    fn apply(&self, _observed: &ObservedPackage, _difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        apt::Apt.apply(machine, &self.wish(), self.hold)?;
+        Ok(Applied::Done)
+    }
+
+    fn lock_class(&self) -> LockClass {
+        LockClass::Packages
+    }
+
+    fn package_wish(&self) -> Option<PackageWish> {
+        Some(self.wish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_debian_policy() {
+        for good in ["nginx", "g++", "libstdc++6", "python3.11", "libc6:i386", "0ad", "wine32:any"] {
+            assert!(is_name(good), "{good}");
+        }
+        for bad in ["", "a", "Nginx", "-x", "nginx-", "a b", "a=1", "a/b", "task^", "*", "libc6:", "a:B"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}

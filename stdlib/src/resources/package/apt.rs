@@ -1,0 +1,69 @@
+//! Packages by apt and dpkg.
+//!
+//! Can: versions and patterns, downgrades, holds, purges, recommends per package, a simulation of everything that
+//! happens besides, and names of other architectures.
+
+use std::path::{Path, PathBuf};
+
+use stead_engine::{ApplyError, Known, Machine, ObserveError, PackageChange, PackageWish, World};
+
+use super::provider::Provider;
+use super::removal::Removal;
+use super::scripts;
+
+/// apt and dpkg.
+pub(super) struct Apt;
+
+impl Provider for Apt {
+    fn removal(&self, world: &dyn World, step: &PackageChange) -> Result<Removal, ObserveError> {
+        let bare = step.name.split(':').next().unwrap_or(&step.name);
+        let info = |name: &str, kind: &str| PathBuf::from(format!("/var/lib/dpkg/info/{name}.{kind}"));
+        // Packages that can be there in several architectures have theirs in the name.
+        let mut stem = step.name.to_string();
+        if world.stat(&info(&stem, "list"))? == Known::Is(None) {
+            stem = match world.stat(&info(bare, "list"))? {
+                Known::Is(None) => format!("{bare}:{}", architecture(world)?),
+                _ => bare.to_owned(),
+            };
+        }
+        let text = |kind: &str| -> Result<String, ObserveError> {
+            let content = world.read(&info(&stem, kind))?.known()?;
+            Ok(content.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default())
+        };
+        let paths = |text: &str| -> Vec<PathBuf> {
+            text.lines().filter(|line| line.starts_with('/') && *line != "/.").map(PathBuf::from).collect()
+        };
+        let configuration = paths(&text("conffiles")?);
+        let mut files = paths(&text("list")?);
+        files.retain(|path| !configuration.contains(path));
+        let mut removal =
+            Removal { files, configuration, is_purge: step.purge, was_installed: step.from.is_some(), ..Removal::default() };
+        removal.stops = scripts::stopped_units(&text("prerm")?);
+        if step.purge {
+            let purged = scripts::purged_paths(&text("postrm")?);
+            removal.purged = purged.certain;
+            removal.doubtful = purged.doubtful;
+        }
+        Ok(removal)
+    }
+
+    fn apply(&self, machine: &Machine, wish: &PackageWish, hold: Option<bool>) -> Result<(), ApplyError> {
+        let apt = &machine.system().apt;
+        apt.transact(machine, std::slice::from_ref(wish), None)?;
+        let Some(hold) = hold else { return Ok(()) };
+        let state = machine.world().package(&wish.name)?.known()?;
+        if state.held == hold { Ok(()) } else { apt.set_hold(machine, &wish.name, hold) }
+    }
+}
+
+/// The architecture that packages without one are for.
+fn architecture(world: &dyn World) -> Result<String, ObserveError> {
+    let known = world.read(Path::new("/var/lib/dpkg/arch"))?.known()?;
+    let first = known.and_then(|bytes| String::from_utf8_lossy(&bytes).lines().next().map(str::to_owned));
+    Ok(first.unwrap_or_else(|| match std::env::consts::ARCH {
+        "x86_64" => "amd64".into(),
+        "aarch64" => "arm64".into(),
+        "x86" => "i386".into(),
+        other => other.to_owned(),
+    }))
+}

@@ -1,0 +1,796 @@
+//! The resource type `user`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use stead_catalog::{Action, Change, Footprint, Place, Problem, Shown, Value};
+use stead_engine::system::accounts::Tool;
+use stead_engine::{
+    Applied, ApplyError, Difference, FileKind, Known, LockClass, Machine, ObserveError, Owner, Predicted, ResourceType, Shadow,
+    Stat, World,
+};
+
+use crate::accounts::{self, Defaults};
+use crate::values::{AbsolutePath, Account, Secret};
+use crate::{Choice, Resource};
+
+mod home;
+
+use home::Skeleton;
+
+/// A user account: its id, groups, home and shell.
+///
+/// Only the machine's own files are managed (`/etc/passwd`, `/etc/shadow`), by the system's own tools. What a new account gets besides is
+/// what `/etc/login.defs` and `/etc/default/useradd` say, and is shown in the plan: a group of its own, the mode of its home, the
+/// files from `/etc/skel`. A password is handed over as a hash and never shown. Compares to Salt's `user.present`, Puppet's `user` and Ansible's `user`.
+///
+/// ```stead
+/// user "deploy" { uid = 3100, group = "opsteam", shell = "/bin/bash", groups = ["adm"] }
+/// ```
+#[derive(Clone, Debug, Resource)]
+#[resource(
+    name = "user",
+    since = "0.1",
+    aliases(
+        ensure = "state",
+        gid = "group",
+        fullname = "comment",
+        gecos = "comment",
+        createhome = "create_home",
+        managehome = "create_home",
+        optional_groups = "groups",
+        remove_groups = "exclusive_groups",
+        purge = "remove_home",
+        remove = "remove_home",
+        expire = "expires",
+        expiry = "expires",
+        password_lock = "locked",
+        home_dir = "home"
+    )
+)]
+pub struct User {
+    /// Login name.
+    #[key]
+    pub name: Arc<str>,
+    /// Whether the account is there.
+    #[default(State::Present)]
+    pub state: State,
+    /// Its id. Given out by the system when absent, and left as found. Files keep their old owner when it changes, but for those in the home.
+    pub uid: Option<u32>,
+    /// Its primary group, by name or id. A new account gets what the machine's defaults say when absent: on most a group of its own name.
+    pub group: Option<Account>,
+    /// Groups that it is a member of besides. Left as found when absent.
+    pub groups: Option<Vec<Arc<str>>>,
+    /// It is taken out of groups that `groups` does not name.
+    #[default(false)]
+    pub exclusive_groups: bool,
+    /// Its home directory. A new account gets one below `/home` when absent, or what the machine's defaults say.
+    pub home: Option<AbsolutePath>,
+    /// The home directory is made when it is missing, from `/etc/skel` for a new account. When absent: yes, unless `system`.
+    pub create_home: Option<bool>,
+    /// What is in the old home moves when `home` changes.
+    #[default(false)]
+    pub move_home: bool,
+    /// Its login shell. A new account gets what the machine's defaults say when absent.
+    pub shell: Option<AbsolutePath>,
+    /// Full name, or what the account is for.
+    pub comment: Option<Arc<str>>,
+    /// A new account gets its ids from the range for system accounts. Says nothing of an account that is there.
+    #[default(false)]
+    pub system: bool,
+    /// Hash of its password, as crypt(5) makes it (`mkpasswd -m yescrypt`). Left as found when absent; a new account has none and nobody logs in with one.
+    pub password: Option<Secret<Arc<str>>>,
+    /// Whether logging in with its password is barred. Left as found when absent.
+    pub locked: Option<bool>,
+    /// The day it expires, `2027-01-31`, or `never`. Left as found when absent.
+    pub expires: Option<Arc<str>>,
+    /// With `state = absent`: its home directory and mail are removed as well.
+    #[default(false)]
+    pub remove_home: bool,
+}
+
+/// Whether the account is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum State {
+    /// The account is there.
+    Present,
+    /// The account is gone, and its own group if nobody else is in it. Its files stay, unless `remove_home`.
+    Absent,
+}
+
+/// What is known of the account and of what it would be made with.
+#[derive(Clone, Debug)]
+pub struct ObservedUser {
+    user: Known<Option<stead_engine::User>>,
+    /// The shadow line, where an attribute asks for it.
+    shadow: Option<Shadow>,
+    /// What a new account gets.
+    defaults: Option<Defaults>,
+    /// The primary group that was asked for, with its id; `None` when none was asked for or it is known later.
+    group: Option<(Arc<str>, Known<u32>)>,
+    /// The group of the account's own name, if there is one.
+    own_group: Known<Option<stead_engine::Group>>,
+    /// What is at the home that the account has or will have.
+    home: Known<Option<Stat>>,
+    /// What a new home is filled with.
+    skeleton: Skeleton,
+}
+
+/// The primary group of a new account.
+enum Primary {
+    /// A group that is there.
+    There(Arc<str>, Known<u32>),
+    /// A group of the account's own name is made with it.
+    Made,
+}
+
+impl User {
+    fn footprint(&self) -> Footprint {
+        let own = Place::user(self.name.clone());
+        if self.state == State::Absent {
+            let mut gone_before = vec![own.clone()];
+            gone_before.extend(self.home.iter().filter(|_| self.remove_home).map(|home| Place::path(home.shared().clone())));
+            // A group cannot go before the users whose primary group it is.
+            let needs = vec![Place::group(self.name.clone())];
+            return Footprint { owns: vec![own], gone_before, needs, removes: true, ..Footprint::default() };
+        }
+        let mut footprint = Footprint { owns: vec![own], ..Footprint::default() };
+        match &self.group {
+            Some(Account::Name(name)) => footprint.needs.push(Place::group(name.clone())),
+            Some(Account::Id(_)) => {}
+            None => {
+                footprint.brings.push(Place::group(self.name.clone()));
+                footprint.needs.push(Place::group(self.name.clone()));
+            }
+        }
+        footprint.needs.extend(self.groups.iter().flatten().map(|group| Place::group(group.clone())));
+        if self.creates_home() {
+            let home = self.home.as_ref().map_or_else(|| format!("/home/{}", self.name).into(), |home| home.shared().clone());
+            footprint.brings.push(Place::path(home));
+        }
+        footprint
+    }
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = accounts::name_problem("name", &self.name).into_iter().collect();
+        problems.extend(self.groups.iter().flatten().filter_map(|group| accounts::name_problem("groups", group)));
+        if let Some(Account::Name(group)) = &self.group {
+            problems.extend(accounts::name_problem("group", group));
+        }
+        let mut problem = |code, attribute: &str, message: String, hint: &str| {
+            problems.push(Problem { code, attribute: Some(attribute.into()), other: None, message, hint: Some(hint.into()) });
+        };
+        let breaks_line = |text: &str| text.contains([':', '\n', '\0']);
+        if self.comment.as_deref().is_some_and(breaks_line) {
+            problem(
+                "invalid-value",
+                "comment",
+                "a comment stands in one field of /etc/passwd".into(),
+                "leave `:` and line breaks out",
+            );
+        }
+        for (attribute, path) in [("home", &self.home), ("shell", &self.shell)] {
+            if path.as_ref().is_some_and(|path| breaks_line(path.as_str())) {
+                let message = format!("`{attribute}` stands in one field of /etc/passwd");
+                problem("invalid-value", attribute, message, "choose a path without `:`");
+            }
+        }
+        if let Some(password) = &self.password {
+            let hash = password.reveal();
+            if hash.is_empty() || breaks_line(hash) {
+                problem(
+                    "invalid-value",
+                    "password",
+                    "this is no hash of a password".into(),
+                    "make one with `mkpasswd -m yescrypt`",
+                );
+            } else if !hash.starts_with(['$', '!', '*', '_']) && hash.len() != 13 {
+                let message = "this looks like a password, not like its hash".to_owned();
+                problem("invalid-value", "password", message, "make a hash with `mkpasswd -m yescrypt`");
+            }
+        }
+        if let Some(date) = self.expires.as_deref().filter(|date| *date != "never" && accounts::days_of(date).is_none()) {
+            let message = format!("`{date}` is no day");
+            problem("invalid-value", "expires", message, "write it as `2027-01-31`, or `never`");
+        }
+        if self.exclusive_groups && self.groups.is_none() {
+            let message = "`exclusive_groups` says that it is in no other group, and `groups` is missing".to_owned();
+            problem("missing-attribute", "exclusive_groups", message, "name them, or say `groups = []` for none");
+        }
+        problems
+    }
+
+    fn creates_home(&self) -> bool {
+        self.create_home.unwrap_or(!self.system)
+    }
+
+    fn because(&self) -> Arc<str> {
+        format!("user[\"{}\"]", self.name).into()
+    }
+
+    /// The home that the account has or will have.
+    fn home_of(&self, user: Option<&stead_engine::User>, defaults: Option<&Defaults>) -> Arc<str> {
+        let default = || match (user, defaults) {
+            (Some(user), _) => user.home.clone(),
+            (None, Some(defaults)) => format!("{}/{}", defaults.base, self.name).into(),
+            (None, None) => format!("/home/{}", self.name).into(),
+        };
+        self.home.as_ref().map_or_else(default, |home| home.shared().clone())
+    }
+
+    /// The groups that it will be in besides its primary one, sorted.
+    fn wanted_groups(&self, present: &[Arc<str>]) -> Option<Vec<Arc<str>>> {
+        let mut wanted = self.groups.clone()?;
+        if !self.exclusive_groups {
+            wanted.extend(present.iter().cloned());
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        Some(wanted)
+    }
+
+    /// The primary group of a new account.
+    fn primary(&self, observed: &ObservedUser) -> Primary {
+        if let Some((name, gid)) = &observed.group {
+            return Primary::There(name.clone(), gid.clone());
+        }
+        match (&observed.own_group, &observed.defaults) {
+            (Known::Is(Some(group)), _) => Primary::There(group.name.clone(), group.gid.clone()),
+            (_, Some(Defaults { own_group: false, group: (name, gid), .. })) => Primary::There(name.clone(), gid.clone()),
+            _ => Primary::Made,
+        }
+    }
+
+    /// The password field that it will have: the hash, behind a `!` when it is locked.
+    fn wanted_hash(&self, present: Option<&str>) -> Option<String> {
+        let present = present.unwrap_or("!");
+        let behind = |field: &str| field.trim_start_matches('!').to_owned();
+        let locked = self.locked.unwrap_or(present.starts_with('!') && present.len() > 1);
+        match &self.password {
+            Some(password) => {
+                let hash = password.reveal();
+                let bare = if self.locked.is_some() { behind(hash) } else { hash.to_string() };
+                let bar = locked && !bare.starts_with('!');
+                Some(if bar { format!("!{bare}") } else { bare })
+            }
+            None => self.locked.map(|locked| if locked { format!("!{}", behind(present)) } else { behind(present) }),
+        }
+    }
+
+    fn expires_on(&self) -> Option<Option<i64>> {
+        self.expires.as_deref().map(accounts::days_of)
+    }
+
+    fn create(&self, observed: &ObservedUser, before: &Shown) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut change = |name: &str, after: Shown| changes.push(Change::value(name, before.clone(), after));
+        let text = |text: &str| Shown::Value(Value::string(text));
+        change("uid", self.uid.map_or_else(|| Shown::Unknown(self.because()), |uid| Shown::Value(Value::Int(uid.into()))));
+        match self.primary(observed) {
+            Primary::There(name, _) => change("group", text(&name)),
+            Primary::Made => {
+                change("group", text(&self.name));
+                change("new_group", text(&self.name));
+            }
+        }
+        if let Some(groups) = self.wanted_groups(&[]).filter(|groups| !groups.is_empty()) {
+            change("groups", accounts::shown_names(&groups));
+        }
+        let defaults = observed.defaults.as_ref();
+        change("home", text(&self.home_of(None, defaults)));
+        let shell = self.shell.as_ref().map_or_else(|| defaults.map(|d| d.shell.clone()), |shell| Some(shell.shared().clone()));
+        change("shell", text(shell.as_deref().unwrap_or("/bin/sh")));
+        if let Some(comment) = &self.comment {
+            change("comment", text(comment));
+        }
+        if self.system {
+            change("system", Shown::Value(Value::Bool(true)));
+        }
+        if let Some(Some(days)) = self.expires_on() {
+            change("expires", text(&accounts::date_of(days)));
+        }
+        if self.password.is_some() {
+            changes.push(Change::value("password", before.clone(), Shown::Sensitive).hidden());
+        }
+        if let Some(locked) = self.locked {
+            changes.push(Change::value("locked", before.clone(), Shown::Value(Value::Bool(locked))));
+        }
+        if self.creates_home() {
+            self.home_changes(observed, true, &mut changes);
+        }
+        changes
+    }
+
+    /// Says whether a value for the attribute was given.
+    fn asks_for(&self, attribute: &str) -> bool {
+        match attribute {
+            "uid" => self.uid.is_some(),
+            "group" => self.group.is_some(),
+            "home" => self.home.is_some(),
+            "shell" => self.shell.is_some(),
+            "new_group" | "skeleton" | "system" => false,
+            _ => true,
+        }
+    }
+
+    /// The home directory that is made, and what is in it.
+    fn home_changes(&self, observed: &ObservedUser, is_new: bool, changes: &mut Vec<Change>) {
+        let before = match &observed.home {
+            Known::Is(None) => Shown::Absent,
+            Known::Is(Some(_)) => return,
+            // The home of an account that is there is there as well, unless it is known to be missing.
+            Known::Unknown(_) if !is_new => return,
+            Known::Unknown(because) => Shown::Unknown(because.clone()),
+        };
+        let mode = observed.defaults.as_ref().map_or(0o755, |defaults| defaults.home_mode);
+        changes.push(Change::value("home_directory", before, Shown::Value(Value::Mode(mode))));
+        if is_new && !observed.skeleton.is_empty() {
+            changes.push(Change::value("skeleton", Shown::Absent, observed.skeleton.shown()));
+        }
+    }
+
+    fn update(&self, observed: &ObservedUser, user: &stead_engine::User) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let text = |text: &str| Shown::Value(Value::string(text));
+        if let Some(uid) = self.uid.filter(|uid| user.uid != Known::Is(*uid)) {
+            changes.push(Change::value("uid", accounts::shown_id(&user.uid), Shown::Value(Value::Int(uid.into()))));
+        }
+        if let Some((name, gid)) = &observed.group {
+            let same = user.group.as_deref() == Some(name) || (matches!(gid, Known::Is(_)) && user.gid == *gid);
+            if !same {
+                let before = user.group.as_ref().map_or_else(|| accounts::shown_id(&user.gid), |group| text(group));
+                changes.push(Change::value("group", before, text(name)));
+            }
+        }
+        if let Some(groups) = self.wanted_groups(&user.groups).filter(|groups| *groups != user.groups) {
+            changes.push(Change::value("groups", accounts::shown_names(&user.groups), accounts::shown_names(&groups)));
+        }
+        let fields = [
+            ("home", self.home.as_ref().map(AbsolutePath::as_str), &user.home),
+            ("shell", self.shell.as_ref().map(AbsolutePath::as_str), &user.shell),
+            ("comment", self.comment.as_deref(), &user.comment),
+        ];
+        for (name, wanted, present) in fields {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != &**present) {
+                changes.push(Change::value(name, text(present), text(wanted)));
+            }
+        }
+        self.shadow_changes(observed, &mut changes);
+        let moves = self.move_home && changes.iter().any(|change| &*change.attribute == "home");
+        if self.creates_home() && !moves {
+            self.home_changes(observed, false, &mut changes);
+        }
+        changes
+    }
+
+    fn shadow_changes(&self, observed: &ObservedUser, changes: &mut Vec<Change>) {
+        let present = observed.shadow.as_ref().map(|shadow| &*shadow.hash).unwrap_or_default();
+        let behind = |field: &str| field.trim_start_matches('!').to_owned();
+        let wanted = self.wanted_hash(Some(present));
+        if let Some(wanted) = wanted.as_deref().filter(|_| self.password.is_some()) {
+            let differs = if self.locked.is_some() { behind(wanted) != behind(present) } else { wanted != present };
+            if differs {
+                let before = if matches!(behind(present).as_str(), "" | "*") { Shown::Absent } else { Shown::Sensitive };
+                changes.push(Change::value("password", before, Shown::Sensitive).hidden());
+            }
+        }
+        if let Some(locked) = self.locked.filter(|locked| *locked != present.starts_with('!')) {
+            changes.push(Change::value("locked", Shown::Value(Value::Bool(!locked)), Shown::Value(Value::Bool(locked))));
+        }
+        if let Some(wanted) = self.expires_on() {
+            let present = observed.shadow.as_ref().and_then(|shadow| shadow.expires);
+            let shown = |days: Option<i64>| Shown::Value(Value::string(days.map_or_else(|| "never".into(), accounts::date_of)));
+            if wanted != present {
+                changes.push(Change::value("expires", shown(present), shown(wanted)));
+            }
+        }
+    }
+
+    fn observe_groups(&self, world: &dyn World) -> Result<Option<(Arc<str>, Known<u32>)>, ObserveError> {
+        let unknown_group = |name: &str| ObserveError::Impossible {
+            code: "unknown-group",
+            message: format!("there is no group `{name}` for the user `{}`", self.name),
+            hint: format!("declare it: group \"{name}\" {{}}"),
+        };
+        for group in self.groups.iter().flatten() {
+            if world.group(group)? == Known::Is(None) {
+                return Err(unknown_group(group));
+            }
+        }
+        match &self.group {
+            None => Ok(None),
+            Some(Account::Name(name)) => match world.group(name)? {
+                Known::Is(Some(group)) => Ok(Some((name.clone(), group.gid))),
+                Known::Is(None) => Err(unknown_group(name)),
+                Known::Unknown(because) => Ok(Some((name.clone(), Known::Unknown(because)))),
+            },
+            Some(Account::Id(gid)) => match world.group_name(*gid) {
+                Some(name) => Ok(Some((name, Known::Is(*gid)))),
+                None => Err(unknown_group(&gid.to_string())),
+            },
+        }
+    }
+
+    fn observe_shadow(&self, world: &dyn World) -> Result<Option<Shadow>, ObserveError> {
+        let asks_hash = self.password.is_some() || self.locked.is_some();
+        if !asks_hash && self.expires.is_none() {
+            return Ok(None);
+        }
+        let hash = if asks_hash { world.password_hash(&self.name)?.known()? } else { None };
+        let expires = if self.expires.is_some() { world.account_expires(&self.name)?.known()? } else { None };
+        Ok(Some(Shadow { hash: hash.unwrap_or_else(|| "!".into()), expires }))
+    }
+
+    fn observe_absent(&self, world: &dyn World, user: Known<Option<stead_engine::User>>) -> Result<ObservedUser, ObserveError> {
+        if user.value().is_some_and(|user| user.as_ref().is_some_and(|user| user.uid == Known::Is(0))) {
+            return Err(ObserveError::Impossible {
+                code: "invalid-user",
+                message: format!("`{}` is the superuser and cannot be removed", self.name),
+                hint: "lock it: `locked = true`".into(),
+            });
+        }
+        let home = match user.value().cloned().flatten() {
+            Some(user) if self.remove_home => world.stat(Path::new(&*user.home))?,
+            _ => Known::Is(None),
+        };
+        Ok(ObservedUser {
+            own_group: world.group(&self.name)?,
+            user,
+            shadow: None,
+            defaults: None,
+            group: None,
+            home,
+            skeleton: Skeleton::default(),
+        })
+    }
+
+    /// Says whether removing the account takes the group of its own name away as well (userdel(8)).
+    fn takes_group(&self, observed: &ObservedUser) -> bool {
+        let (Known::Is(Some(user)), Known::Is(Some(group))) = (&observed.user, &observed.own_group) else { return false };
+        user.gid == group.gid && group.members.iter().all(|member| *member == self.name)
+    }
+
+    fn diff_absent(&self, observed: &ObservedUser) -> Difference {
+        let user = match &observed.user {
+            Known::Is(None) => return Difference::NONE,
+            Known::Unknown(because) => {
+                let changes = vec![Change::value("uid", Shown::Unknown(because.clone()), Shown::Absent)];
+                return Difference { action: Action::Delete, changes, unknown: Some(because.clone()) };
+            }
+            Known::Is(Some(user)) => user,
+        };
+        let mut changes = vec![Change::value("uid", accounts::shown_id(&user.uid), Shown::Absent)];
+        if self.takes_group(observed) {
+            changes.push(Change::value("group", Shown::Value(Value::string(self.name.clone())), Shown::Absent));
+        }
+        if let Known::Is(Some(_)) = observed.home {
+            changes.push(Change::value("home_directory", Shown::Value(Value::string(user.home.clone())), Shown::Absent));
+        }
+        Difference { action: Action::Delete, changes, unknown: None }
+    }
+}
+
+impl ResourceType for User {
+    type Observed = ObservedUser;
+
+    fn observe(&self, world: &dyn World) -> Result<ObservedUser, ObserveError> {
+        let user = world.user(&self.name)?;
+        if self.state == State::Absent {
+            return self.observe_absent(world, user);
+        }
+        if let Some(uid) = self.uid
+            && let Some(other) = world.user_name(uid).filter(|other| *other != self.name)
+        {
+            return Err(ObserveError::Impossible {
+                code: "uid-in-use",
+                message: format!("the id {uid} belongs to the user `{other}`"),
+                hint: "choose another `uid`, or leave it out".into(),
+            });
+        }
+        let group = self.observe_groups(world)?;
+        let present = user.value().cloned().flatten();
+        let shadow = if present.is_some() { self.observe_shadow(world)? } else { None };
+        let has_hash = |field: &str| !matches!(field.trim_start_matches('!'), "" | "*");
+        if self.locked == Some(false)
+            && self.password.is_none()
+            && !shadow.as_ref().is_some_and(|shadow| has_hash(&shadow.hash) || !shadow.hash.starts_with('!'))
+        {
+            return Err(ObserveError::Impossible {
+                code: "no-password",
+                message: format!("`{}` has no password, and cannot be unlocked", self.name),
+                hint: "give it one: `password = …`".into(),
+            });
+        }
+        let defaults = if present.is_none() || self.creates_home() { Some(Defaults::read(world)?) } else { None };
+        let home_path = self.home_of(present.as_ref(), defaults.as_ref());
+        let home = if self.creates_home() { world.stat(Path::new(&*home_path))? } else { Known::Is(None) };
+        let skeleton = match (&defaults, &home, &present) {
+            (Some(defaults), Known::Is(None), None) if self.creates_home() => Skeleton::observe(world, &defaults.skeleton)?,
+            _ => Skeleton::default(),
+        };
+        Ok(ObservedUser { own_group: world.group(&self.name)?, user, shadow, defaults, group, home, skeleton })
+    }
+
+    fn diff(&self, observed: &ObservedUser) -> Difference {
+        if self.state == State::Absent {
+            return self.diff_absent(observed);
+        }
+        match &observed.user {
+            Known::Is(None) => {
+                Difference { action: Action::Create, changes: self.create(observed, &Shown::Absent), unknown: None }
+            }
+            Known::Is(Some(user)) => Difference::update(self.update(observed, user)),
+            Known::Unknown(because) => {
+                let mut changes = self.create(observed, &Shown::Unknown(because.clone()));
+                // An account that is there keeps what nobody asks for.
+                changes.retain(|change| self.asks_for(&change.attribute));
+                Difference { action: Action::Update, changes, unknown: Some(because.clone()) }
+            }
+        }
+    }
+
+    fn digest(&self, observed: &ObservedUser, hasher: &mut blake3::Hasher) -> bool {
+        let Known::Is(user) = &observed.user else { return false };
+        let is_known = user.as_ref().is_none_or(|user| matches!((&user.uid, &user.gid), (Known::Is(_), Known::Is(_))));
+        hasher.update(format!("{user:?}").as_bytes());
+        if let Some(shadow) = &observed.shadow {
+            hasher.update(shadow.hash.as_bytes());
+            hasher.update(format!("{:?}", shadow.expires).as_bytes());
+        }
+        let Known::Is(home) = &observed.home else { return false };
+        hasher.update(&[u8::from(home.is_some())]);
+        is_known
+    }
+
+    fn predict(&self, observed: &ObservedUser, difference: &Difference, effects: &mut Predicted<'_>) {
+        if difference.is_none() {
+            return;
+        }
+        let present = observed.user.value().cloned().flatten();
+        if self.state == State::Absent {
+            effects.remove_user(&self.name);
+            for group in present.iter().flat_map(|user| &user.groups) {
+                accounts::predict_leaving(effects, group, &self.name);
+            }
+            if self.takes_group(observed) {
+                effects.remove_group(&self.name);
+            }
+            if let (true, Some(user), Known::Is(Some(_))) = (self.remove_home, &present, &observed.home) {
+                effects.remove(Path::new(&*user.home));
+            }
+            return;
+        }
+        let user = self.predicted_user(observed, present.as_ref(), effects);
+        let (before, after) = (present.as_ref().map(|user| user.groups.clone()).unwrap_or_default(), user.groups.clone());
+        effects.put_user(user.clone());
+        accounts::predict_groups(effects, &self.name, &before, &after);
+        if self.password.is_some() || self.locked.is_some() || self.expires.is_some() {
+            let old = observed.shadow.clone().unwrap_or(Shadow { hash: "!".into(), expires: None });
+            let hash = self.wanted_hash(Some(&old.hash)).map_or(old.hash, Arc::from);
+            effects.put_shadow(&self.name, Shadow { hash, expires: self.expires_on().unwrap_or(old.expires) });
+        }
+        let moved = self.move_home && present.as_ref().is_some_and(|present| present.home != user.home);
+        if self.creates_home() && !moved {
+            self.predict_home(observed, &user, present.is_none(), effects);
+        } else if let (true, Some(present)) = (moved, &present) {
+            effects.remove(Path::new(&*present.home));
+            effects.appear(Path::new(&*user.home), &self.because());
+        }
+    }
+
+    fn apply(&self, observed: &ObservedUser, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        let present = observed.user.clone().known()?;
+        self.record(machine, observed, present.as_ref())?;
+        let changes = |name: &str| difference.changes.iter().any(|change| &*change.attribute == name);
+        match (&present, self.state) {
+            (None, State::Absent) => return Ok(Applied::Done),
+            (Some(_), State::Absent) => {
+                let mut arguments: Vec<&str> = Vec::new();
+                arguments.extend(self.remove_home.then_some("-r"));
+                arguments.push(&self.name);
+                machine.system().accounts.change(machine, Tool::UserDel, &arguments)?;
+                return Ok(Applied::Done);
+            }
+            (None, State::Present) => self.add(machine, observed)?,
+            (Some(user), State::Present) => self.modify(machine, user, &changes)?,
+        }
+        if changes("password") || (changes("locked") && present.is_some()) {
+            let old = observed.shadow.as_ref().map(|shadow| &*shadow.hash);
+            if let Some(hash) = self.wanted_hash(old) {
+                machine.system().accounts.set_password(machine, &self.name, &hash)?;
+            }
+        }
+        if present.is_some() && changes("home_directory") {
+            self.make_home(machine, observed)?;
+        }
+        Ok(Applied::Done)
+    }
+
+    fn lock_class(&self) -> LockClass {
+        LockClass::Accounts
+    }
+}
+
+impl User {
+    /// The account as it will be.
+    fn predicted_user(
+        &self,
+        observed: &ObservedUser,
+        present: Option<&stead_engine::User>,
+        effects: &mut Predicted<'_>,
+    ) -> stead_engine::User {
+        let defaults = observed.defaults.as_ref();
+        let mut user = present.cloned().unwrap_or_else(|| {
+            let (group, gid) = match self.primary(observed) {
+                Primary::There(name, gid) => (name, gid),
+                Primary::Made => {
+                    let gid = Known::Unknown(self.because());
+                    let group = stead_engine::Group { name: self.name.clone(), gid: gid.clone(), members: Vec::new() };
+                    effects.put_group(group);
+                    (self.name.clone(), gid)
+                }
+            };
+            stead_engine::User {
+                name: self.name.clone(),
+                uid: Known::Unknown(self.because()),
+                gid,
+                group: Some(group),
+                comment: "".into(),
+                home: self.home_of(None, defaults),
+                shell: defaults.map_or_else(|| "/bin/sh".into(), |defaults| defaults.shell.clone()),
+                groups: Vec::new(),
+            }
+        });
+        if let Some(uid) = self.uid {
+            user.uid = Known::Is(uid);
+        }
+        if let Some((name, gid)) = &observed.group {
+            user.group = Some(name.clone());
+            user.gid = gid.clone();
+        }
+        if let Some(groups) = self.wanted_groups(&user.groups) {
+            user.groups = groups;
+        }
+        if let Some(home) = &self.home {
+            user.home = home.shared().clone();
+        }
+        if let Some(shell) = &self.shell {
+            user.shell = shell.shared().clone();
+        }
+        if let Some(comment) = &self.comment {
+            user.comment = comment.clone();
+        }
+        user
+    }
+
+    fn predict_home(&self, observed: &ObservedUser, user: &stead_engine::User, is_new: bool, effects: &mut Predicted<'_>) {
+        let path = Path::new(&*user.home);
+        match &observed.home {
+            Known::Is(Some(_)) => {}
+            Known::Unknown(because) => effects.obscure(path, because),
+            Known::Is(None) => {
+                let owner = |id: &Known<u32>, name: &Arc<str>| match id {
+                    Known::Is(id) => Owner::Id(*id),
+                    Known::Unknown(_) => Owner::Pending(name.clone()),
+                };
+                let uid = owner(&user.uid, &user.name);
+                let gid = owner(&user.gid, user.group.as_ref().unwrap_or(&user.name));
+                let directory = |mode, uid, gid| Stat { kind: FileKind::Directory, mode, uid, gid, size: 0, target: None };
+                let missing: Vec<&Path> =
+                    path.ancestors().skip(1).take_while(|above| matches!(effects.stat(above), Ok(Known::Is(None)))).collect();
+                for above in missing.into_iter().rev() {
+                    effects.put(above, directory(0o755, Owner::Id(0), Owner::Id(0)), None);
+                }
+                let mode = observed.defaults.as_ref().map_or(0o755, |defaults| defaults.home_mode);
+                effects.put(path, directory(mode, uid.clone(), gid.clone()), None);
+                if is_new {
+                    observed.skeleton.predict(path, &uid, &gid, effects);
+                }
+            }
+        }
+    }
+
+    fn record(&self, machine: &Machine, observed: &ObservedUser, present: Option<&stead_engine::User>) -> Result<(), ApplyError> {
+        let before = match present {
+            None => serde_json::Value::Null,
+            Some(user) => serde_json::json!({
+                "uid": user.uid.value(),
+                "gid": user.gid.value(),
+                "comment": &*user.comment,
+                "home": &*user.home,
+                "shell": &*user.shell,
+                "groups": user.groups.iter().map(|group| &**group).collect::<Vec<_>>(),
+                "expires": observed.shadow.as_ref().and_then(|shadow| shadow.expires),
+            }),
+        };
+        machine.record("user", &self.name, before)
+    }
+
+    fn add(&self, machine: &Machine, observed: &ObservedUser) -> Result<(), ApplyError> {
+        let mut arguments: Vec<String> = Vec::new();
+        let mut option = |name: &str, value: &str| arguments.extend([name.to_owned(), value.to_owned()]);
+        if let Some(uid) = self.uid {
+            option("-u", &uid.to_string());
+        }
+        option("-d", &self.home_of(None, observed.defaults.as_ref()));
+        let shell = match (&self.shell, &observed.defaults) {
+            (Some(shell), _) => shell.as_str(),
+            (None, Some(defaults)) => &defaults.shell,
+            (None, None) => "/bin/sh",
+        };
+        option("-s", shell);
+        if let Some(comment) = &self.comment {
+            option("-c", comment);
+        }
+        if let Some(groups) = self.groups.as_ref().filter(|groups| !groups.is_empty()) {
+            option("-G", &groups.join(","));
+        }
+        if let Some(Some(days)) = self.expires_on() {
+            option("-e", &accounts::date_of(days));
+        }
+        let mut made = "-U".to_owned();
+        if let Primary::There(name, _) = self.primary(observed) {
+            option("-g", &name);
+            made = "-N".to_owned();
+        }
+        arguments.push(made);
+        arguments.push(if self.creates_home() { "-m".into() } else { "-M".into() });
+        arguments.extend(self.system.then(|| "-r".to_owned()));
+        arguments.push(self.name.to_string());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        machine.system().accounts.change(machine, Tool::UserAdd, &arguments)
+    }
+
+    fn modify(&self, machine: &Machine, user: &stead_engine::User, changes: &impl Fn(&str) -> bool) -> Result<(), ApplyError> {
+        let mut arguments: Vec<String> = Vec::new();
+        let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
+        if let Some(uid) = self.uid.filter(|_| changes("uid")) {
+            option("-u", uid.to_string());
+        }
+        if let Some(group) = self.group.as_ref().filter(|_| changes("group")) {
+            option("-g", group.to_string());
+        }
+        if let Some(groups) = self.wanted_groups(&user.groups).filter(|_| changes("groups")) {
+            option("-G", groups.join(","));
+        }
+        if let Some(shell) = self.shell.as_ref().filter(|_| changes("shell")) {
+            option("-s", shell.to_string());
+        }
+        if let Some(comment) = self.comment.as_ref().filter(|_| changes("comment")) {
+            option("-c", comment.to_string());
+        }
+        if let Some(expires) = self.expires_on().filter(|_| changes("expires")) {
+            option("-e", expires.map(accounts::date_of).unwrap_or_default());
+        }
+        if let Some(home) = self.home.as_ref().filter(|_| changes("home")) {
+            option("-d", home.to_string());
+            arguments.extend(self.move_home.then(|| "-m".to_owned()));
+        }
+        if arguments.is_empty() {
+            return Ok(());
+        }
+        arguments.push(self.name.to_string());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        machine.system().accounts.change(machine, Tool::UserMod, &arguments)
+    }
+
+    /// Makes the missing home of an account that is there.
+    fn make_home(&self, machine: &Machine, observed: &ObservedUser) -> Result<(), ApplyError> {
+        let Some(user) = machine.world().user(&self.name)?.known()? else {
+            return Err(ApplyError::Moved { what: format!("the user `{}` is gone", self.name) });
+        };
+        let path = Path::new(&*user.home);
+        let mut missing = Vec::new();
+        for above in path.ancestors().skip(1) {
+            if machine.world().stat(above)? != Known::Is(None) {
+                break;
+            }
+            missing.push(above);
+        }
+        for above in missing.into_iter().rev() {
+            machine.make_directory(above, 0o755, Some(0), Some(0))?;
+        }
+        let mode = observed.defaults.as_ref().map_or(0o755, |defaults| defaults.home_mode);
+        machine.make_directory(path, mode, Some(user.uid.known()?), Some(user.gid.known()?))
+    }
+}
