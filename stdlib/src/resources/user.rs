@@ -107,7 +107,7 @@ pub struct ObservedUser {
     /// What a new account gets.
     defaults: Option<Defaults>,
     /// The primary group that was asked for, with its id; `None` when none was asked for or it is known later.
-    group: Option<(Arc<str>, Known<u32>)>,
+    group: Option<NamedGroup>,
     /// The group of the account's own name, if there is one.
     own_group: Known<Option<stead_engine::Group>>,
     /// What is at the home that the account has or will have.
@@ -115,6 +115,9 @@ pub struct ObservedUser {
     /// What a new home is filled with.
     skeleton: Skeleton,
 }
+
+/// A group by name, with its id.
+type NamedGroup = (Arc<str>, Known<u32>);
 
 /// The primary group of a new account.
 enum Primary {
@@ -386,7 +389,7 @@ impl User {
         }
     }
 
-    fn observe_groups(&self, world: &dyn World) -> Result<Option<(Arc<str>, Known<u32>)>, ObserveError> {
+    fn observe_groups(&self, world: &dyn World) -> Result<Option<NamedGroup>, ObserveError> {
         let unknown_group = |name: &str| ObserveError::Impossible {
             code: "unknown-group",
             message: format!("there is no group `{name}` for the user `{}`", self.name),
