@@ -61,7 +61,8 @@ fn check(block: &Block, files: &MemorySources, is_project: bool) -> Result<(), S
     let said = || found.iter().map(|(_, _, text)| format!("  {text}\n")).collect::<String>();
     match block.option("fails") {
         Some(code) => {
-            let errors: Vec<&str> = found.iter().filter(|(severity, ..)| *severity == Severity::Error).map(|(_, code, _)| code.as_str()).collect();
+            let errors: Vec<&str> =
+                found.iter().filter(|(severity, ..)| *severity == Severity::Error).map(|(_, code, _)| code.as_str()).collect();
             if errors == [code] { Ok(()) } else { Err(format!("expected error[{code}], found\n{}", said())) }
         }
         None if found.iter().all(|(severity, ..)| *severity == Severity::Hint) => Ok(()),

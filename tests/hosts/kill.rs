@@ -178,20 +178,17 @@ fn names(host: &Host) -> Vec<String> {
     names
 }
 
-/// The journal's database passes SQLite's own check.
+/// The journal's database, with what of it is still in the write-ahead log, passes SQLite's own check.
 fn journal_is_whole(host: &Host) {
-    let mut found = 0;
+    let copy = tempfile::tempdir().expect("a temporary directory");
     for entry in fs::read_dir(host.path("/var/lib/stead")).expect("there is a journal").flatten() {
-        let head = fs::read(entry.path()).unwrap_or_default();
-        if head.starts_with(b"SQLite format 3\0") {
-            found += 1;
-            let database = rusqlite::Connection::open(entry.path()).expect("the journal opens");
-            let verdict: String =
-                database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("the journal is read");
-            assert_eq!(verdict, "ok", "{}", entry.path().display());
+        if entry.file_name().to_string_lossy().starts_with("journal.db") {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("the journal is copied");
         }
     }
-    assert!(found > 0, "the journal is a SQLite database");
+    let database = rusqlite::Connection::open(copy.path().join("journal.db")).expect("the journal opens");
+    let verdict: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("the journal is read");
+    assert_eq!(verdict, "ok");
 }
 
 #[test]

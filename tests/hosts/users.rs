@@ -49,7 +49,7 @@ fn a_user_who_is_not_root_applies_what_is_theirs() {
     let Some(site) = Site::new("") else { return };
     let host = &site.host;
     host.must("useradd -m -s /bin/sh ann");
-    host.must("printf 'file \"/home/ann/.vimrc\" { content = \"set number\\n\", mode = 0600 }\\n' > /home/ann/mine.stead");
+    host.write("/home/ann/mine.stead", "file \"/home/ann/.vimrc\" { content = \"set number\\n\", mode = 0600 }\n");
     let before = host.snapshot();
     let plan = host.stead_as("ann", &["plan", "mine.stead", "--json"]).expect_code(0).plan();
     assert_eq!(planned(&plan, "file[\"/home/ann/.vimrc\"]").action, "create");

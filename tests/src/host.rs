@@ -138,7 +138,7 @@ impl Host {
         let home = self.must(&format!("getent passwd {user} | cut -d: -f6"));
         let (home, name) = (format!("HOME={}", home.trim()), format!("USER={user}"));
         let mut argv = vec!["setpriv", "--reuid", user, "--regid", user, "--init-groups", "--"];
-        argv.extend_from_slice(&["env", &home, &name, "-C", &home[5..], STEAD]);
+        argv.extend_from_slice(&["env", "-C", &home[5..], &home, &name, STEAD]);
         argv.extend_from_slice(arguments);
         self.output(&argv)
     }
