@@ -6,6 +6,7 @@
 
 mod apply;
 mod cancel;
+mod discreet;
 mod events;
 pub mod facts;
 mod failure;
@@ -50,6 +51,7 @@ pub use resource_type::{
 pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError};
 pub use system::accounts::Shadow;
+pub use units::unit_of;
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
     ProbeOutcome, Stat, UnitState, User, WishedState, World,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stead_catalog::{Action, AttributeError, Attributes, Change, Command, Schema};
 
+use crate::discreet::discreet;
 use crate::machine::Machine;
 use crate::predicted::Predicted;
 use crate::{ApplyError, ObserveError, PackageWish, Probe, World};
@@ -261,7 +262,7 @@ pub struct TypeEntry {
 impl TypeEntry {
     /// The entry of a resource type.
     pub const fn of<T: ResourceType>() -> Self {
-        Self { schema: T::schema, read: |attributes| Ok(Box::new(T::read(attributes)?)) }
+        Self { schema: T::schema, read: |attributes| Ok(discreet(Box::new(T::read(attributes)?), attributes)) }
     }
 
     /// Makes the schema.

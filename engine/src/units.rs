@@ -42,6 +42,11 @@ impl UnitFile {
     }
 }
 
+/// Returns the unit that a path defines, or adds to by a drop-in (systemd.unit(5)); `None` of any other path.
+pub fn unit_of(path: &Path) -> Option<Arc<str>> {
+    UnitFile::of(path).map(|file| file.unit)
+}
+
 /// The state of a unit whose file has just been written: not running, and enabled only if somebody enables it.
 pub(crate) fn unloaded(content: Option<&[u8]>) -> UnitState {
     let text = content.map(String::from_utf8_lossy);
