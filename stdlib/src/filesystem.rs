@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Action, Change, Place, Shown, Value};
+use stead_catalog::{Action, Change, Place, ResourceId, Shown, Value};
 use stead_engine::{ApplyError, Difference, FileKind, Known, ObserveError, Owner, Stat, World};
 
 use crate::values::{Account, Mode};
@@ -299,6 +299,11 @@ pub(crate) fn mode_change(stat: &Known<Option<Stat>>, wanted: Option<Mode>, of_n
         (Known::Unknown(because), Some(wanted)) => (Shown::Unknown(because.clone()), wanted),
     };
     changes.push(Change::value("mode", before, shown(after.0)));
+}
+
+/// The identity of the resource that manages a path, as a plan names it.
+pub(crate) fn id(type_name: &str, path: &Path) -> String {
+    ResourceId::new(type_name, path.to_string_lossy().into_owned()).to_string()
 }
 
 /// A difference that may turn out to be none once `because` is applied.

@@ -339,7 +339,7 @@ impl ResourceType for Directory {
         let stat = found.value().and_then(Option::as_ref);
         let mode = self.mode.or_else(|| stat.map(|stat| Mode(stat.mode))).or((found == Known::Is(None)).then_some(NEW_MODE));
         let (Some(mode), Some((uid, gid)), Known::Is(below)) = (mode, observed.ownership.predicted(stat), &observed.below) else {
-            return effects.appear(path, &format!("directory[\"{path}\"]", path = self.path));
+            return effects.appear(path, &filesystem::id("directory", path));
         };
         if difference.action == Action::Replace {
             effects.remove(path);

@@ -43,7 +43,6 @@ use crate::values::{AbsolutePath, Account, AttributeType, Guarded, Many, Mode};
         refreshonly = "refresh_only",
         success_retcodes = "returns",
         hide_output = "sensitive_output",
-        onlyif = "creates",
         outputs = "writes"
     )
 )]

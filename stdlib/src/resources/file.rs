@@ -1,6 +1,7 @@
 //! The resource type `file`.
 
-use std::path::Path;
+mod content;
+
 use std::sync::Arc;
 
 use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown};
@@ -8,6 +9,7 @@ use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
 };
 
+use self::content::{Content, is_public};
 use crate::filesystem::{self, Ownership, Tree};
 use crate::values::{AbsolutePath, Account, Guarded, Mode, Size};
 use crate::{Choice, Resource};
@@ -103,25 +105,10 @@ pub struct ObservedFile {
     tree: Tree,
 }
 
-/// What was found out about the content.
-#[derive(Clone, Debug)]
-enum Content {
-    /// It was not asked for.
-    Unasked,
-    /// It is the wanted one.
-    Wanted,
-    /// These are the bytes.
-    Bytes(Arc<[u8]>),
-    /// It is too large to be kept: BLAKE3 and size.
-    Digest([u8; 32], u64),
-    /// Known later.
-    Unknown(Arc<str>),
-}
-
 impl File {
     fn footprint(&self) -> Footprint {
         let own = Place::path(self.path.shared().clone());
-        let unit = unit_of(self.path.as_path()).map(Place::unit);
+        let unit = stead_engine::unit_of(self.path.as_path()).map(Place::unit);
         if self.state == State::Absent {
             return Footprint {
                 gone_before: std::iter::once(own.clone()).chain(unit).collect(),
@@ -184,90 +171,6 @@ impl File {
             problem("invalid-value", "path", None, "`/` is a directory", "name a file");
         }
         problems
-    }
-
-    fn wanted(&self) -> Option<&[u8]> {
-        match (&self.content, &self.source) {
-            (Some(text), _) => Some(text.reveal().as_bytes()),
-            (None, Some(blob)) => Some(&blob.bytes),
-            (None, None) => None,
-        }
-    }
-
-    fn wanted_bytes(&self) -> Arc<[u8]> {
-        match (&self.content, &self.source) {
-            (Some(text), _) => text.reveal().clone().into(),
-            (None, Some(blob)) => blob.bytes.clone(),
-            (None, None) => Arc::default(),
-        }
-    }
-
-    fn wanted_hash(&self) -> [u8; 32] {
-        match (&self.content, &self.source) {
-            (None, Some(blob)) => blob.hash,
-            _ => *blake3::hash(self.wanted().unwrap_or_default()).as_bytes(),
-        }
-    }
-
-    fn is_sensitive(&self) -> bool {
-        self.content.as_ref().is_some_and(Guarded::is_sensitive)
-    }
-
-    /// Looks at the content of an existing regular file, as far as the difference needs it.
-    fn observe_content(&self, world: &dyn World, stat: &Stat) -> Result<Content, ObserveError> {
-        let path = self.path.as_path();
-        let wanted = match self.wanted() {
-            Some(wanted) if self.state == State::Present && !self.create_only => wanted,
-            None if self.state == State::Absent && is_public(stat) => &[],
-            _ if self.state == State::Absent => return self.observe_digest(world),
-            _ => return Ok(Content::Unasked),
-        };
-        let limit = self.diff_limit.0;
-        if self.state == State::Present && stat.size == wanted.len() as u64 {
-            match world.holds(path, wanted)? {
-                Known::Is(true) => return Ok(Content::Wanted),
-                Known::Is(false) => {}
-                Known::Unknown(because) => return Ok(Content::Unknown(because)),
-            }
-        }
-        if stat.size > limit || wanted.len() as u64 > limit || self.is_sensitive() {
-            return self.observe_digest(world);
-        }
-        Ok(match world.read(path)? {
-            Known::Is(Some(bytes)) if self.state == State::Present && *bytes == *wanted => Content::Wanted,
-            Known::Is(Some(bytes)) => Content::Bytes(bytes),
-            Known::Is(None) => Content::Unasked,
-            Known::Unknown(because) => Content::Unknown(because),
-        })
-    }
-
-    fn observe_digest(&self, world: &dyn World) -> Result<Content, ObserveError> {
-        Ok(match world.digest(self.path.as_path())? {
-            Known::Is(Some((hash, size))) => Content::Digest(hash, size),
-            Known::Is(None) => Content::Unasked,
-            Known::Unknown(because) => Content::Unknown(because),
-        })
-    }
-
-    /// The content's change from what was found to what is wanted.
-    fn content_change(&self, before: &Content) -> Change {
-        let wanted = self.wanted().unwrap_or_default();
-        let after_text = text(wanted, self.diff_limit);
-        let digest =
-            |hash: &[u8; 32], size: u64| Shown::Digest { hash: blake3::Hash::from_bytes(*hash).to_hex().as_str().into(), size };
-        let after_digest = || digest(&self.wanted_hash(), wanted.len() as u64);
-        let (before, after) = match (before, after_text) {
-            (Content::Bytes(bytes), Some(after)) => match text(bytes, self.diff_limit) {
-                Some(before) => (Shown::Text(before), Shown::Text(after)),
-                None => (digest(blake3::hash(bytes).as_bytes(), bytes.len() as u64), after_digest()),
-            },
-            (Content::Bytes(bytes), None) => (digest(blake3::hash(bytes).as_bytes(), bytes.len() as u64), after_digest()),
-            (Content::Digest(hash, size), _) => (digest(hash, *size), after_digest()),
-            (Content::Unknown(because), after) => (Shown::Unknown(because.clone()), after.map_or_else(after_digest, Shown::Text)),
-            (Content::Unasked | Content::Wanted, after) => (Shown::Absent, after.map_or_else(after_digest, Shown::Text)),
-        };
-        let change = Change::value("content", before, after);
-        if self.is_sensitive() { change.hidden() } else { change }
     }
 
     fn diff_absent(&self, observed: &ObservedFile) -> Difference {
@@ -397,21 +300,8 @@ impl ResourceType for File {
     }
 
     fn digest(&self, observed: &ObservedFile, hasher: &mut blake3::Hasher) -> bool {
-        match &observed.content {
-            Content::Unasked => {}
-            Content::Wanted => {
-                hasher.update(&self.wanted_hash());
-            }
-            Content::Bytes(bytes) => {
-                hasher.update(blake3::hash(bytes).as_bytes());
-            }
-            Content::Digest(hash, _) => {
-                hasher.update(hash);
-            }
-            Content::Unknown(_) => return false,
-        }
         observed.tree.digest(hasher);
-        filesystem::digest_stat(&observed.stat, hasher)
+        self.digest_content(&observed.content, hasher) && filesystem::digest_stat(&observed.stat, hasher)
     }
 
     fn predict(&self, observed: &ObservedFile, difference: &Difference, effects: &mut Predicted<'_>) {
@@ -427,7 +317,7 @@ impl ResourceType for File {
             Known::Unknown(because) => return self.predict_unknown(observed, &because, effects),
         };
         let Some((uid, gid)) = observed.ownership.predicted(found.as_ref()) else {
-            return effects.appear(path, "its owner");
+            return effects.appear(path, &filesystem::id("file", path));
         };
         let mode = self.mode.or_else(|| found.as_ref().map(|found| Mode(found.mode))).unwrap_or(NEW_MODE);
         let stat = |size| Stat { kind: FileKind::File, mode: mode.0, uid, gid, size, target: None };
@@ -499,37 +389,4 @@ impl File {
             _ => effects.appear(path, because),
         }
     }
-}
-
-/// Says whether everybody on the machine may read the file anyway, so that what goes away with it can be shown.
-const fn is_public(stat: &Stat) -> bool {
-    stat.mode & 0o004 != 0
-}
-
-/// Returns the bytes as text that can be shown, unless there is a reason to tell them by hash.
-fn text(bytes: &[u8], limit: Size) -> Option<Arc<str>> {
-    if bytes.len() as u64 > limit.0 || bytes.contains(&0) {
-        return None;
-    }
-    std::str::from_utf8(bytes).ok().map(Arc::from)
-}
-
-/// Returns the unit that a file defines or adds to (systemd.unit(5)).
-fn unit_of(path: &Path) -> Option<Arc<str>> {
-    const DIRECTORIES: [&str; 5] = [
-        "/etc/systemd/system",
-        "/run/systemd/system",
-        "/usr/local/lib/systemd/system",
-        "/usr/lib/systemd/system",
-        "/lib/systemd/system",
-    ];
-    const SUFFIXES: [&str; 7] = ["service", "socket", "timer", "path", "mount", "target", "slice"];
-    let in_units = |directory: &Path| DIRECTORIES.iter().any(|known| directory == Path::new(known));
-    let is_unit = |name: &str| name.rsplit_once('.').is_some_and(|(stem, suffix)| !stem.is_empty() && SUFFIXES.contains(&suffix));
-    let (parent, name) = (path.parent()?, path.file_name()?.to_str()?);
-    if in_units(parent) && is_unit(name) {
-        return Some(name.into());
-    }
-    let unit = parent.file_name()?.to_str()?.strip_suffix(".d")?;
-    (in_units(parent.parent()?) && is_unit(unit) && name.ends_with(".conf")).then(|| unit.into())
 }

@@ -221,7 +221,7 @@ impl ResourceType for Symlink {
         let found = self.found(observed);
         let stat = found.value().and_then(Option::as_ref);
         let Some((uid, gid)) = observed.ownership.predicted(stat) else {
-            return effects.appear(path, "its owner");
+            return effects.appear(path, &filesystem::id("symlink", path));
         };
         if difference.action == Action::Replace {
             effects.remove(path);

@@ -170,7 +170,7 @@ impl Below {
                     let mode = wanted_mode(entry.stat.kind, dir_mode, file_mode).map_or(entry.stat.mode, |mode| mode.0);
                     effects.change(&path, Stat { mode, uid, gid, ..entry.stat.clone() });
                 }
-                None => effects.appear(&path, "its owner"),
+                None => effects.appear(&path, &filesystem::id("directory", directory)),
             }
         }
     }
