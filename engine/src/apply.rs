@@ -13,6 +13,7 @@ use crate::journal::{Blobs, Journal, JournalError, NewRun, RunStatus, Writer};
 use crate::lock::{Holder, Lock, LockError};
 use crate::machine::{Shared, random, sweep};
 use crate::observed::Observed;
+use crate::root::Root;
 use crate::{Cancel, Event, Events, ObserveError, Outcome, PendingReaction, Planned, Registry, RootSpec, RunReport, SavedPlan};
 
 mod expect;
@@ -222,10 +223,15 @@ fn clear_up(journal: &Journal, observed: &Observed, options: &ApplyOptions, even
         };
         let message = format!("run {} was interrupted{at}", run.id);
         events.event(&Event::Warning { code: "run-interrupted", message });
-        if run.root != options.root.path() {
-            continue;
-        }
-        for left in sweep(observed.root(), run.token, &journal.unfinished_paths(run.id)?) {
+        let paths = journal.unfinished_paths(run.id)?;
+        let left = if run.root == options.root.path() {
+            sweep(observed.root(), run.token, &paths)
+        } else {
+            let spec = if run.root == Path::new("/") { RootSpec::Machine } else { RootSpec::Tree(run.root.clone()) };
+            // A tree that is gone has taken everything with it.
+            Root::new(&spec).map(|root| sweep(&root, run.token, &paths)).unwrap_or_default()
+        };
+        for left in left {
             let message = format!("{} was left by an interrupted run and cannot be removed", left.display());
             events.event(&Event::Warning { code: "temporary-left", message });
         }

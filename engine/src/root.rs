@@ -5,7 +5,7 @@
 //! them, and never lead out of the tree.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ pub(crate) struct Root {
     euid: u32,
     /// The kernel knows openat2 and lets us call it.
     openat2: bool,
-    open: Mutex<HashMap<PathBuf, (Instant, Arc<Directory>)>>,
+    open: Mutex<HashMap<OsString, (Instant, Arc<Directory>)>>,
 }
 
 impl Root {
@@ -140,7 +140,7 @@ impl Root {
     /// # Errors
     /// As [`Root::parent`].
     pub(crate) fn directory(&self, path: &Path) -> Result<Option<Arc<Directory>>, ObserveError> {
-        if let Some((opened, directory)) = self.opened().get(path)
+        if let Some((opened, directory)) = self.opened().get(path.as_os_str())
             && opened.elapsed() < FRESH
         {
             return Ok(Some(directory.clone()));
@@ -151,7 +151,7 @@ impl Root {
         if open.len() >= MAX_OPEN {
             open.clear();
         }
-        open.insert(path.to_owned(), (Instant::now(), directory.clone()));
+        open.insert(path.into(), (Instant::now(), directory.clone()));
         Ok(Some(directory))
     }
 
@@ -160,7 +160,7 @@ impl Root {
     /// # Errors
     /// As [`Root::parent`].
     pub(crate) fn reopen(&self, path: &Path) -> Result<Option<Arc<Directory>>, ObserveError> {
-        self.opened().remove(path);
+        self.opened().remove(path.as_os_str());
         self.directory(path)
     }
 
@@ -182,7 +182,7 @@ impl Root {
         walk::resolve(&self.fd, path, self.euid)
     }
 
-    fn opened(&self) -> MutexGuard<'_, HashMap<PathBuf, (Instant, Arc<Directory>)>> {
+    fn opened(&self) -> MutexGuard<'_, HashMap<OsString, (Instant, Arc<Directory>)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

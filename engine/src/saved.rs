@@ -7,9 +7,9 @@
 //! Format: `stead-plan`, a version byte, the length of the body (u32, little-endian), the body in JSON, BLAKE3 of all before it.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,8 @@ impl SavedPlan {
     /// [`SavedPlanError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), SavedPlanError> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        // A file that was there before may have had another mode.
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(&self.encode()?)?;
         file.sync_all()?;
         Ok(())

@@ -15,6 +15,8 @@ pub(super) struct Reactions<'a> {
     earlier: BTreeMap<ResourceId, BTreeSet<(EdgeKind, ResourceId)>>,
     /// Written to the journal in this run: who reacts, how tied, to whom.
     written: BTreeSet<(usize, EdgeKind, usize)>,
+    /// The same by cause: to whom, how tied, who reacts.
+    by_cause: BTreeSet<(usize, EdgeKind, usize)>,
     /// What this run has changed.
     changed: Vec<bool>,
 }
@@ -25,7 +27,14 @@ impl<'a> Reactions<'a> {
         for PendingReaction { resource, cause } in pending {
             earlier.entry(resource).or_default().insert((cause.kind, cause.resource));
         }
-        Self { catalog, planned, earlier, written: BTreeSet::new(), changed: vec![false; catalog.resources.len()] }
+        Self {
+            catalog,
+            planned,
+            earlier,
+            written: BTreeSet::new(),
+            by_cause: BTreeSet::new(),
+            changed: vec![false; catalog.resources.len()],
+        }
     }
 
     /// What the journal has to know before `cause` changes.
@@ -35,6 +44,7 @@ impl<'a> Reactions<'a> {
             let reacts = self.planned.managed[to].as_deref().is_some_and(|managed| managed.reaction().is_some());
             let is_tied = matches!(kind, EdgeKind::Watch | EdgeKind::Listen);
             if is_tied && reacts && !self.catalog.resources[to].meta.noop && self.written.insert((to, kind, cause)) {
+                self.by_cause.insert((cause, kind, to));
                 ops.push(Op::Due(self.pending(to, kind, cause)));
             }
         }
@@ -53,10 +63,9 @@ impl<'a> Reactions<'a> {
 
     /// What the journal has to forget when `cause` was, after all, not touched.
     pub(super) fn not_changed(&mut self, cause: usize) -> Vec<Op> {
-        let taken: Vec<_> = self.written.iter().filter(|(_, _, from)| *from == cause).copied().collect();
         let mut ops = Vec::new();
-        for (to, kind, from) in taken {
-            self.written.remove(&(to, kind, from));
+        for (from, kind, to) in of(&self.by_cause, cause) {
+            self.forget(to, kind, from);
             let earlier = self.earlier.get(&self.catalog.resources[to].id);
             if earlier.is_none_or(|causes| !causes.contains(&(kind, self.catalog.resources[from].id.clone()))) {
                 ops.push(Op::NotDue(self.pending(to, kind, from)));
@@ -84,10 +93,8 @@ impl<'a> Reactions<'a> {
             .into_iter()
             .map(|(kind, cause)| Op::NotDue(PendingReaction { resource: id.clone(), cause: Cause { kind, resource: cause } }))
             .collect();
-        let taken: Vec<_> =
-            self.written.range((resource, EdgeKind::Require, 0)..).take_while(|(to, ..)| *to == resource).copied().collect();
-        for (to, kind, from) in taken {
-            self.written.remove(&(to, kind, from));
+        for (to, kind, from) in of(&self.written, resource) {
+            self.forget(to, kind, from);
             ops.push(Op::NotDue(self.pending(to, kind, from)));
         }
         ops
@@ -112,8 +119,18 @@ impl<'a> Reactions<'a> {
         left
     }
 
+    fn forget(&mut self, to: usize, kind: EdgeKind, from: usize) {
+        self.written.remove(&(to, kind, from));
+        self.by_cause.remove(&(from, kind, to));
+    }
+
     fn pending(&self, to: usize, kind: EdgeKind, from: usize) -> PendingReaction {
         let id = |index: usize| self.catalog.resources[index].id.clone();
         PendingReaction { resource: id(to), cause: Cause { kind, resource: id(from) } }
     }
+}
+
+/// The entries that begin with `first`.
+fn of(set: &BTreeSet<(usize, EdgeKind, usize)>, first: usize) -> Vec<(usize, EdgeKind, usize)> {
+    set.range((first, EdgeKind::Require, 0)..).take_while(|(key, ..)| *key == first).copied().collect()
 }

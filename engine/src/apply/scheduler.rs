@@ -65,7 +65,10 @@ pub(super) struct Scheduler<'a> {
     beginning: usize,
     begun: BTreeMap<usize, Ready>,
     waiting_for: BTreeMap<LockClass, VecDeque<Next>>,
-    busy: BTreeSet<LockClass>,
+    /// How many changes of each exclusive class are under way: several packages go in one transaction.
+    busy: BTreeMap<LockClass, usize>,
+    /// Since when packages wait for others to go with them.
+    packages: Option<Instant>,
     acting: usize,
     groups: Vec<(usize, Group, u32)>,
     staged: Option<Instant>,
@@ -116,7 +119,8 @@ impl<'a> Scheduler<'a> {
             beginning: 0,
             begun: BTreeMap::new(),
             waiting_for: BTreeMap::new(),
-            busy: BTreeSet::new(),
+            busy: BTreeMap::new(),
+            packages: None,
             acting: 0,
             groups: Vec::new(),
             staged: None,
@@ -307,7 +311,10 @@ impl<'a> Scheduler<'a> {
                 let reacts = !causes.is_empty()
                     && managed.is_some_and(|managed| managed.reaction().is_some() && !managed.absorbs_reaction(&difference));
                 if reacts {
-                    let at_once = causes.iter().any(|cause| cause.kind == EdgeKind::Watch);
+                    // At the end of the run it would be too late for those that react to this one.
+                    let tied = |kind| matches!(kind, EdgeKind::Watch | EdgeKind::Listen | EdgeKind::OnChanges);
+                    let at_once = causes.iter().any(|cause| cause.kind == EdgeKind::Watch)
+                        || self.work.planned.graph.after(resource).any(|(_, kind)| tied(kind));
                     let place = &mut self.places[resource];
                     *(if at_once { &mut place.react } else { &mut place.listen }) = causes;
                 }
@@ -351,9 +358,7 @@ impl<'a> Scheduler<'a> {
             let action = if ready.difference.is_none() { Action::Restart } else { entry.action };
             ops.push(Op::Begin { sequence, resource: entry.id.to_string().into(), action });
             ops.extend(befores.into_iter().map(|before| Op::Before { sequence, before }));
-            if !ready.difference.is_none() {
-                ops.extend(self.reactions.before_change(resource));
-            }
+            ops.extend(self.reactions.before_change(resource));
             resources.push(resource);
             self.begun.insert(resource, ready);
         }
@@ -404,25 +409,22 @@ impl<'a> Scheduler<'a> {
     /// Takes the next one that may start now. Packages wait for others that are about to be ready, to go in one transaction.
     fn next_of(&mut self, class: LockClass) -> Option<Next> {
         let exclusive = class != LockClass::Free;
-        if exclusive && self.busy.contains(&class) {
+        if self.waiting_for.get(&class)?.is_empty() || (exclusive && self.busy.contains_key(&class)) {
             return None;
         }
-        if class == LockClass::Packages && self.checks + self.checked.len() + self.beginning > 0 && !self.is_only_slow_left() {
-            return None;
+        if class == LockClass::Packages && self.checks + self.checked.len() + self.beginning > 0 {
+            let since = *self.packages.get_or_insert_with(Instant::now);
+            if since.elapsed() < GATHER * 4 {
+                return None;
+            }
         }
         self.waiting_for.get_mut(&class)?.pop_front()
     }
 
-    /// Says whether what is still being looked at takes its time, so that nobody should wait for it.
-    fn is_only_slow_left(&self) -> bool {
-        self.checked.is_empty() && self.beginning == 0 && self.gathered.is_none() && self.checks <= 1 && self.acting == 0
-    }
-
     fn start(&mut self, class: LockClass, next: Next) {
-        if class != LockClass::Free {
-            self.busy.insert(class);
-        }
         self.acting += 1;
+        let mut under_way = 1;
+        self.packages = None;
         match next {
             Next::React(resource) => self.start_reaction(resource),
             Next::Act(resource, ready) => {
@@ -442,18 +444,27 @@ impl<'a> Scheduler<'a> {
                     }));
                 }
                 if together.len() > 1 {
-                    self.acting += together.len() - 1;
+                    under_way = together.len();
+                    self.acting += under_way - 1;
                     self.pool.push(Task::ActPackages { resources: together });
                 } else if let Some((resource, ready)) = together.pop() {
                     self.pool.push(Task::Act { resource, ready });
                 }
             }
         }
+        if class != LockClass::Free {
+            self.busy.insert(class, under_way);
+        }
     }
 
     fn release(&mut self, resource: usize) {
         let class = self.class(resource);
-        self.busy.remove(&class);
+        if let Some(under_way) = self.busy.get_mut(&class) {
+            *under_way -= 1;
+            if *under_way == 0 {
+                self.busy.remove(&class);
+            }
+        }
     }
 
     fn class(&self, resource: usize) -> LockClass {
@@ -462,6 +473,9 @@ impl<'a> Scheduler<'a> {
 
     /// The journal says that it begins, and it does not: the run was cancelled meanwhile.
     fn not_begun(&mut self, resource: usize) {
+        if let (true, Some(outcome)) = (self.listening, self.places[resource].outcome.take()) {
+            return self.tell_finished(resource, outcome);
+        }
         let ops = self.reactions.not_changed(resource);
         self.finish.extend(ops);
         self.finish(resource, Outcome::skipped("cancelled", "the run was cancelled before its turn"));
@@ -578,11 +592,9 @@ impl<'a> Scheduler<'a> {
             let is_fine =
                 self.places[resource].outcome.as_ref().is_some_and(|o| !o.kind.is_bad() && o.kind != OutcomeKind::Skipped);
             if is_fine && !self.work.shared.cancel.is_cancelled() {
-                let sequence = self.places[resource].scope.as_ref().map_or(0, |scope| scope.sequence);
-                if !self.places[resource].acted {
-                    let id = self.entry(resource).id.to_string();
-                    self.finish.push(Op::Begin { sequence, resource: id.into(), action: Action::Restart });
-                    self.places[resource].acted = true;
+                if let Err(error) = self.begin_reaction(resource) {
+                    self.tell_finished(resource, Outcome::failure(&error));
+                    continue;
                 }
                 let class = self.class(resource);
                 self.waiting_for.entry(class).or_default().push_back(Next::React(resource));
@@ -591,6 +603,18 @@ impl<'a> Scheduler<'a> {
             }
         }
         self.waiting_for.values().any(|queue| !queue.is_empty())
+    }
+
+    /// Writes to the journal that a resource that only reacts begins to.
+    fn begin_reaction(&mut self, resource: usize) -> Result<(), ApplyError> {
+        if self.places[resource].acted {
+            return Ok(());
+        }
+        let sequence = self.places[resource].scope.as_ref().map_or(0, |scope| scope.sequence);
+        let id = self.entry(resource).id.to_string();
+        self.work.shared.journal.write(vec![Op::Begin { sequence, resource: id.into(), action: Action::Restart }])?;
+        self.places[resource].acted = true;
+        Ok(())
     }
 
     // ------------------------------------------------------------------ done
@@ -634,11 +658,24 @@ impl<'a> Scheduler<'a> {
         {
             let (code, message) = (outcome.code.clone(), outcome.message.clone());
             self.finish.push(Op::Finish { sequence: scope.sequence, outcome: outcome.kind, code, message });
+        } else if outcome.kind.is_bad() {
+            self.tell_journal(resource, &outcome);
         }
+        let place = &mut self.places[resource];
         place.outcome = Some(outcome);
         if let (Some(entry), Some(outcome)) = (self.work.entries[resource], &self.places[resource].outcome) {
             self.events.event(&Event::ResourceFinished { resource: &self.entries[entry], outcome });
         }
+    }
+
+    /// Puts a failure that came before any change into the journal.
+    fn tell_journal(&mut self, resource: usize, outcome: &Outcome) {
+        let sequence = self.work.sequence.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let entry = self.entry(resource);
+        let (id, action) = (entry.id.to_string(), entry.action);
+        let (code, message) = (outcome.code.clone(), outcome.message.clone());
+        self.finish.push(Op::Begin { sequence, resource: id.into(), action });
+        self.finish.push(Op::Finish { sequence, outcome: outcome.kind, code, message });
     }
 
     /// Hands what has gathered for the journal over. Nothing waits for it.
