@@ -161,7 +161,10 @@ fn write(mut connection: Connection, run: i64, receiver: &Receiver<Request>) -> 
         group.extend(receiver.try_iter().take(GROUP));
         let result = commit(&mut connection, run, &group);
         for request in group {
-            let result = result.as_ref().map(|()| ()).map_err(|error| ApplyError::Journal { message: error.to_string() });
+            let result = match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(ApplyError::Journal { message: error.to_string() }),
+            };
             (request.answer)(result);
         }
     }

@@ -190,7 +190,7 @@ fn validation(machine: &Machine, validate: &Command, path: &Path, temporary: &Pa
 /// A path as one word for the shell, where it needs quotes.
 fn quoted(word: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+@%:,=".contains(byte);
-    if word.as_bytes().iter().all(|byte| plain(byte)) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if word.as_bytes().iter().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The end of what a command wrote: what it says last is mostly why it failed.

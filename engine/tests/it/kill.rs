@@ -1,4 +1,5 @@
 //! A run that is killed leaves nothing half done, and the next one converges.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Command, Stdio};

@@ -1,4 +1,5 @@
 //! Small resource types, catalogs of them, and what a test does with those.
+#![expect(clippy::unwrap_used, reason = "what cannot be set up fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
