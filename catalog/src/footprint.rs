@@ -14,7 +14,7 @@ pub enum PlaceKind {
     Group,
     /// A package, by name.
     Package,
-    /// A package source: anything that changes what can be installed. Named by its file.
+    /// A package source: anything that changes what can be installed. Named by the package manager: `apt`.
     Repository,
     /// A service unit, by name with its suffix (`nginx.service`).
     Unit,

@@ -4,7 +4,7 @@ mod content;
 
 use std::sync::Arc;
 
-use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown};
+use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, PlaceKind, Problem, Shown};
 use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
 };
@@ -119,7 +119,7 @@ impl File {
         }
         Footprint {
             owns: vec![own],
-            brings: unit.into_iter().collect(),
+            brings: unit.into_iter().chain(repository_of(self.path.as_path())).collect(),
             needs: filesystem::needed_places(self.path.as_path(), self.owner.as_ref(), self.group.as_ref()),
             ..Footprint::default()
         }
@@ -389,4 +389,9 @@ impl File {
             _ => effects.appear(path, because),
         }
     }
+}
+
+/// Returns the package source that a file is a part of: whatever lies below /etc/apt says what can be installed.
+fn repository_of(path: &std::path::Path) -> Option<Place> {
+    path.starts_with("/etc/apt").then(|| Place { kind: PlaceKind::Repository, name: "apt".into() })
 }

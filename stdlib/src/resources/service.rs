@@ -66,12 +66,14 @@ const SUFFIXES: [&str; 9] = [".service", ".socket", ".timer", ".path", ".mount",
 impl Service {
     fn footprint(&self) -> Footprint {
         let unit = self.unit();
-        let mut needs = vec![Place::unit(unit.as_str())];
-        if self.state == Some(State::Running) || self.enabled == Some(true) {
-            // A service is mostly named as the package that brings it.
-            needs.push(Place::package(unit.rsplit_once('.').map_or(unit.as_str(), |(name, _)| name)));
+        // A service is mostly named as the package that brings it, which it comes after; one that is stopped for good goes first.
+        let package = unit.rsplit_once('.').map_or(unit.as_str(), |(name, _)| name);
+        Footprint {
+            owns: vec![Place::unit(unit.as_str())],
+            needs: vec![Place::unit(unit.as_str()), Place::package(package)],
+            removes: self.state == Some(State::Stopped) && self.enabled != Some(true),
+            ..Footprint::default()
         }
-        Footprint { owns: vec![Place::unit(unit.as_str())], needs, ..Footprint::default() }
     }
 
     fn check(&self) -> Vec<Problem> {
