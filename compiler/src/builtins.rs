@@ -40,7 +40,7 @@ pub const MAX_ITEMS: usize = 1_000_000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BuiltinError {
-    /// Stable code: `invalid-argument`, `result-too-large`, `type-mismatch` or `arithmetic-error`.
+    /// Stable code: `invalid-argument`, `result-too-large`, `type-mismatch` or `arithmetic-overflow`.
     pub code: &'static str,
     /// What is wrong.
     pub message: String,

@@ -1,6 +1,6 @@
 //! What a project defines: modules and the names in them, types, functions, states, facts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use stead_catalog::{SourceLocation, Type, closest};
@@ -77,6 +77,8 @@ pub(crate) struct Program {
     pub(crate) modules: Vec<Module>,
     /// What each file imports.
     pub(crate) imports: Vec<HashMap<Arc<str>, (Def, Loc)>>,
+    /// The names that each file would import if their modules were there: using one is not told again.
+    pub(crate) broken_imports: Vec<HashSet<Arc<str>>>,
     pub(crate) types: Vec<TypeInfo>,
     pub(crate) fns: Vec<Callable>,
     pub(crate) states: Vec<Callable>,
@@ -90,6 +92,11 @@ impl Program {
     pub(crate) fn lookup(&self, file: u32, name: &str) -> Option<Def> {
         let module = self.files[file as usize].module as usize;
         self.imports[file as usize].get(name).or_else(|| self.modules[module].names.get(name)).map(|(def, _)| *def)
+    }
+
+    /// Says whether an import that failed would have brought the name.
+    pub(crate) fn is_broken_import(&self, file: u32, name: &str) -> bool {
+        self.broken_imports[file as usize].contains(name)
     }
 
     /// Every name a file can use.
@@ -134,6 +141,7 @@ pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Ve
     }
     let mut program = Program {
         imports: files.iter().map(|_| HashMap::new()).collect(),
+        broken_imports: files.iter().map(|_| HashSet::new()).collect(),
         files,
         modules,
         types: Vec::new(),
@@ -254,11 +262,19 @@ fn resolve_imports(
     issues: &mut Vec<Issue>,
 ) {
     let mut imports: HashMap<Arc<str>, (Def, Loc)> = HashMap::new();
+    let mut broken: HashSet<Arc<str>> = HashSet::new();
     let module = &program.modules[program.files[file as usize].module as usize];
     for item in &program.files[file as usize].tree.items {
         let Item::Use(import) = item else { continue };
         let Some(target) = find_module(program, &module.root, &import.path, by_dir, input) else {
             issues.extend(unresolved_import(&module.root, file, &import.path, by_dir, input));
+            broken.extend(match &import.binding {
+                ast::UseBinding::Module => import.path.last().map(|last| last.name.clone()).into_iter().collect::<Vec<_>>(),
+                ast::UseBinding::Alias(alias) => vec![alias.name.clone()],
+                ast::UseBinding::Members(members) => {
+                    members.iter().map(|member| member.alias.as_ref().unwrap_or(&member.name).name.clone()).collect()
+                }
+            });
             continue;
         };
         let mut bind = |name: &Ident, def: Def| {
@@ -297,6 +313,7 @@ fn resolve_imports(
         }
     }
     program.imports[file as usize] = imports;
+    program.broken_imports[file as usize] = broken;
 }
 
 /// The names a module defines, in order.

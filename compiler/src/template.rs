@@ -216,7 +216,7 @@ impl Templates {
 
 fn run(template: &minijinja::Template<'_, '_>, variables: &Map) -> Result<String, minijinja::Error> {
     let mut out = Output(Vec::new());
-    template.render_to_write(to_template(&Value::Map(Arc::new(variables.clone()))), &mut out)?;
+    template.render_captured_to(to_template(&Value::Map(Arc::new(variables.clone()))), &mut out)?;
     String::from_utf8(out.0).map_err(|_| minijinja::Error::new(ErrorKind::BadSerialization, "the output is not UTF-8"))
 }
 

@@ -6,6 +6,8 @@
 //! `let` expects its type. A `catalog` block holds the whole catalog; with `UPDATE=1` it is rewritten. A `node` block names
 //! the node and its tags.
 
+#[path = "language/error_pages.rs"]
+mod error_pages;
 #[path = "language/registry.rs"]
 mod registry;
 
@@ -120,7 +122,8 @@ fn project(case: &Case) -> Project {
         sources.insert(&*block.name, &block.text);
     }
     let stead_files = case.files.iter().filter(|block| block.name.ends_with(".stead")).count();
-    let is_single = stead_files == 1 && case.files.iter().any(|block| block.name == "site.stead");
+    let is_single = stead_files == 1 && case.files.iter().all(|block| block.name != "stead.toml")
+        && case.files.iter().any(|block| block.name == "site.stead");
     let schemas = Arc::new(registry::schemas());
     let input = match is_single {
         true => Input::file(Arc::new(sources), schemas, "site.stead"),

@@ -15,7 +15,7 @@ pub(super) fn invalid(at: usize, message: impl Into<String>) -> BuiltinError {
 
 /// Makes an error about a number that has no place in 64 bits.
 pub(super) fn overflow(message: impl Into<String>) -> BuiltinError {
-    BuiltinError { code: "arithmetic-error", message: message.into(), hint: None, argument: None }
+    BuiltinError { code: "arithmetic-overflow", message: message.into(), hint: None, argument: None }
 }
 
 fn mismatch(args: &[Value], at: usize, expected: &str) -> BuiltinError {

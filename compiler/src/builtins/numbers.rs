@@ -179,7 +179,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         &[("if true { 1 } else { fail(\"no port left\") }", "1")],
         |a| {
             Err(BuiltinError {
-                code: "failed",
+                code: "explicit-failure",
                 message: text(a, 0)?.to_owned(),
                 hint: None,
                 argument: if is_given(a, 1) { Some(1) } else { None },

@@ -345,6 +345,9 @@ impl Checker<'_> {
         let param = &builtin.signature.params[at];
         if let Some(types) = param.shape.lambda_params(bindings) {
             let ExprKind::Lambda(lambda) = &value.unparen().kind else {
+                if value.is_error() {
+                    return None;
+                }
                 let hint = format!("write `x => …`; the form is `{}`", builtin.signature);
                 self.error_hint("type-mismatch", value.span, format!("`{}` is a lambda", param.name), hint);
                 return None;

@@ -79,7 +79,7 @@ impl Checker<'_> {
 
     /// Reports a name that is no value here.
     fn not_a_value(&mut self, name: &str, span: Span) {
-        if name.is_empty() {
+        if name.is_empty() || self.program.is_broken_import(self.file, name) {
             return;
         }
         let at = self.loc(span);

@@ -74,6 +74,7 @@ impl<'s> Builder<'s> {
     fn operators(&mut self, inner: &mut Nodes<'s>, least: u8) -> Expr {
         let mut left = self.operand(inner, least);
         let mut chained: Option<(u8, Span)> = None;
+        let mut is_broken = false;
         while let Some(next) = inner.peek() {
             if !matches!(next.as_rule(), Rule::operator | Rule::line_operator) {
                 break;
@@ -88,11 +89,16 @@ impl<'s> Builder<'s> {
                 && (power == power::COMPARE || power == power::RANGE)
             {
                 self.chained_operators(power, op_span);
+                is_broken = true;
             }
             chained = Some((power, op_span));
             inner.next();
             let right = self.operators(inner, power);
             let span = left.span.to(right.span);
+            if is_broken {
+                left = hole(span);
+                continue;
+            }
             let kind = match op {
                 Operator::Binary(op) => ExprKind::Binary(Box::new(Binary { op, op_span, left, right })),
                 Operator::Range { inclusive } => ExprKind::Range(Box::new(Range { start: left, end: right, inclusive })),
@@ -165,6 +171,7 @@ impl<'s> Builder<'s> {
     fn lambda(&mut self, params: Node<'s>, inner: &mut Nodes<'s>) -> Expr {
         let start = self.span(&params);
         let mut names = Vec::new();
+        let errors = self.errors.len();
         match params.as_rule() {
             Rule::word => names.push(self.ident(&params)),
             Rule::paren => {
@@ -179,9 +186,13 @@ impl<'s> Builder<'s> {
             }
             _ => self.bad_lambda(start),
         }
+        let is_broken = self.errors.len() > errors;
         let body = inner.next().and_then(|node| node.into_inner().next()).map(|body| self.expr(body));
         let body = body.unwrap_or(hole(start));
         let span = start.to(body.span);
+        if is_broken {
+            return hole(span);
+        }
         Expr { kind: ExprKind::Lambda(Box::new(Lambda { params: names, body })), span }
     }
 
