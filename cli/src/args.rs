@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Finds the mistakes in a file or project, without looking at any machine.
     ///
     /// Parses, resolves, checks types and compiles for this machine and for every node whose facts lie in the project
-    /// as `facts/NODE.json` (what `stead facts --json` prints there).
+    /// as `facts/NODE.json` (what `stead facts --json` prints there; stead.toml may name another directory).
     Check(CheckArguments),
     /// Shows exactly what would change on this machine. Changes nothing.
     Plan(PlanArguments),

@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// How the page's own directory is written.
 const PLACE: &str = "/tmp/demo";
@@ -71,7 +74,8 @@ pub fn blocks(page: &str) -> Vec<Block> {
 /// The differences, as text for a person.
 pub fn run_page(path: &Path, stead: &Path) -> Result<(), String> {
     let page = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    // As long as the name it is shown by, so that what is aligned stays aligned.
+    let directory = tempfile::Builder::new().prefix("").rand_bytes(4).tempdir_in("/tmp").map_err(|error| error.to_string())?;
     let place = fs::canonicalize(directory.path()).map_err(|error| error.to_string())?;
     let mut rewritten: Vec<String> = page.lines().map(str::to_owned).collect();
     let mut problems = String::new();
@@ -151,22 +155,37 @@ fn run_command(command: &str, place: &Path, stead: &Path) -> Result<String, Stri
     Ok(text)
 }
 
-/// Takes out what differs from run to run: how long things took.
+/// Takes out what differs from run to run and from machine to machine: how long things took, hashes over the real
+/// directory, the host's name, and who runs the tests.
 fn settle(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        for at in 1..words.len() {
-            let unit = words[at].trim_end().to_owned();
-            let is_number = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_digit() || c == '.');
-            if matches!(unit.as_str(), "ms" | "s") && is_number(&words[at - 1]) {
-                words[at - 1] = "N".to_owned();
-                words[at] = words[at].replacen(&unit, "ms", 1);
-            }
+    static RULES: LazyLock<Vec<(Regex, String)>> = LazyLock::new(|| {
+        let uname = rustix::system::uname();
+        let host = regex::escape(uname.nodename().to_string_lossy().split('.').next().unwrap_or_default());
+        let mut rules = vec![
+            (r"\b[0-9.]+ (ms|s)\b".to_owned(), "N ms"),
+            (r#""duration_ms":[0-9]+"#.to_owned(), r#""duration_ms":[..]"#),
+            (r"\b[0-9a-f]{64}\b".to_owned(), "[..]"),
+            (format!(r"\bfor {host}\b"), "for web-1"),
+            (format!(r#""node":( ?)"{host}""#), r#""node":$1"web-1""#),
+        ];
+        for name in own_names() {
+            rules.push((format!(r#"(owner|group): "{}""#, regex::escape(&name)), r#"$1: "root""#));
         }
-        out.push_str(&words.join(" "));
-    }
-    out
+        let compile = |(pattern, with): (String, &str)| (Regex::new(&pattern).expect("a rule is a regex"), with.to_owned());
+        rules.into_iter().map(compile).collect()
+    });
+    RULES.iter().fold(text.to_owned(), |text, (rule, with)| rule.replace_all(&text, with.as_str()).into_owned())
+}
+
+/// The names of the user and the group that run the tests.
+fn own_names() -> Vec<String> {
+    let ids = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
+    let find = |file: &str, id: u32| {
+        let text = fs::read_to_string(file).ok()?;
+        let line = text.lines().find(|line| line.split(':').nth(2).and_then(|field| field.parse().ok()) == Some(id))?;
+        line.split(':').next().map(str::to_owned)
+    };
+    ["/etc/passwd", "/etc/group"].into_iter().zip(ids).filter_map(|(file, id)| find(file, id)).collect()
 }
 
 /// Compares with wildcards.
@@ -221,5 +240,6 @@ mod tests {
     #[test]
     fn times_are_settled() {
         assert_eq!(settle("done  12 ms  x\nin 3.4 s\nits s\n"), "done  N ms  x\nin N ms\nits s\n");
+        assert_eq!(settle(&format!("hash {}", "a1".repeat(32))), "hash [..]");
     }
 }

@@ -43,7 +43,9 @@ pub fn pages(workspace: &Path) -> io::Result<BTreeMap<PathBuf, String>> {
     pages.insert(reference.join("facts.md"), facts());
 
     contents.push_str("- [Codes](reference/errors.md)\n");
-    let mut index = String::from("# Codes\n\nWhat Stead has to say carries a code that stays the same. `stead explain CODE` shows these pages.\n\n");
+    let mut index = String::from(
+        "# Codes\n\nWhat Stead has to say carries a code that stays the same. `stead explain CODE` shows these pages.\n\n",
+    );
     for (code, page) in error_pages(workspace)? {
         let _ = writeln!(index, "- [`{code}`](errors/{code}.md)");
         let _ = writeln!(contents, "  - [`{code}`](reference/errors/{code}.md)");
@@ -79,7 +81,9 @@ fn sections(page: &str) -> String {
 }
 
 fn functions() -> String {
-    let mut text = String::from("# Functions\n\nA method is called on a value: `xs.join(\", \")`. All functions are total: no clock, no chance, no network.\n");
+    let mut text = String::from(
+        "# Functions\n\nA method is called on a value: `xs.join(\", \")`. All functions are total: no clock, no chance, no network.\n",
+    );
     let mut subject = "";
     for builtin in builtins::all() {
         if builtin.subject != subject {

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     let planned = machine::plan(&catalog, &loaded.registry, &task.root, &state_dir, terminal)?;
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
-        terminal.print(&plan_text(&planned.plan, &options))?;
+        show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
         if planned.plan.is_empty() && task.saved.is_none() {
             return Ok(ExitCode::SUCCESS);
         }
@@ -84,6 +84,14 @@ fn compile(task: &Task, terminal: &Terminal) -> Result<(Loaded, Catalog), Failur
     Ok((loaded, catalog))
 }
 
+/// Shows the plan. Where nobody has to approve it, a reader that is gone (`| head`) does not stop the run.
+fn show(text: &str, is_approved: bool, terminal: &Terminal) -> Result<(), Failure> {
+    match terminal.print(text) {
+        Err(Failure::BrokenPipe) if is_approved => Ok(()),
+        shown => shown,
+    }
+}
+
 /// Asks on the terminal.
 fn approve(plan: &Plan, json: bool, terminal: &Terminal) -> Result<(), Failure> {
     if json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -128,7 +136,7 @@ fn carry_out(
         false => Manner::Lines,
     };
     if !arguments.json {
-        terminal.print("\n")?;
+        let _ = terminal.print("\n");
     }
     let progress = Progress::new(terminal, &planned.plan, manner);
     let report = stead_engine::apply(catalog, &loaded.registry, planned, options, &progress).map_err(Failure::Run)?;

@@ -11,9 +11,6 @@ use crate::failure::Failure;
 use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
 
-/// Where a project keeps the facts of its nodes.
-const FACTS_DIRECTORY: &str = "facts";
-
 pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let loaded = project::load(&arguments.source.path)?;
     let mut diagnostics = loaded.project.diagnostics().to_vec();
@@ -49,7 +46,7 @@ fn nodes(arguments: &CheckArguments, loaded: &Loaded) -> Result<Vec<NodeContext>
     if arguments.source.node.node.is_some() || arguments.source.node.facts.is_some() {
         return Ok(nodes);
     }
-    let entries = std::fs::read_dir(loaded.root.join(FACTS_DIRECTORY));
+    let entries = std::fs::read_dir(loaded.root.join(&*loaded.project.config().facts.directory));
     let mut paths: Vec<_> = entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")) {

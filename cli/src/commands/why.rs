@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use stead_catalog::{Resource, ResourceId};
+use stead_catalog::{Resource, ResourceId, Schema};
 use stead_report::clean;
 
 use crate::args::WhyArguments;
@@ -13,7 +13,8 @@ use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &WhyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (id, attribute) = parse(&arguments.attribute)?;
-    let (_, catalog) = project::compile(&arguments.source, terminal)?;
+    let (loaded, catalog) = project::compile(&arguments.source, terminal)?;
+    let schema = loaded.registry.get(&id.type_name).map(|entry| entry.schema());
     let Some(resource) = catalog.resources.iter().find(|resource| resource.id == id) else {
         let ids: Vec<String> = catalog.resources.iter().map(|resource| resource.id.to_string()).collect();
         let closest = stead_catalog::closest(&id.to_string(), ids.iter().map(String::as_str)).map(|id| id.to_string());
@@ -22,7 +23,7 @@ pub(crate) fn run(arguments: &WhyArguments, terminal: &Terminal) -> Result<ExitC
     let mut text = String::new();
     match &attribute {
         Some(name) => {
-            if !explain(&mut text, resource, name) {
+            if !explain(&mut text, resource, schema.as_ref(), name) {
                 return Err(Failure::UnsetAttribute { id: id.to_string(), attribute: name.clone() });
             }
         }
@@ -33,7 +34,7 @@ pub(crate) fn run(arguments: &WhyArguments, terminal: &Terminal) -> Result<ExitC
                 let _ = writeln!(text, "  by {}", clean(&states.join(", then ")));
             }
             for (name, _) in resource.attributes.iter() {
-                explain(&mut text, resource, name);
+                explain(&mut text, resource, schema.as_ref(), name);
             }
         }
     }
@@ -42,12 +43,18 @@ pub(crate) fn run(arguments: &WhyArguments, terminal: &Terminal) -> Result<ExitC
 }
 
 /// Writes the value and each step that led to it. Returns whether there is one.
-fn explain(text: &mut String, resource: &Resource, name: &str) -> bool {
+fn explain(text: &mut String, resource: &Resource, schema: Option<&Schema>, name: &str) -> bool {
     let Some(value) = resource.attributes.get(name) else { return false };
     let _ = writeln!(text, "{}.{name} = {}", clean(&resource.id.to_string()), clean(&value.to_string()));
     let mut steps = resource.origins.iter().filter(|origin| &*origin.attribute == name).peekable();
     if steps.peek().is_none() {
-        let _ = writeln!(text, "    set in the resource  {}", clean(&resource.source.to_string()));
+        let default = schema.and_then(|schema| schema.attribute(name)).and_then(|attribute| attribute.default.as_ref());
+        let step = match schema {
+            Some(schema) if default == Some(value) => format!("default of `{}`", schema.name),
+            Some(schema) if *schema.key == *name && value.as_str() == Some(&resource.id.name) => "the resource's name".to_owned(),
+            _ => "set in the resource".to_owned(),
+        };
+        let _ = writeln!(text, "    {step}  {}", clean(&resource.source.to_string()));
     }
     for origin in steps {
         let place = origin.location.as_ref().map(|location| format!("  {location}")).unwrap_or_default();

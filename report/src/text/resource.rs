@@ -12,10 +12,9 @@ const WORD: usize = 9;
 
 pub(super) fn write(screen: &mut Screen, options: &TextOptions, resource: &PlannedResource, outcome: Option<&Outcome>) {
     write_header(screen, options, resource, outcome);
-    if options.brief && outcome.is_none() {
-        return;
+    if outcome.is_none() {
+        write_notes(screen, resource);
     }
-    write_notes(screen, resource);
     let done = outcome.map(|outcome| outcome.kind);
     if !options.brief && !matches!(done, Some(OutcomeKind::Skipped | OutcomeKind::Unchanged)) {
         write_changes(screen, options, 4, resource.action, &resource.changes);
