@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use stead_catalog::Command;
+use stead_catalog::{Change, Command};
 
 use crate::cancel::Cancel;
 use crate::journal::{Before, Blobs, NewBefore, Op, Writer};
@@ -110,6 +110,8 @@ pub(crate) struct Scope {
     pub(crate) unsynced: Mutex<Vec<PathBuf>>,
     /// When the current try has to end.
     pub(crate) deadline: Mutex<Option<Instant>>,
+    /// What a second look found to be left.
+    pub(crate) remaining: Mutex<Vec<Change>>,
 }
 
 impl Scope {
@@ -121,6 +123,7 @@ impl Scope {
             touched: AtomicBool::new(false),
             unsynced: Mutex::default(),
             deadline: Mutex::default(),
+            remaining: Mutex::default(),
         }
     }
 

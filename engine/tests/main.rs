@@ -17,6 +17,8 @@ mod laws;
 mod reactions;
 #[path = "it/saved.rs"]
 mod saved;
+#[path = "it/tree.rs"]
+mod tree;
 
 /// A test file that nobody names above would never run.
 #[test]

@@ -653,6 +653,11 @@ impl<'a> Scheduler<'a> {
         let place = &mut self.places[resource];
         outcome.duration = place.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         outcome.attempts = if place.acted { place.attempts.max(1) } else { 0 };
+        if outcome.kind == OutcomeKind::NotConverged
+            && let Some(scope) = &place.scope
+        {
+            outcome.remaining = std::mem::take(&mut scope.remaining.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        }
         if place.acted
             && let Some(scope) = &place.scope
         {

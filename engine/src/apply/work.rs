@@ -227,7 +227,7 @@ impl Work<'_> {
         let machine = self.machine(resource, &ready.scope);
         match managed.apply(&ready.observed, &ready.difference, &machine)? {
             Applied::Done => {
-                self.verify(resource)?;
+                self.verify(resource, &ready.scope)?;
                 Ok(Progress::Done)
             }
             Applied::Staged(staged) => Ok(Progress::Staged(staged)),
@@ -243,10 +243,15 @@ impl Work<'_> {
     }
 
     /// Looks again after a change: nothing may be left to do.
-    fn verify(&self, resource: usize) -> Result<(), ApplyError> {
+    fn verify(&self, resource: usize, scope: &Scope) -> Result<(), ApplyError> {
         let (_, difference) = self.again(resource)?;
         let settles = self.managed(resource)?.settles(&difference);
-        if difference.is_none() || !settles { Ok(()) } else { Err(ApplyError::NotConverged { what: remaining(&difference) }) }
+        if difference.is_none() || !settles {
+            return Ok(());
+        }
+        let error = ApplyError::NotConverged { what: remaining(&difference) };
+        *scope.remaining.lock().unwrap_or_else(PoisonError::into_inner) = difference.changes;
+        Err(error)
     }
 
     fn again(&self, resource: usize) -> Result<(Observation, Difference), ApplyError> {
@@ -314,7 +319,7 @@ impl Work<'_> {
                     return Ok(());
                 }
                 drop(group.staged);
-                contained(|| self.verify(*resource))
+                contained(|| self.verify(*resource, &group.scope))
             })
             .collect();
         for ((resource, attempts), result) in resources.into_iter().zip(results) {
@@ -325,7 +330,7 @@ impl Work<'_> {
     fn react(&self, resource: usize, scope: Arc<Scope>) -> Result<(), ApplyError> {
         let machine = self.machine(resource, &scope);
         self.managed(resource)?.react(&machine)?;
-        self.verify(resource)
+        self.verify(resource, &scope)
     }
 }
 
