@@ -55,6 +55,8 @@ mod choice;
 mod docs;
 mod field;
 mod resource;
+#[cfg(test)]
+mod tests;
 
 use proc_macro::TokenStream;
 
