@@ -6,6 +6,7 @@
 extern crate self as stead_stdlib;
 
 mod accounts;
+pub mod codes;
 mod filesystem;
 pub mod resources;
 pub mod values;

@@ -6,7 +6,7 @@ use crate::args::ExplainArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
-/// Codes of the command line and of what happens on a machine; those of the language are the compiler's.
+/// Codes of the command line; those of the language are the compiler's, those of what happens on a machine the standard library's.
 const PAGES: &[(&str, &str)] = &[
     ("approval-needed", include_str!("../../errors/approval-needed.md")),
     ("invalid-facts", include_str!("../../errors/invalid-facts.md")),
@@ -23,7 +23,10 @@ const PAGES: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn run(arguments: &ExplainArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let mut codes: Vec<&str> = stead_compiler::codes::all_codes().chain(PAGES.iter().map(|(code, _)| *code)).collect();
+    let mut codes: Vec<&str> = stead_compiler::codes::all_codes()
+        .chain(stead_stdlib::codes::all_codes())
+        .chain(PAGES.iter().map(|(code, _)| *code))
+        .collect();
     codes.sort_unstable();
     codes.dedup();
     let Some(code) = &arguments.code else {
@@ -31,8 +34,9 @@ pub(crate) fn run(arguments: &ExplainArguments, terminal: &Terminal) -> Result<E
         return Ok(ExitCode::SUCCESS);
     };
     let bare = bare_code(code);
-    let page =
-        stead_compiler::codes::explain(bare).or_else(|| PAGES.iter().find(|(known, _)| *known == bare).map(|(_, page)| *page));
+    let page = stead_compiler::codes::explain(bare)
+        .or_else(|| stead_stdlib::codes::explain(bare))
+        .or_else(|| PAGES.iter().find(|(known, _)| *known == bare).map(|(_, page)| *page));
     let Some(page) = page else {
         let closest = stead_catalog::closest(bare, codes.iter().copied()).map(|name| name.to_string());
         return Err(Failure::UnknownCode { code: bare.to_owned(), closest });

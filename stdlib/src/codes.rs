@@ -1,0 +1,139 @@
+//! The page of every code that a failure on a machine has: what `stead explain CODE` prints. Mistakes in the source are the compiler's.
+
+macro_rules! pages {
+    ($($code:literal,)*) => {
+        &[$(($code, include_str!(concat!("../errors/", $code, ".md"))),)*]
+    };
+}
+
+/// Every code with its page, in alphabetical order.
+const PAGES: &[(&str, &str)] = pages![
+    "accounts-locked",
+    "apply-running",
+    "cancelled",
+    "catalog-mismatch",
+    "command-failed",
+    "dependency-failed",
+    "disk-full",
+    "dpkg-interrupted",
+    "gid-in-use",
+    "group-in-use",
+    "guard-failed",
+    "held",
+    "home-failed",
+    "invalid-group",
+    "invalid-unit",
+    "invalid-user",
+    "journal-failed",
+    "journal-moved-aside",
+    "known-later",
+    "machine-changed",
+    "missing-directory",
+    "missing-parent",
+    "mount-point",
+    "no-password",
+    "not-a-plan",
+    "not-converged",
+    "package-conflict",
+    "package-held",
+    "packages-locked",
+    "permission-denied",
+    "plan-damaged",
+    "plan-file-unusable",
+    "plan-outdated",
+    "plan-too-new",
+    "plan-used",
+    "read-failed",
+    "read-only-file-system",
+    "run-interrupted",
+    "service-failed",
+    "service-unavailable",
+    "state-unusable",
+    "temporary-left",
+    "timed-out",
+    "uid-in-use",
+    "unit-cannot-reload",
+    "unit-does-not-stay",
+    "unit-failed",
+    "unit-masked",
+    "unit-not-maskable",
+    "unit-static",
+    "unknown-group",
+    "unknown-package",
+    "unknown-unit",
+    "unknown-user",
+    "unknown-version",
+    "untrusted-symlink",
+    "user-logged-in",
+    "validation-failed",
+    "write-failed",
+    "wrong-kind",
+];
+
+/// Returns the page of a code.
+pub fn explain(code: &str) -> Option<&'static str> {
+    PAGES.binary_search_by_key(&code, |(known, _)| known).ok().map(|at| PAGES[at].1)
+}
+
+/// Iterates over all codes, in alphabetical order.
+pub fn all_codes() -> impl Iterator<Item = &'static str> {
+    PAGES.iter().map(|(code, _)| *code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Codes of mistakes that a resource type finds in its attributes: the compiler has their pages.
+    const OF_THE_COMPILER: [&str; 3] = ["conflicting-attributes", "invalid-value", "missing-attribute"];
+
+    #[test]
+    fn every_page_is_listed_in_order_and_names_its_code() {
+        let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/errors"))
+            .expect("the folder is there")
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        files.sort();
+        assert_eq!(files, all_codes().map(|code| format!("{code}.md")).collect::<Vec<_>>());
+        for code in all_codes() {
+            let page = explain(code).expect("the list is in order");
+            assert!(page.starts_with(&format!("# {code}\n\n")), "{code}");
+        }
+    }
+
+    #[test]
+    fn every_code_of_a_failure_has_a_page() {
+        let mut codes = BTreeSet::new();
+        for folder in ["/src", "/../engine/src"] {
+            scan(&Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder[1..]), &mut codes);
+        }
+        assert!(codes.contains("missing-parent") && codes.contains("permission-denied"), "{codes:?}");
+        let missing: Vec<_> =
+            codes.iter().filter(|code| explain(code).is_none() && !OF_THE_COMPILER.contains(&code.as_str())).collect();
+        assert!(missing.is_empty(), "write errors/CODE.md and list it above: {missing:?}");
+    }
+
+    /// Finds the literals that stand where a code does.
+    fn scan(folder: &Path, codes: &mut BTreeSet<String>) {
+        let pattern = r#"(?:\bcode: |\bcode = |\b(?:impossible|fail|skipped|problem)\(\s*|=> )"([a-z]+(?:-[a-z]+)+)""#;
+        let pattern = regex::Regex::new(pattern).expect("the pattern is well formed");
+        for entry in std::fs::read_dir(folder).expect("the folder is there").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                scan(&path, codes);
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                let is_failure = |name: &str| path.ends_with(name);
+                let names_codes_only = is_failure("failure.rs") || is_failure("apply.rs") || is_failure("saved.rs");
+                for found in pattern.captures_iter(&text) {
+                    let is_arm = found[0].starts_with("=>");
+                    if !is_arm || names_codes_only {
+                        codes.insert(found[1].to_owned());
+                    }
+                }
+            }
+        }
+    }
+}
