@@ -45,9 +45,10 @@ impl Finished {
     /// Where an attribute is written; the resource itself where it is not.
     fn place_of(&self, project: &Project, attribute: Option<&str>) -> Loc {
         let schema = project.program.schemas.at(self.schema);
-        let given = self.given.iter().find(|given| {
-            attribute.is_some_and(|name| *schema.attributes[given.attribute as usize].name == *name)
-        });
+        let given = self
+            .given
+            .iter()
+            .find(|given| attribute.is_some_and(|name| *schema.attributes[given.attribute as usize].name == *name));
         given.map_or(self.at, |given| given.at)
     }
 }
@@ -60,7 +61,13 @@ pub(crate) struct Found {
 }
 
 /// Makes the catalog of a node from what its parts declare.
-pub(crate) fn assemble(project: &Project, node: &Arc<str>, parts: Vec<Lowered>, issues: &mut Vec<Issue>, diagnostics: &mut Vec<Diagnostic>) -> Option<Catalog> {
+pub(crate) fn assemble(
+    project: &Project,
+    node: &Arc<str>,
+    parts: Vec<Lowered>,
+    issues: &mut Vec<Issue>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Catalog> {
     let mut all = Lowered::default();
     for mut part in parts {
         all.drafts.append(&mut part.drafts);
@@ -132,7 +139,7 @@ fn catalog(
         reason: edge.reason,
         source: None,
     }));
-    edges.sort_by(|a, b| (a.to, a.from, a.kind).cmp(&(b.to, b.from, b.kind)));
+    edges.sort_by_key(|edge| (edge.to, edge.from, edge.kind));
     let resources = found
         .resources
         .into_par_iter()

@@ -111,11 +111,8 @@ pub(crate) struct TopDefaults {
 pub(crate) fn node_type() -> Type {
     static TYPE: LazyLock<Arc<RecordType>> = LazyLock::new(|| {
         let field = |name: &str, ty: Type| Field { name: name.into(), ty, default: None, docs: "".into() };
-        let fields = vec![
-            field("name", Type::STRING),
-            field("tags", Type::list(Type::STRING)),
-            field("groups", Type::list(Type::STRING)),
-        ];
+        let fields =
+            vec![field("name", Type::STRING), field("tags", Type::list(Type::STRING)), field("groups", Type::list(Type::STRING))];
         Arc::new(RecordType { name: "node".into(), fields })
     });
     Type::Record(TYPE.clone())
@@ -152,8 +149,10 @@ pub(crate) fn check_program(
         bases.push(next);
         next += index(file.tree.items.iter().filter(|item| matches!(item, Item::Stmt(Stmt::Let(_)))).count());
     }
-    let checked: Vec<FileCode> =
-        (0..program.files.len()).into_par_iter().map(|file| check_file(program, sources, templates, index(file), bases[file])).collect();
+    let checked: Vec<FileCode> = (0..program.files.len())
+        .into_par_iter()
+        .map(|file| check_file(program, sources, templates, index(file), bases[file]))
+        .collect();
     let mut code = Code::default();
     let mut uses = Vec::new();
     for (i, mut file) in checked.into_iter().enumerate() {
@@ -164,11 +163,7 @@ pub(crate) fn check_program(
         code.top_defaults.push(file.top_defaults);
         let end = bases.get(i + 1).copied().unwrap_or(next) as usize;
         code.globals.append(&mut file.globals);
-        code.globals.resize_with(end, || GlobalCode {
-            file: index(i),
-            expr: hir::Expr::error(ast::Span::default()),
-            slots: 0,
-        });
+        code.globals.resize_with(end, || GlobalCode { file: index(i), expr: hir::Expr::error(ast::Span::default()), slots: 0 });
         code.fact_defaults.append(&mut file.facts);
         issues.append(&mut file.issues);
         diagnostics.append(&mut file.diagnostics);
@@ -360,9 +355,7 @@ fn top_definition(program: &Program, file: u32, callee: &ast::Expr) -> Option<De
     match &callee.unparen().kind {
         ast::ExprKind::Name(name) => program.lookup(file, name),
         ast::ExprKind::Field(access) => match program.lookup(file, crate::resolve::bare_name(&access.object)?) {
-            Some(Def::Module(module)) => {
-                program.modules[module as usize].names.get(&access.name.name).map(|(def, _)| *def)
-            }
+            Some(Def::Module(module)) => program.modules[module as usize].names.get(&access.name.name).map(|(def, _)| *def),
             _ => None,
         },
         _ => None,

@@ -74,6 +74,7 @@ const PAGES: &[(&str, &str)] = pages![
     "missing-file",
     "missing-in",
     "missing-key",
+    "module-cycle",
     "missing-let",
     "missing-name",
     "missing-parameters",

@@ -44,9 +44,7 @@ pub(crate) fn evaluate(expr: &Expr) -> Result<Value, Option<Span>> {
             }
             Ok(Value::Map(Arc::new(map)))
         }
-        ExprKind::Field(access) if matches!(access.object.kind, ExprKind::Name(_)) => {
-            Ok(Value::Member(access.name.name.clone()))
-        }
+        ExprKind::Field(access) if matches!(access.object.kind, ExprKind::Name(_)) => Ok(Value::Member(access.name.name.clone())),
         ExprKind::Error => Err(None),
         _ => Err(Some(expr.span)),
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use stead_catalog::{SourceLocation, Type, closest};
-use stead_grammar::ast::{self, Ident, Item, Span};
+use stead_catalog::{SourceLocation, Type};
+use stead_grammar::ast::{Ident, Item, Span};
 
 use crate::issue::{Issue, Loc};
 use crate::project::{Input, Schemas, SourceFile};
@@ -154,13 +154,11 @@ pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Ve
     for file in 0..index(program.files.len()) {
         collect_file(&mut program, file, issues);
     }
-    for file in 0..index(program.files.len()) {
-        resolve_imports(&mut program, file, &by_dir, input, issues);
-    }
+    crate::imports::resolve(&mut program, &by_dir, input, issues);
     program
 }
 
-fn is_below(dir: &str, root: &str) -> bool {
+pub(crate) fn is_below(dir: &str, root: &str) -> bool {
     dir == root || root.is_empty() || dir.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -238,7 +236,10 @@ fn define(
     }
     let at = Loc::new(file, name.span);
     if RESERVED.contains(&name.as_str()) || crate::resolve::is_builtin_type(name.as_str()) {
-        issues.push(Issue::error("duplicate-definition", at, format!("`{}` has a meaning of its own", name.name)).hint("choose another name"));
+        issues.push(
+            Issue::error("duplicate-definition", at, format!("`{}` has a meaning of its own", name.name))
+                .hint("choose another name"),
+        );
         return;
     }
     if matches!(def, Def::State(_)) && schemas.index(name.as_str()).is_some() {
@@ -254,120 +255,9 @@ fn define(
     names.insert(name.name.clone(), (def, at));
 }
 
-fn resolve_imports(
-    program: &mut Program,
-    file: u32,
-    by_dir: &BTreeMap<Arc<str>, u32>,
-    input: &Input,
-    issues: &mut Vec<Issue>,
-) {
-    let mut imports: HashMap<Arc<str>, (Def, Loc)> = HashMap::new();
-    let mut broken: HashSet<Arc<str>> = HashSet::new();
-    let module = &program.modules[program.files[file as usize].module as usize];
-    for item in &program.files[file as usize].tree.items {
-        let Item::Use(import) = item else { continue };
-        let Some(target) = find_module(program, &module.root, &import.path, by_dir, input) else {
-            issues.extend(unresolved_import(&module.root, file, &import.path, by_dir, input));
-            broken.extend(match &import.binding {
-                ast::UseBinding::Module => import.path.last().map(|last| last.name.clone()).into_iter().collect::<Vec<_>>(),
-                ast::UseBinding::Alias(alias) => vec![alias.name.clone()],
-                ast::UseBinding::Members(members) => {
-                    members.iter().map(|member| member.alias.as_ref().unwrap_or(&member.name).name.clone()).collect()
-                }
-            });
-            continue;
-        };
-        let mut bind = |name: &Ident, def: Def| {
-            let at = Loc::new(file, name.span);
-            let earlier = imports.get(&name.name).or_else(|| module.names.get(&name.name)).map(|(_, at)| *at);
-            if let Some(earlier) = earlier {
-                let issue = Issue::error("duplicate-definition", at, format!("`{}` is defined twice", name.name));
-                issues.push(issue.label(earlier, "first defined here").hint("give the import another name with `as`"));
-            } else {
-                imports.insert(name.name.clone(), (def, at));
-            }
-        };
-        match &import.binding {
-            ast::UseBinding::Module => {
-                if let Some(last) = import.path.last() {
-                    bind(last, Def::Module(target));
-                }
-            }
-            ast::UseBinding::Alias(alias) => bind(alias, Def::Module(target)),
-            ast::UseBinding::Members(members) => {
-                let mut missing = Vec::new();
-                for member in members {
-                    match program.modules[target as usize].names.get(&member.name.name) {
-                        Some((def, _)) => bind(member.alias.as_ref().unwrap_or(&member.name), *def),
-                        None if member.name.is_missing() => {}
-                        None => missing.push(member),
-                    }
-                }
-                for member in missing {
-                    let names = sorted_names(&program.modules[target as usize]);
-                    let message = format!("module `{}` has no `{}`", import.path, member.name.name);
-                    let issue = Issue::error("unknown-name", Loc::new(file, member.name.span), message);
-                    issues.push(issue.suggest(closest(&member.name.name, names)));
-                }
-            }
-        }
-    }
-    program.imports[file as usize] = imports;
-    program.broken_imports[file as usize] = broken;
-}
-
 /// The names a module defines, in order.
 pub(crate) fn sorted_names(module: &Module) -> Vec<&str> {
     let mut names: Vec<&str> = module.names.keys().map(|name| &**name).collect();
     names.sort_unstable();
     names
-}
-
-fn find_module(
-    program: &Program,
-    root: &str,
-    path: &ast::Path,
-    by_dir: &BTreeMap<Arc<str>, u32>,
-    input: &Input,
-) -> Option<u32> {
-    let segments: Vec<&str> = path.segments.iter().map(Ident::as_str).collect();
-    let join = |base: &str, rest: &[&str]| {
-        let rest = rest.join("/");
-        if base.is_empty() || rest.is_empty() { format!("{base}{rest}") } else { format!("{base}/{rest}") }
-    };
-    let own = by_dir.get(join(root, &segments).as_str()).copied().filter(|id| *id != 0);
-    own.or_else(|| {
-        let base = input.dependencies.get(*segments.first()?)?;
-        by_dir.get(join(base, &segments[1..]).as_str()).copied()
-    })
-    .filter(|id| program.modules.get(*id as usize).is_some())
-}
-
-fn unresolved_import(
-    root: &str,
-    file: u32,
-    path: &ast::Path,
-    by_dir: &BTreeMap<Arc<str>, u32>,
-    input: &Input,
-) -> Option<Issue> {
-    if path.segments.iter().any(Ident::is_missing) {
-        return None;
-    }
-    let shown = path.to_string();
-    let dir = path.segments.iter().map(Ident::as_str).collect::<Vec<_>>().join("/");
-    let issue = Issue::error("unresolved-import", Loc::new(file, path.span), format!("there is no module `{shown}`"));
-    if input.single_file.is_none() && input.sources.read(&format!("{dir}.stead")).is_ok() {
-        return Some(issue.hint(format!("a module is a directory: move `{dir}.stead` to `{dir}/{}.stead`", path.segments.last()?.name)));
-    }
-    let known: Vec<String> = by_dir
-        .keys()
-        .filter(|dir| is_below(dir, root) && dir.len() > root.len())
-        .map(|dir| dir[root.len()..].trim_start_matches('/').replace('/', "."))
-        .chain(input.dependencies.keys().map(ToString::to_string))
-        .collect();
-    let best = closest(&shown, known.iter().map(String::as_str)).map(str::to_owned);
-    Some(match best {
-        Some(best) => issue.hint(format!("did you mean `{best}`?")),
-        None => issue.hint(format!("a module is a directory with `.stead` files: `{dir}/`, from the root of the project")),
-    })
 }

@@ -12,8 +12,8 @@ use stead_grammar::ast::Span;
 
 pub(crate) use budget::{Budget, MAX_RESOURCES};
 
-use crate::hir::{Expr, Field, Key, Kind, Loop, Test};
 use crate::diagnostic::Diagnostic;
+use crate::hir::{Expr, Field, Key, Kind, Loop, Test};
 use crate::issue::{Issue, Loc};
 use crate::position::LineIndex;
 use crate::project::Project;
@@ -318,7 +318,8 @@ impl<'a> Evaluator<'a> {
                 }
             }
             other => {
-                let message = format!("found {}, expected a list{}", other.kind(), if second.is_some() { " or a map" } else { "" });
+                let message =
+                    format!("found {}, expected a list{}", other.kind(), if second.is_some() { " or a map" } else { "" });
                 return Err(self.error("not-iterable", iterable.span, message));
             }
         }
@@ -472,7 +473,9 @@ impl<'a> Evaluator<'a> {
             }
             (Value::Map(map), Value::String(key) | Value::Member(key)) => match map.get(key) {
                 Some(value) => Ok(wrap(value)),
-                None if matches!(position, Value::Secret(_)) => Err(self.error("missing-key", index.span, "the map has no such key")),
+                None if matches!(position, Value::Secret(_)) => {
+                    Err(self.error("missing-key", index.span, "the map has no such key"))
+                }
                 None => Err(self.missing_key(key, object, map, index.span)),
             },
             (container, position) => {

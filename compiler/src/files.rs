@@ -62,9 +62,8 @@ fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
 
 /// Reads the bytes of a file whose path stands in the source.
 pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync::Arc<[u8]>, FileProblem> {
-    let problem = |code, message: String, hint: Option<&str>| {
-        Err(FileProblem { code, message, hint: hint.map(ToOwned::to_owned) })
-    };
+    let problem =
+        |code, message: String, hint: Option<&str>| Err(FileProblem { code, message, hint: hint.map(ToOwned::to_owned) });
     let outside = path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') || path.is_empty();
     if outside {
         let message = format!("`{path}` is not a path inside the project");
@@ -102,7 +101,9 @@ pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variab
     let entries = call.args.get(1).map(|arg| &arg.value.unparen().kind);
     for name in checked.unused {
         let entry = match entries {
-            Some(ExprKind::Record(entries)) => entries.iter().find(|entry| matches!(&entry.key, RecordKey::Name(key) if key.name == name)),
+            Some(ExprKind::Record(entries)) => {
+                entries.iter().find(|entry| matches!(&entry.key, RecordKey::Name(key) if key.name == name))
+            }
             _ => None,
         };
         let span = entry.map_or(at, |entry| entry.span);

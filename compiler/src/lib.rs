@@ -20,6 +20,7 @@ mod eval;
 pub mod facts;
 mod files;
 mod hir;
+mod imports;
 mod issue;
 mod lower;
 mod nodes;

@@ -231,7 +231,11 @@ impl Lowering<'_> {
         let target = self.eval.eval(&extend.target)?;
         let settings = self.evaluate(&extend.settings)?;
         let Value::Ref(target) = target else {
-            return Err(self.eval.error("type-mismatch", extend.target.span, format!("found {}, expected a resource", target.kind())));
+            return Err(self.eval.error(
+                "type-mismatch",
+                extend.target.span,
+                format!("found {}, expected a resource", target.kind()),
+            ));
         };
         let at = self.eval.loc(extend.target.span);
         self.requisites(&target, &settings);

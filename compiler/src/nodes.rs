@@ -66,11 +66,7 @@ pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>
 }
 
 /// What code can look at: facts, data and the node itself.
-fn world<'a>(
-    project: &'a Project,
-    node: &NodeContext,
-    issues: &mut Vec<Issue>,
-) -> World<'a> {
+fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>) -> World<'a> {
     let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
     let about = Value::map([
         ("name".into(), Value::String(node.name.clone())),
@@ -94,10 +90,13 @@ fn fact_at(world: &World<'_>, path: &[String]) -> Option<Value> {
         "node" => &world.node,
         _ => return None,
     };
-    fields.iter().try_fold(root, |value, field| match value {
-        Value::Map(map) => map.get(field.as_str()),
-        _ => None,
-    }).cloned()
+    fields
+        .iter()
+        .try_fold(root, |value, field| match value {
+            Value::Map(map) => map.get(field.as_str()),
+            _ => None,
+        })
+        .cloned()
 }
 
 /// The facts of the node, held to their types; facts of the project get their defaults.

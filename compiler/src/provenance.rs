@@ -14,6 +14,9 @@ use crate::lower::ParamSource;
 /// A step in words and its place.
 pub(crate) type Step = (String, Option<SourceLocation>);
 
+/// A value that data binds, and the steps that led to it.
+pub(crate) type Bound = (Value, Vec<Step>);
+
 /// The steps behind an expression of a state whose parameters came from `sources`: `derived` tells which parameters each
 /// slot of the frame was made from.
 pub(crate) fn steps(expr: &Expr, sources: &[ParamSource], derived: &Derived, world: &World<'_>) -> Vec<Step> {
@@ -68,11 +71,7 @@ pub(crate) fn data_path(expr: &Expr) -> Option<Vec<Arc<str>>> {
 }
 
 /// The value that the data binds to a parameter, with the steps that led to it.
-pub(crate) fn from_data(
-    world: &World<'_>,
-    state: &str,
-    param: &Param,
-) -> Option<Result<(Value, Vec<Step>), Vec<Diagnostic>>> {
+pub(crate) fn from_data(world: &World<'_>, state: &str, param: &Param) -> Option<Result<Bound, Vec<Diagnostic>>> {
     let key = format!("{state}.{}", param.name);
     let node = world.data_tree.lookup([state, &*param.name])?;
     Some(node.bind(&param.ty, &key).map(|value| {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use stead_catalog::{EnumType, Field, Pattern, RecordType, Span64, Type, Value, closest};
-use stead_grammar::ast::{self, Expr, ExprKind, Ident, Item, Literal, NamedType, Refinement, TypeDefBody, TypeExpr, TypeExprKind};
+use stead_grammar::ast::{
+    self, Expr, ExprKind, Ident, Item, Literal, NamedType, Refinement, TypeDefBody, TypeExpr, TypeExprKind,
+};
 
 use crate::constant;
 use crate::defs::{Def, ItemAt, Param, Program};
@@ -12,8 +14,8 @@ use crate::typing;
 
 /// Types that every file knows.
 const BUILTIN_TYPES: [&str; 23] = [
-    "Any", "Bool", "Int", "Float", "String", "Path", "Mode", "Duration", "Size", "Port", "Ip", "Cidr", "Hostname", "Url", "Regex",
-    "Version", "Source", "Command", "List", "Map", "Optional", "Secret", "Ref",
+    "Any", "Bool", "Int", "Float", "String", "Path", "Mode", "Duration", "Size", "Port", "Ip", "Cidr", "Hostname", "Url",
+    "Regex", "Version", "Source", "Command", "List", "Map", "Optional", "Secret", "Ref",
 ];
 
 /// Says whether `name` is a type of the language.
@@ -202,7 +204,8 @@ impl Resolver<'_> {
         }
         let Some(id) = self.find_type(file, first, rest) else { return Type::Any };
         if !named.args.is_empty() {
-            let issue = Issue::error("type-arguments", Loc::new(file, expr.span), format!("`{}` takes no type arguments", named.path));
+            let issue =
+                Issue::error("type-arguments", Loc::new(file, expr.span), format!("`{}` takes no type arguments", named.path));
             self.issues.push(issue);
         }
         let base = self.named(id as usize);
@@ -345,7 +348,11 @@ impl Resolver<'_> {
             Value::Int(n) => Some(n),
             other => {
                 let place = Loc::new(file, expr.map_or(range.span, |e| e.span));
-                self.issues.push(Issue::error("invalid-refinement", place, format!("found {}, expected an integer", other.kind())));
+                self.issues.push(Issue::error(
+                    "invalid-refinement",
+                    place,
+                    format!("found {}, expected an integer", other.kind()),
+                ));
                 None
             }
         };
@@ -398,7 +405,8 @@ impl Resolver<'_> {
         for field in fields {
             if let Some(first) = params.iter().find(|param| param.name == field.name.name && !param.name.is_empty()) {
                 let at = Loc::new(file, field.name.span);
-                let issue = Issue::error("duplicate-definition", at, format!("the parameter `{}` is there twice", field.name.name));
+                let issue =
+                    Issue::error("duplicate-definition", at, format!("the parameter `{}` is there twice", field.name.name));
                 self.issues.push(issue.label(Loc::new(file, first.span), "first written here"));
             }
             let ty = self.type_expr(file, &field.ty);

@@ -109,10 +109,7 @@ fn fit_records(a: &Arc<RecordType>, b: &Arc<RecordType>) -> Fit {
 
 /// Says whether values of the type are text that no enum restricts.
 pub(crate) fn is_text(ty: &Type) -> bool {
-    matches!(
-        ty,
-        Type::String(..) | Type::Path | Type::Ip | Type::Cidr | Type::Hostname | Type::Url | Type::Regex | Type::Version
-    )
+    matches!(ty, Type::String(..) | Type::Path | Type::Ip | Type::Cidr | Type::Hostname | Type::Url | Type::Regex | Type::Version)
 }
 
 fn int_range(ty: &Type) -> Span64 {

@@ -12,10 +12,7 @@ use crate::project::Project;
 
 /// Merges equal claims on one resource and reports unequal ones.
 pub(super) fn merge(project: &Project, finished: Vec<(Finished, Vec<Issue>)>, issues: &mut Vec<Issue>) -> Found {
-    let mut found = Found {
-        resources: Vec::with_capacity(finished.len()),
-        by_id: HashMap::with_capacity(finished.len()),
-    };
+    let mut found = Found { resources: Vec::with_capacity(finished.len()), by_id: HashMap::with_capacity(finished.len()) };
     for (mut one, mut own) in finished {
         let is_broken = !own.is_empty();
         issues.append(&mut own);
@@ -39,9 +36,10 @@ pub(super) fn merge(project: &Project, finished: Vec<(Finished, Vec<Issue>)>, is
 
 fn differs(project: &Project, first: &Finished, second: &Finished) -> Issue {
     let schema = project.program.schemas.at(first.schema);
-    let unequal = schema.attributes.iter().find(|attribute| {
-        first.attributes.get(&attribute.name) != second.attributes.get(&attribute.name)
-    });
+    let unequal = schema
+        .attributes
+        .iter()
+        .find(|attribute| first.attributes.get(&attribute.name) != second.attributes.get(&attribute.name));
     let shown = |one: &Finished, name: &str| match one.attributes.get(name) {
         None => format!("without `{name}`"),
         Some(Value::Secret(_)) => format!("`{name}` is another secret"),

@@ -1,5 +1,6 @@
 //! Circles of requisites, told edge by edge; automatic edges that would close one give way.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -77,8 +78,8 @@ fn shortest_circle<'e>(group: &[u32], by_from: &HashMap<u32, Vec<&'e Explicit>>)
                 circle.reverse();
                 return circle;
             }
-            if !came_by.contains_key(&edge.to) {
-                came_by.insert(edge.to, edge);
+            if let Entry::Vacant(entry) = came_by.entry(edge.to) {
+                entry.insert(edge);
                 queue.push_back(edge.to);
             }
         }
@@ -132,10 +133,7 @@ pub(super) fn without_contradictions(count: usize, explicit: &[Explicit], automa
     let derived: Vec<(u32, u32)> =
         automatic.iter().map(|edge| (edge.from, edge.to)).filter(|(from, to)| inside(*from, *to)).collect();
     let position = order(&group_of, &written, &derived);
-    automatic
-        .into_iter()
-        .filter(|edge| !inside(edge.from, edge.to) || position[&edge.from] < position[&edge.to])
-        .collect()
+    automatic.into_iter().filter(|edge| !inside(edge.from, edge.to) || position[&edge.from] < position[&edge.to]).collect()
 }
 
 /// An order of the members that keeps every written edge, and as many derived ones as a greedy choice does.
@@ -158,7 +156,11 @@ fn order(members: &HashMap<u32, usize>, written: &[(u32, u32)], derived: &[(u32,
         for (to, is_written) in next.get(&member).into_iter().flatten() {
             let Some(wait) = waits.get_mut(to) else { continue };
             if ready.remove(&(wait.0, wait.1, *to)) {
-                if *is_written { wait.0 -= 1 } else { wait.1 -= 1 }
+                if *is_written {
+                    wait.0 -= 1
+                } else {
+                    wait.1 -= 1
+                }
                 ready.insert((wait.0, wait.1, *to));
             }
         }

@@ -85,15 +85,7 @@ impl Edges {
     }
 }
 
-fn needs(
-    found: &Found,
-    places: &Places<'_>,
-    this: u32,
-    one: &Finished,
-    place: &Place,
-    reasons: &mut Reasons,
-    edges: &mut Edges,
-) {
+fn needs(found: &Found, places: &Places<'_>, this: u32, one: &Finished, place: &Place, reasons: &mut Reasons, edges: &mut Edges) {
     let mut at: Option<&str> = Some(&place.name);
     while let Some(name) = at {
         let key = (place.kind, name);
@@ -162,9 +154,7 @@ impl Reasons {
             PlaceKind::Package => self.text("package"),
             PlaceKind::Repository => self.text("package repository"),
             PlaceKind::Unit => self.text("unit file"),
-            PlaceKind::Other => {
-                self.paths.entry(format!("uses {name}")).or_insert_with_key(|text| text.as_str().into()).clone()
-            }
+            PlaceKind::Other => self.paths.entry(format!("uses {name}")).or_insert_with_key(|text| text.as_str().into()).clone(),
         }
     }
 }
@@ -200,9 +190,11 @@ pub(super) fn overlaps(found: &Found, explicit: &[Explicit], issues: &mut Vec<Is
             }
             let mut at = parent(&place.name);
             while let Some(directory) = at {
-                if let Some(sweeper) = sweepers.get(directory).filter(|s| **s != index(i) && !ordered.contains(&(**s, index(i)))) {
+                if let Some(sweeper) = sweepers.get(directory).filter(|s| **s != index(i) && !ordered.contains(&(**s, index(i))))
+                {
                     let sweeper = &found.resources[*sweeper as usize];
-                    let message = format!("`{}` makes `{}`, which `{}` would remove as unmanaged", one.id, place.name, sweeper.id);
+                    let message =
+                        format!("`{}` makes `{}`, which `{}` would remove as unmanaged", one.id, place.name, sweeper.id);
                     let issue = Issue::warning("unordered-overlap", one.at, message).label(sweeper.at, "emptied here");
                     issues.push(issue.hint("manage it as a resource of its own, or order the two with a requisite"));
                     break;

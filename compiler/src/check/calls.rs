@@ -73,10 +73,7 @@ impl Checker<'_> {
         if !is_complete {
             return (hir::Expr::error(span), ty);
         }
-        let args = args
-            .into_iter()
-            .map(|arg| arg.unwrap_or_else(|| hir::Expr::error(span)))
-            .collect::<Vec<_>>();
+        let args = args.into_iter().map(|arg| arg.unwrap_or_else(|| hir::Expr::error(span))).collect::<Vec<_>>();
         (hir::Expr::new(Kind::Function(id, args.into()), span), ty)
     }
 
@@ -226,7 +223,8 @@ impl Checker<'_> {
     }
 
     fn unknown_method(&mut self, receiver: &Type, name: &Ident) {
-        let issue = Issue::error("unknown-method", self.loc(name.span), format!("{} has no method `{}`", describe(receiver), name.name));
+        let issue =
+            Issue::error("unknown-method", self.loc(name.span), format!("{} has no method `{}`", describe(receiver), name.name));
         let is_field = matches!(receiver, Type::Record(record) if record.fields.iter().any(|field| field.name == name.name));
         let issue = match builtins::closest_method(receiver, name.as_str()) {
             _ if is_field => issue.hint(format!("`{}` is a field: leave the parentheses out", name.name)),
@@ -306,7 +304,11 @@ impl Checker<'_> {
             };
             if is_given[at] {
                 is_broken = true;
-                self.error("duplicate-argument", arg.span, format!("the argument `{}` is given twice", signature.params[at].name));
+                self.error(
+                    "duplicate-argument",
+                    arg.span,
+                    format!("the argument `{}` is given twice", signature.params[at].name),
+                );
             }
             is_given[at] = true;
             match self.builtin_argument(builtin, at, &arg.value, &mut bindings, &mut any_secret) {
@@ -329,8 +331,7 @@ impl Checker<'_> {
             ExprKind::Field(access) => access.name.span,
             _ => call.callee.span,
         };
-        let call =
-            hir::Builtin { function: Some(builtin), name: signature.name.into(), name_span, optional, args: args.into() };
+        let call = hir::Builtin { function: Some(builtin), name: signature.name.into(), name_span, optional, args: args.into() };
         (hir::Expr::new(Kind::Builtin(Box::new(call)), span), ty)
     }
 
@@ -423,8 +424,7 @@ impl Checker<'_> {
             return LambdaOutcome(hir::Lambda { params: [].into(), body: hir::Expr::error(span) }, Type::Any);
         }
         self.scoped(|this| {
-            let params: Vec<u32> =
-                lambda.params.iter().zip(types).map(|(param, ty)| this.bind(param, ty.clone())).collect();
+            let params: Vec<u32> = lambda.params.iter().zip(types).map(|(param, ty)| this.bind(param, ty.clone())).collect();
             let (body, ty) = this.infer(&lambda.body);
             LambdaOutcome(hir::Lambda { params: params.into(), body }, ty)
         })

@@ -131,7 +131,11 @@ impl Checker<'_> {
                     };
                     let names = record.fields.iter().map(|field| &*field.name);
                     let best = closest(&name, names.clone()).map(str::to_owned);
-                    let issue = Issue::error("unknown-field", self.loc(key_span), format!("{} has no field `{name}`", record_name(record)));
+                    let issue = Issue::error(
+                        "unknown-field",
+                        self.loc(key_span),
+                        format!("{} has no field `{name}`", record_name(record)),
+                    );
                     let known = names.collect::<Vec<_>>().join(", ");
                     self.report(match best {
                         Some(best) => issue.hint(format!("did you mean `{best}`?")),
@@ -250,8 +254,7 @@ fn map(entries: Vec<(Key, hir::Expr)>, span: Span) -> hir::Expr {
     if entries.iter().any(|(_, value)| matches!(value.kind, Kind::Error)) {
         return hir::Expr::error(span);
     }
-    let is_constant =
-        entries.iter().all(|(key, value)| matches!(key, Key::Name(_)) && value.constant().is_some());
+    let is_constant = entries.iter().all(|(key, value)| matches!(key, Key::Name(_)) && value.constant().is_some());
     if is_constant {
         let entries = entries.iter().filter_map(|(key, value)| match (key, value.constant()) {
             (Key::Name(name), Some(value)) => Some((name.clone(), value.clone())),

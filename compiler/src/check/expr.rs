@@ -284,7 +284,8 @@ impl Checker<'_> {
             Type::List(..) => "join it: `xs.join(\", \")`",
             Type::Record(_) | Type::Map(_) => "write its fields, or convert it with `to_json()`",
             Type::Union(options) => {
-                if let Some(bad) = options.iter().find(|option| matches!(option, Type::List(..) | Type::Record(_) | Type::Map(_))) {
+                if let Some(bad) = options.iter().find(|option| matches!(option, Type::List(..) | Type::Record(_) | Type::Map(_)))
+                {
                     let bad = bad.clone();
                     self.printable(&bad, span);
                 }

@@ -211,8 +211,11 @@ impl Checker<'_> {
                 None
             }
             other => {
-                let issue =
-                    Issue::error("unknown-field", self.loc(name.span), format!("{} has no field `{}`", describe(other), name.name));
+                let issue = Issue::error(
+                    "unknown-field",
+                    self.loc(name.span),
+                    format!("{} has no field `{}`", describe(other), name.name),
+                );
                 let is_method = crate::builtins::method(other, &name.name).is_some();
                 self.report(if is_method { issue.hint(format!("it is a method: `{}()`", name.name)) } else { issue });
                 None

@@ -67,11 +67,11 @@ impl Checker<'_> {
                         self.assume_some(&binary.right);
                     }
                 }
-                (BinaryOp::Eq, true) => {
-                    // `x == "a"`: a value that equals something that is there is itself there.
-                    if !is_none(&binary.right) && matches!(binary.right.unparen().kind, ExprKind::Literal(_)) {
-                        self.assume_some(&binary.left);
-                    }
+                // `x == "a"`: a value that equals something that is there is itself there.
+                (BinaryOp::Eq, true)
+                    if !is_none(&binary.right) && matches!(binary.right.unparen().kind, ExprKind::Literal(_)) =>
+                {
+                    self.assume_some(&binary.left);
                 }
                 _ => {}
             },

@@ -147,7 +147,11 @@ impl Checker<'_> {
         let never_none = |ty: &Type| !matches!(ty, Type::Optional(_) | Type::Any | Type::None);
         if !errors && ((a == Type::None && never_none(&b)) || (b == Type::None && never_none(&a))) {
             let result = if binary.op == BinaryOp::Eq { "false" } else { "true" };
-            let issue = Issue::warning("needless-comparison", self.loc(span), format!("the value is never none: this is always {result}"));
+            let issue = Issue::warning(
+                "needless-comparison",
+                self.loc(span),
+                format!("the value is never none: this is always {result}"),
+            );
             self.report(issue);
         } else if !errors && a != Type::None && b != Type::None {
             let (x, y) = (typing::widen(&typing::without_none(&a)), typing::widen(&typing::without_none(&b)));
@@ -218,12 +222,18 @@ impl Checker<'_> {
         if !self.operands_present(binary, &a, &b) {
             return (hir::Expr::error(span), ty);
         }
-        let comparable = |x: &Type, y: &Type| match (typing::widen(x), typing::widen(y)) {
-            (Type::Any, _) | (_, Type::Any) => true,
-            (Type::Int(_), Type::Int(_)) | (Type::Float(_), Type::Float(_)) => true,
-            (Type::String(..), Type::String(..)) => true,
-            (Type::Duration, Type::Duration) | (Type::Size, Type::Size) | (Type::Mode, Type::Mode) => true,
-            _ => false,
+        let comparable = |x: &Type, y: &Type| {
+            matches!(
+                (typing::widen(x), typing::widen(y)),
+                (Type::Any, _)
+                    | (_, Type::Any)
+                    | (Type::Int(_), Type::Int(_))
+                    | (Type::Float(_), Type::Float(_))
+                    | (Type::String(..), Type::String(..))
+                    | (Type::Duration, Type::Duration)
+                    | (Type::Size, Type::Size)
+                    | (Type::Mode, Type::Mode)
+            )
         };
         if !comparable(&a, &b) {
             self.invalid_operands(binary, &a, &b);

@@ -35,9 +35,7 @@ impl Coverage {
                 let left = choice.members.iter().filter(|member| !self.has(&Value::Member((*member).clone())));
                 left.map(|member| format!("`{member}`")).collect()
             }
-            Type::Bool => {
-                [true, false].iter().filter(|b| !self.has(&Value::Bool(**b))).map(|b| format!("`{b}`")).collect()
-            }
+            Type::Bool => [true, false].iter().filter(|b| !self.has(&Value::Bool(**b))).map(|b| format!("`{b}`")).collect(),
             Type::None if self.has(&Value::None) => Vec::new(),
             Type::None => vec!["`none`".into()],
             Type::Literal(value) if self.has(value) => Vec::new(),
@@ -61,9 +59,10 @@ impl Checker<'_> {
         let mut arms = Vec::with_capacity(matched.arms.len());
         let mut types = Vec::new();
         for arm in &matched.arms {
-            let (tests, (value, ty)) = self.arm(&matched.subject, &subject_type, &arm.patterns, arm.span, &mut coverage, |this| {
-                this.branch(&arm.value, want)
-            });
+            let (tests, (value, ty)) =
+                self.arm(&matched.subject, &subject_type, &arm.patterns, arm.span, &mut coverage, |this| {
+                    this.branch(&arm.value, want)
+                });
             types.push(ty);
             arms.push((tests, value));
         }
@@ -92,8 +91,10 @@ impl Checker<'_> {
             let catches_all = |pattern: &Pattern| matches!(pattern.kind, PatternKind::Wildcard | PatternKind::Name(_));
             let is_some = !tells_none && (coverage.has(&Value::None) || !patterns.iter().any(catches_all));
             let bound_type = if is_some { typing::without_none(subject_type) } else { subject_type.clone() };
-            let tests: Vec<Test> =
-                patterns.iter().map(|pattern| this.pattern(pattern, &bound_type, subject_type, coverage, patterns.len())).collect();
+            let tests: Vec<Test> = patterns
+                .iter()
+                .map(|pattern| this.pattern(pattern, &bound_type, subject_type, coverage, patterns.len()))
+                .collect();
             if is_some {
                 this.assume_some(subject);
             }
@@ -113,7 +114,11 @@ impl Checker<'_> {
             false => format!("{} {} not covered", missing.join(", "), if missing.len() == 1 { "is" } else { "are" }),
         };
         let issue = Issue::error("non-exhaustive-match", self.loc(span), message);
-        self.report(issue.hint(if open { "add a case for the rest: `_ => …`" } else { "add the missing cases, or `_ => …`" }));
+        self.report(issue.hint(if open {
+            "add a case for the rest: `_ => …`"
+        } else {
+            "add the missing cases, or `_ => …`"
+        }));
     }
 
     fn pattern(&mut self, pattern: &Pattern, bound: &Type, subject: &Type, coverage: &mut Coverage, of: usize) -> Test {
@@ -208,7 +213,11 @@ impl Checker<'_> {
             };
         }
         let Some(Def::Type(id)) = def else {
-            self.error("unknown-type", span, format!("there is no enum `{}`", owner.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(".")));
+            self.error(
+                "unknown-type",
+                span,
+                format!("there is no enum `{}`", owner.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(".")),
+            );
             return Test::Never;
         };
         let ty = self.program.types[id as usize].ty.clone();

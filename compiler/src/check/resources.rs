@@ -121,7 +121,12 @@ impl Checker<'_> {
             return (checked, matches!(name.unparen().kind, ExprKind::List(_)));
         }
         if ty.is_secret() || matches!(&ty, Type::List(item, _) if item.is_secret()) {
-            self.error_hint("secret-exposed", name.span, "the name of a resource is shown and cannot be secret", "name it by something else");
+            self.error_hint(
+                "secret-exposed",
+                name.span,
+                "the name of a resource is shown and cannot be secret",
+                "name it by something else",
+            );
             return (hir::Expr::error(name.span), false);
         }
         match &ty {

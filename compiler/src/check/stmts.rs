@@ -173,9 +173,11 @@ impl Checker<'_> {
             return;
         }
         let is_fn = matches!(self.definition(&call.callee), Some(Def::Fn(_))) || crate::builtins::function(&name).is_some();
-        let is_method = matches!(&call.callee.unparen().kind, ExprKind::Field(access) if self.module_of(&access.object).is_none());
+        let is_method =
+            matches!(&call.callee.unparen().kind, ExprKind::Field(access) if self.module_of(&access.object).is_none());
         let issue = if is_fn || is_method {
-            Issue::error("unused-value", at, "the value of this call is not used").hint("bind it with `let`, or give it to an attribute")
+            Issue::error("unused-value", at, "the value of this call is not used")
+                .hint("bind it with `let`, or give it to an attribute")
         } else if self.program.schemas.index(&name).is_some() {
             Issue::error("unknown-state", at, format!("`{name}` is a resource type, not a state"))
                 .hint(format!("declare the resource: `{name} \"name\" {{ … }}`"))

@@ -187,10 +187,10 @@ impl Evaluator<'_> {
 
     pub(super) fn reference(&mut self, type_name: &Arc<str>, name: &Expr) -> Outcome {
         match self.eval(name)? {
-            Value::String(text) | Value::Member(text) => {
-                Ok(Value::Ref(ResourceId { type_name: type_name.clone(), name: text }))
+            Value::String(text) | Value::Member(text) => Ok(Value::Ref(ResourceId { type_name: type_name.clone(), name: text })),
+            Value::Secret(_) => {
+                Err(self.error("secret-exposed", name.span, "the name of a resource is shown and cannot be secret"))
             }
-            Value::Secret(_) => Err(self.error("secret-exposed", name.span, "the name of a resource is shown and cannot be secret")),
             other => Err(self.error("type-mismatch", name.span, format!("found {}, expected a string", other.kind()))),
         }
     }

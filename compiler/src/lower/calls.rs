@@ -53,7 +53,7 @@ impl Lowering<'_> {
                     source.steps.push((format!("parameter `{}` of `{}`", param.name, state.name.name), Some(location)));
                     self.eval.eval(arg).map(Some)
                 }
-                None if is_outermost => self.from_data(&state.name.name, param, call.span, &mut source),
+                None if is_outermost => self.bound_by_data(&state.name.name, param, call.span, &mut source),
                 None => Ok(None),
             };
             match value {
@@ -138,7 +138,7 @@ impl Lowering<'_> {
     }
 
     /// Looks a parameter up in the data, under the name of the state.
-    fn from_data(
+    fn bound_by_data(
         &mut self,
         state: &str,
         param: &crate::defs::Param,

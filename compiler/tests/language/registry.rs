@@ -4,15 +4,7 @@ use stead_catalog::{AttributeSchema, Attributes, Footprint, Place, Problem, Sche
 use stead_compiler::Schemas;
 
 fn attribute(name: &str, ty: Type) -> AttributeSchema {
-    AttributeSchema {
-        name: name.into(),
-        ty,
-        required: false,
-        default: None,
-        docs: "".into(),
-        sensitive: false,
-        deprecated: None,
-    }
+    AttributeSchema { name: name.into(), ty, required: false, default: None, docs: "".into(), sensitive: false, deprecated: None }
 }
 
 fn required(name: &str, ty: Type) -> AttributeSchema {
@@ -99,7 +91,8 @@ pub(crate) fn schemas() -> Schemas {
     let text = || Type::STRING;
     let owned = || [attribute("owner", text()), attribute("group", text()), attribute("mode", Type::Mode)];
     let present = || state(&["present", "absent"]);
-    let mut file = vec![attribute("path", Type::Path), attribute("content", text()), attribute("source", Type::Source), present()];
+    let mut file =
+        vec![attribute("path", Type::Path), attribute("content", text()), attribute("source", Type::Source), present()];
     file.extend(owned());
     let mut directory = vec![attribute("path", Type::Path), attribute("purge", Type::Bool), present()];
     directory.extend(owned());
