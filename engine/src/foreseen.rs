@@ -35,7 +35,9 @@ pub(crate) fn answer(world: &dyn World, probe: &Probe) -> Option<bool> {
         return None;
     }
     let commands = match &probe.command {
-        Command::Argv(words) => vec![(Joint::First, Simple { negated: false, words: words.iter().map(|w| w.to_string()).collect() })],
+        Command::Argv(words) => {
+            vec![(Joint::First, Simple { negated: false, words: words.iter().map(|w| w.to_string()).collect() })]
+        }
         Command::Shell(line) => shell::parse(line).ok()?,
     };
     let look = Look { world, cwd: Path::new(probe.cwd.as_deref().unwrap_or("/")) };
@@ -137,7 +139,9 @@ impl Look<'_> {
             ["-s", path] => match self.follow(path)? {
                 Target::Nothing => Ok(Some(false)),
                 Target::Found(_, stat) if stat.kind == FileKind::Directory => Ok(Some(true)),
-                Target::Found(path, stat) if stat.kind == FileKind::File => Ok(self.content(&path)?.map(|bytes| !bytes.is_empty())),
+                Target::Found(path, stat) if stat.kind == FileKind::File => {
+                    Ok(self.content(&path)?.map(|bytes| !bytes.is_empty()))
+                }
                 _ => Ok(None),
             },
             [text] if !text.starts_with('-') && *text != "!" => Ok(Some(!text.is_empty())),
@@ -170,7 +174,9 @@ impl Look<'_> {
             ("getent", ["passwd", user]) | ("id", [user] | ["-u" | "-g" | "-G" | "-un" | "-gn", user]) if is_name(user) => {
                 self.world.user(user).map(|look| look.map(|user| user.is_some()))
             }
-            ("getent", ["group", group]) if is_name(group) => self.world.group(group).map(|look| look.map(|group| group.is_some())),
+            ("getent", ["group", group]) if is_name(group) => {
+                self.world.group(group).map(|look| look.map(|group| group.is_some()))
+            }
             _ => return Err(NotUnderstood),
         };
         known.map(|known| known.value().copied()).map_err(|_| NotUnderstood)

@@ -22,8 +22,8 @@ mod history;
 mod schema;
 mod writer;
 
-pub(crate) use before::{hex, unhex};
 pub use before::{Before, FileAttributes, FileState};
+pub(crate) use before::{hex, unhex};
 pub(crate) use blobs::{Blobs, Content};
 pub use history::{ChangeRecord, RunRecord, RunStatus};
 pub(crate) use writer::{NewBefore, NewRun, Op, Writer};

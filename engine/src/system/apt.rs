@@ -245,7 +245,8 @@ impl Apt {
     }
 
     fn simulate_group(&self, group: &[Order]) -> Result<Simulated, ObserveError> {
-        let mut argv = vec!["apt-get", "-s", "-q", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
+        // Only when it is not quiet does apt say which package stands in for a virtual one.
+        let mut argv = vec!["apt-get", "-s", "-q=0", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
         let words = self.words(group)?;
         argv.extend(words.iter().map(String::as_str));
         let output = self.ask(&argv)?;

@@ -48,7 +48,7 @@ pub(super) fn read(
     if !unmet.is_empty() {
         return Ok(Simulated::Unmet(unmet));
     }
-    attribute(&mut changes, wishes, &stdout, &stands_in);
+    attribute(&mut changes, wishes, &stderr, &stands_in);
     Ok(Simulated::Changes(changes))
 }
 
@@ -80,14 +80,14 @@ fn stand_ins(stdout: &str) -> HashMap<String, String> {
 }
 
 /// Finds the wish that each change follows from: by apt's own account of what it installs for what.
-fn attribute(changes: &mut [PackageChange], wishes: &[&PackageWish], stdout: &str, stands_in: &HashMap<String, String>) {
+fn attribute(changes: &mut [PackageChange], wishes: &[&PackageWish], stderr: &str, stands_in: &HashMap<String, String>) {
     let parse = |line: &str| {
         let (package, rest) = line.trim_start().strip_prefix("Installing ")?.split_once(" as ")?;
         let (_, parent) = rest.split_once(" of ")?;
         Some((bare(package).to_owned(), bare(parent).to_owned()))
     };
     let mut parents: HashMap<String, String> = HashMap::new();
-    for (package, parent) in stdout.lines().filter_map(parse) {
+    for (package, parent) in stderr.lines().filter_map(parse) {
         parents.entry(package).or_insert(parent);
     }
     let wished = |name: &str| {
@@ -208,10 +208,12 @@ mod tests {
 
     #[test]
     fn steps_are_read_with_their_wish() {
-        let stdout = "\
-NOTE: This is only a simulation!
-  Installing demo-lib:amd64 as Depends of demo-web:amd64
+        let stderr = "  Installing demo-lib:amd64 as Depends of demo-web:amd64
     Installing demo-base:amd64 as Recommends of demo-lib:amd64
+";
+        let stdout = "\
+\rReading package lists... 0%\r\rReading package lists... Done
+NOTE: This is only a simulation!
 Inst demo-base (1.0-1 Debian:12/stable [amd64])
 Inst demo-lib [0.9] (1.0 demo:stable [all]) []
 Inst demo-web (2.1 demo:stable, demo:other [all])
@@ -221,7 +223,7 @@ Conf demo-lib (1.0 demo:stable [all])
 ";
         let wishes =
             [wish("tmux", WishedState::Installed), wish("demo-web", WishedState::Latest), wish("demo-old", WishedState::Purged)];
-        let Simulated::Changes(changes) = simulate(0, stdout, "", &wishes) else { panic!("it failed") };
+        let Simulated::Changes(changes) = simulate(0, stdout, stderr, &wishes) else { panic!("it failed") };
         let shown: Vec<String> = changes
             .iter()
             .map(|c| {
