@@ -486,7 +486,9 @@ fn as_planned(forecast: &Forecast, planned: &Forecast) -> Result<(), ApplyError>
 fn failed(command: String, output: &Output) -> ApplyError {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).filter(|line| !line.trim().is_empty()).collect();
+    // What a progress display overwrites is not there for a reader.
+    let shown = |line: &'_ str| line.trim_end().rsplit('\r').next().unwrap_or_default().trim_end().to_owned();
+    let lines: Vec<String> = stdout.lines().chain(stderr.lines()).map(shown).filter(|line| says_something(line)).collect();
     let kept = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
     if kept.contains("Could not get lock") {
         let holder = kept.lines().find(|line| line.contains("Could not get lock")).unwrap_or_default().trim();
@@ -494,6 +496,25 @@ fn failed(command: String, output: &Output) -> ApplyError {
         return ObserveError::Impossible { code: "packages-locked", message: format!("apt: {holder}"), hint }.into();
     }
     ApplyError::Command { command, status: format!("exit status {}", output.status), output: kept }
+}
+
+/// Says whether a line of apt or dpkg can help to understand a failure.
+fn says_something(line: &str) -> bool {
+    const IDLE: [&str; 12] = [
+        "(Reading database",
+        "Reading package lists",
+        "Reading state information",
+        "Building dependency tree",
+        "Selecting previously unselected",
+        "Preparing to unpack",
+        "Get:",
+        "Hit:",
+        "Need to get",
+        "After this operation",
+        "Fetched ",
+        "debconf: delaying package configuration",
+    ];
+    !line.trim().is_empty() && !IDLE.iter().any(|idle| line.starts_with(idle))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -28,7 +28,7 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// A connection to the service manager.
 pub(super) struct Bus {
     connection: Connection,
-    finished: OnceLock<Arc<Finished>>,
+    finished: Mutex<Option<Arc<Finished>>>,
 }
 
 /// Results of the jobs that have ended, by object path.
@@ -71,7 +71,7 @@ impl Bus {
             .map(|builder| builder.method_timeout(ANSWER_LIMIT))
             .and_then(connection::Builder::build)
             .map_err(|error| unavailable(&format!("the system bus does not answer: {error}")))?;
-        Ok(Self { connection, finished: OnceLock::new() })
+        Ok(Self { connection, finished: Mutex::default() })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -282,7 +282,8 @@ impl Bus {
 
     /// Starts to collect the results of jobs.
     fn listen(&self) -> Result<Arc<Finished>, ObserveError> {
-        if let Some(finished) = self.finished.get() {
+        let mut listening = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(finished) = &*listening {
             return Ok(finished.clone());
         }
         let rule = zbus::MatchRule::builder()
@@ -309,7 +310,8 @@ impl Bus {
             .name("systemd-jobs".into())
             .spawn(collect)
             .map_err(|error| unavailable(&format!("no thread to listen on: {error}")))?;
-        Ok(self.finished.get_or_init(|| finished).clone())
+        *listening = Some(finished.clone());
+        Ok(finished)
     }
 }
 
