@@ -22,6 +22,7 @@ pub struct SyntaxError {
 impl SyntaxError {
     /// Makes an error without labels or hint.
     pub fn new(code: &'static str, span: Span, message: impl Into<String>) -> SyntaxError {
+        debug_assert!(CODES.contains(&code), "`{code}` is missing in `CODES`");
         SyntaxError { code, message: message.into(), span, labels: Vec::new(), hint: None, expected: Vec::new() }
     }
 
@@ -42,4 +43,41 @@ impl SyntaxError {
 
 /// Every code a [`SyntaxError`] may have, sorted.
 pub const CODES: &[&str] = &[
+    "arrow-after-body",
+    "bad-escape",
+    "bad-index",
+    "bad-interpolation",
+    "bad-lambda",
+    "bad-mode",
+    "bad-name",
+    "bad-number",
+    "bad-refinement",
+    "chained-operators",
+    "expected-equals",
+    "file-too-large",
+    "hidden-character",
+    "incomplete-statement",
+    "keyword-as-name",
+    "mismatched-delimiter",
+    "misplaced-else",
+    "misplaced-item",
+    "missing-delimiter",
+    "missing-else",
+    "missing-let",
+    "missing-name",
+    "missing-separator",
+    "missing-type",
+    "missing-value",
+    "nesting-too-deep",
+    "number-too-large",
+    "single-quoted-string",
+    "slash-comment",
+    "statement-in-body",
+    "unclosed-delimiter",
+    "unexpected-character",
+    "unexpected-regex",
+    "unexpected-token",
+    "unknown-unit",
+    "unmatched-delimiter",
+    "unterminated-string",
 ];

@@ -36,8 +36,14 @@ pub fn format(source: &str) -> Result<String, Vec<SyntaxError>> {
     Ok(if is_same { formatted } else { source.to_owned() })
 }
 
+/// Formats without looking whether the result means the same, for tests that hold the printer itself to that.
+#[doc(hidden)]
+pub fn print_unchecked(source: &str) -> String {
+    print(source, &parse(source))
+}
+
 /// Prints a file without mistakes.
-pub(crate) fn print(source: &str, parsed: &Parsed) -> String {
+fn print(source: &str, parsed: &Parsed) -> String {
     let mut printer = Printer {
         source,
         comments: &parsed.comments,
@@ -182,13 +188,15 @@ impl<'a> Printer<'a> {
         self.newline();
     }
 
-    /// Writes the comment that shares its line with what ended at `last_end`.
-    fn trailing_comment(&mut self) {
+    /// Writes the comment that shares its line with what ended at `last_end`; aligned with those on the lines around it, or not.
+    fn trailing_comment(&mut self, is_aligned: bool) {
         let Some(comment) = self.comments.get(self.next_comment) else { return };
         let span = comment.span;
         if span.start >= self.last_end && !self.has_newline(self.last_end, span.start) {
             self.push("  ");
-            self.trailing.push(self.out.len());
+            if is_aligned {
+                self.trailing.push(self.out.len());
+            }
             self.push(span.text(self.source).trim_end());
             self.last_end = span.end;
             self.next_comment += 1;

@@ -10,6 +10,7 @@ mod dump;
 mod error;
 mod format;
 mod keywords;
+mod line_index;
 mod parse;
 mod recover;
 mod syntax;
@@ -17,7 +18,10 @@ mod syntax;
 pub use dump::dump;
 pub use error::{CODES, SyntaxError};
 pub use format::format;
+#[doc(hidden)]
+pub use format::print_unchecked;
 pub use keywords::{is_keyword, keywords};
+pub use line_index::{LineIndex, Position};
 pub use parse::{Comment, Parsed, parse, parse_all};
 
 /// The longest path through a tree, in nodes. Deeper sources are refused with `nesting-too-deep`.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::ast::{File, Span};
+use crate::ast::{File, Item, Span};
 use crate::build::Builder;
 use crate::error::SyntaxError;
 use crate::recover::Recovery;
@@ -47,8 +47,21 @@ pub fn parse(source: &str) -> Parsed {
     };
     let mut errors = builder.errors;
     hidden_characters(source, &mut errors);
+    one_depth_error_per_item(&items, &mut errors);
     errors.sort_by_key(|error| (error.span.start, error.span.end));
     Parsed { file: File { items, span: whole }, errors, comments }
+}
+
+/// Keeps the first of the errors about depth in each item: the rest of them are the same mistake.
+fn one_depth_error_per_item(items: &[Item], errors: &mut Vec<SyntaxError>) {
+    let mut last = None;
+    errors.retain(|error| {
+        if error.code != "nesting-too-deep" {
+            return true;
+        }
+        let item = items.partition_point(|item| item.span().end <= error.span.start);
+        last.replace(item) != Some(item)
+    });
 }
 
 /// Reports characters that a reader cannot see, at most one per line: control characters, and those that turn the direction of text.

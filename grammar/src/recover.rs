@@ -25,13 +25,15 @@ pub(crate) struct Recovery<'s, 'b> {
     tokens: Vec<Token>,
     /// For each opening bracket, the token that closes it.
     closers: Vec<Option<u32>>,
+    /// The brackets that are nested deeper than any tree may be, as far as nothing tells that one further out was left open.
+    too_deep: Vec<usize>,
     /// The token that comes next.
     at: usize,
     /// How many nodes lie above what is parsed next.
     depth: usize,
     builder: &'b mut Builder<'s>,
-    /// Where the error about brackets that are still open at the end of the file stands among the errors.
-    open_at_end: Option<usize>,
+    /// The place of the last closing bracket that was reported as missing, and where that error stands among the errors.
+    last_unclosed: Option<(u32, usize)>,
 }
 
 /// What a statement turned out to be.
@@ -49,7 +51,8 @@ impl<'s, 'b> Recovery<'s, 'b> {
             let error = SyntaxError::new("slash-comment", token.span, "a comment starts with `#`");
             builder.errors.push(error.with_hint("write `# …`"));
         }
-        Recovery { source, tokens, closers, at: 0, depth: 0, builder, open_at_end: None }
+        let too_deep = cursor::deep_brackets(&tokens);
+        Recovery { source, tokens, closers, too_deep, at: 0, depth: 0, builder, last_unclosed: None }
     }
 
     /// Returns the comments, as far as they can be told in a file with mistakes.
@@ -123,6 +126,12 @@ impl<'s, 'b> Recovery<'s, 'b> {
         if self.depth >= MAX_DEPTH {
             return self.refuse_depth(start);
         }
+        let deep = self.too_deep.partition_point(|index| *index < self.at);
+        if let Some(deep) = self.too_deep.get(deep).copied()
+            && deep < self.piece_end(self.at, false)
+        {
+            return self.refuse_depth(self.start_of(deep));
+        }
         let rule = if top { Rule::item } else { Rule::stmt };
         let mark = self.mark();
         match self.strict(rule, start, Builder::item) {
@@ -147,7 +156,7 @@ impl<'s, 'b> Recovery<'s, 'b> {
             return item;
         }
         let place = Span::at(self.end_of_last());
-        let mut error = SyntaxError::new("missing-brace", place, "expected `{` before the attributes");
+        let mut error = SyntaxError::new("missing-delimiter", place, "expected `{` before the attributes");
         error.expected.push("`{`".to_owned());
         self.error(error);
         let errors = self.builder.errors.len();

@@ -110,10 +110,10 @@ impl<'s> Builder<'s> {
 
     fn chained_operators(&mut self, power: u8, span: Span) {
         let error = if power == power::COMPARE {
-            SyntaxError::new("chained-comparison", span, "comparisons cannot be chained")
+            SyntaxError::new("chained-operators", span, "comparisons cannot be chained")
                 .with_hint("compare twice, as in `a < b && b < c`, or use parentheses")
         } else {
-            SyntaxError::new("chained-range", span, "a range has one start and one end")
+            SyntaxError::new("chained-operators", span, "a range has one start and one end")
         };
         self.errors.push(error);
     }

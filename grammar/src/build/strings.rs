@@ -53,7 +53,7 @@ impl<'s> Builder<'s> {
             ExprKind::Literal(Literal::String(text)) => (text, expr.span),
             _ => {
                 let message = "a string cannot be interpolated here";
-                self.errors.push(SyntaxError::new("unexpected-interpolation", expr.span, message));
+                self.errors.push(SyntaxError::new("bad-interpolation", expr.span, message));
                 (Arc::from(""), expr.span)
             }
         }

@@ -52,7 +52,7 @@ impl<'s> Builder<'s> {
         }
         if let Some(second) = marks.next() {
             let span = self.span(&second);
-            self.errors.push(SyntaxError::new("repeated-optional", span, "this type is optional already"));
+            self.errors.push(SyntaxError::new("unexpected-token", span, "this type is optional already"));
         }
         ty
     }

@@ -13,7 +13,7 @@ impl Printer<'_> {
             let span = item.span();
             self.line_for(span.start, index == 0 && self.next_comment == 0);
             self.with_comments(span, |this| this.item(item));
-            self.trailing_comment();
+            self.trailing_comment(true);
         }
         self.comments_before(file.span.end, file.items.is_empty());
     }

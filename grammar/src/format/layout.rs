@@ -65,7 +65,7 @@ impl Printer<'_> {
         let was_flat = std::mem::replace(&mut self.is_flat, false);
         self.push(brackets.open);
         self.last_end = place.open + 1;
-        self.trailing_comment();
+        self.trailing_comment(false);
         self.indent += 1;
         let widths = align(self, items);
         for (index, item) in items.iter().enumerate() {
@@ -75,7 +75,7 @@ impl Printer<'_> {
             if brackets.has_commas {
                 self.push(",");
             }
-            self.trailing_comment();
+            self.trailing_comment(true);
         }
         self.comments_before(place.close, items.is_empty());
         self.indent -= 1;

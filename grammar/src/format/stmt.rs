@@ -132,7 +132,7 @@ impl Printer<'_> {
     /// Writes what stands between the end of a block and its `else`: comments, each on its line, or a blank.
     fn before_else(&mut self, offset: u32) {
         if self.comments.get(self.next_comment).is_some_and(|comment| comment.span.start < offset) {
-            self.trailing_comment();
+            self.trailing_comment(false);
             self.comments_before(offset, true);
             self.newline();
         } else {

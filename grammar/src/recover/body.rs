@@ -81,7 +81,7 @@ impl<'s> Recovery<'s, '_> {
             }
             Kind::Word => self.attribute_without_equals(start),
             Kind::String if matches!(next, "=" | ":" | "=>") => {
-                let error = SyntaxError::new("bad-attribute-name", token.span, "the name of an attribute stands without quotes");
+                let error = SyntaxError::new("bad-name", token.span, "the name of an attribute stands without quotes");
                 let text = word.trim_matches('"');
                 self.error(error.with_hint(format!("write `{text} = …`")));
             }
@@ -114,15 +114,8 @@ impl<'s> Recovery<'s, '_> {
         let word = self.text(start);
         let end = self.tokens[start].span.end;
         let next = self.kind(start + 1);
-        if self.text_is(start + 1, "-") && self.kind(start + 2) == Some(Kind::Word) {
-            let mut last = start + 2;
-            while self.text_is(last + 1, "-") && self.kind(last + 2) == Some(Kind::Word) {
-                last += 2;
-            }
-            let span = Span::new(self.start_of(start), self.tokens[last].span.end);
-            let name = span.text(self.source).replace('-', "_");
-            let error = SyntaxError::new("bad-name", span, "a name has no `-` in it");
-            self.error(error.with_hint(format!("did you mean `{name}`?")));
+        if let Some(error) = self.dashed_name(start) {
+            self.error(error);
             return;
         }
         let error = match next {
@@ -140,6 +133,18 @@ impl<'s> Recovery<'s, '_> {
         let mut error = error;
         error.expected.push("`=`".to_owned());
         self.error(error);
+    }
+
+    /// Says that a name has no `-` in it, if one at `start` has.
+    pub(super) fn dashed_name(&self, start: usize) -> Option<SyntaxError> {
+        let mut last = start;
+        while self.text_is(last + 1, "-") && self.kind(last + 2) == Some(Kind::Word) {
+            last += 2;
+        }
+        let span = Span::new(self.start_of(start), self.tokens.get(last)?.span.end);
+        let name = span.text(self.source).replace('-', "_");
+        let error = SyntaxError::new("bad-name", span, "a name has no `-` in it");
+        (last > start).then(|| error.with_hint(format!("did you mean `{name}`?")))
     }
 
     /// Reports another mark where `=` should stand.
@@ -189,7 +194,10 @@ impl<'s> Recovery<'s, '_> {
             Err(failure) => failure,
         };
         self.reset(mark);
-        if let Ok((expr, after)) = self.strict_in(Rule::expr, piece, Builder::expr) {
+        let errors = self.builder.errors.len();
+        if let Ok((expr, after)) = self.strict_in(Rule::expr, piece, Builder::expr)
+            && self.builder.errors.len() == errors
+        {
             let next = self.index_at(after);
             // A whole value, and then something that starts the next element: only what separates them is missing.
             if self.text_is(next + 1, "=") && self.kind(next) == Some(Kind::Word) && next < end {
@@ -226,6 +234,7 @@ impl<'s> Recovery<'s, '_> {
         let mut fields = Vec::new();
         self.at = open + 1;
         loop {
+            let line_end = self.at;
             self.skip_gap();
             if self.take(closer) {
                 break;
@@ -233,6 +242,7 @@ impl<'s> Recovery<'s, '_> {
             let left = self.is_first_on_line(self.at) && self.indent(self.at) <= self.indent(open) && self.text_is(self.at + 1, ":").eq(&false);
             if self.token().is_none() || left || self.kind(self.at) == Some(Kind::Close) || self.is("{") {
                 self.unclosed(open);
+                self.at = line_end;
                 break;
             }
             let before = self.at;
@@ -248,8 +258,10 @@ impl<'s> Recovery<'s, '_> {
                     fields.extend(self.broken_field());
                 }
             }
-            self.skip_gap();
-            self.take(",");
+            let next = self.next_significant(self.at);
+            if self.text_is(next, ",") {
+                self.at = next + 1;
+            }
             self.at = self.at.max(before + 1);
         }
         fields
@@ -287,13 +299,22 @@ impl<'s> Recovery<'s, '_> {
             self.at += 1;
             default = Some(self.value_piece("a value", true));
         } else if complete && self.at < end {
-            let error = self.unexpected(self.at, "`=`, `,` or a newline");
+            let mut error = self.unexpected(self.at, "`=`, `,` or a newline");
+            if self.text_is(self.at + 1, ":") {
+                error.code = "missing-separator";
+                self.error(error);
+                return Some(self.field_of(name, ty, default));
+            }
             self.error(error);
         }
         self.at = self.at.max(end);
-        let ty = ty.unwrap_or(TypeExpr { kind: TypeExprKind::Error, span: Span::at(token.span.end) });
-        let span = Span::new(token.span.start, self.end_of_last());
-        Some(Field { doc: None, name, ty, default, span })
+        Some(self.field_of(name, ty, default))
+    }
+
+    fn field_of(&self, name: Ident, ty: Option<TypeExpr>, default: Option<Expr>) -> Field {
+        let ty = ty.unwrap_or(TypeExpr { kind: TypeExprKind::Error, span: Span::at(name.span.end) });
+        let span = Span::new(name.span.start, self.end_of_last());
+        Field { doc: None, name, ty, default, span }
     }
 
     /// Parses the type that starts here; reports and returns nothing when there is none.
@@ -301,7 +322,7 @@ impl<'s> Recovery<'s, '_> {
         let at = self.offset();
         let mark = self.mark();
         match self.strict(Rule::type_expr, at, Builder::type_expr) {
-            Ok((ty, end)) if !matches!(self.text(self.index_at(end)), "<" | "(") => {
+            Ok((ty, end)) if !matches!(self.text(self.index_at(end)), "<" | "(" | "|") => {
                 self.seek(end);
                 Some(ty)
             }

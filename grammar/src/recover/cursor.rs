@@ -2,6 +2,7 @@
 
 use super::Recovery;
 use super::lex::{Kind, Token, indent_of_line};
+use crate::MAX_DEPTH;
 use crate::ast::Span;
 use crate::build::{Builder, Failure, Node};
 use crate::error::SyntaxError;
@@ -121,9 +122,32 @@ impl<'s> Recovery<'s, '_> {
         &mut self,
         rule: Rule,
         start: u32,
-        build: impl FnOnce(&mut Builder<'s>, Node<'s>) -> T,
+        build: impl Fn(&mut Builder<'s>, Node<'s>) -> T + Copy,
     ) -> Result<(T, u32), Failure> {
-        self.strict_in(rule, Span::new(start, self.source.len() as u32), build)
+        // pest looks at all of its input when it fails, so it is given a few lines first, and more where it came to their end.
+        let length = self.source.len() as u32;
+        let mut size: u32 = 1024;
+        loop {
+            let from = self.index_at(start.saturating_add(size).min(length));
+            let newline = self.tokens.iter().skip(from).find(|token| token.kind == Kind::Newline);
+            let end = newline.map_or(length, |token| token.span.start);
+            let mark = self.mark();
+            let result = self.strict_in(rule, Span::new(start, end), build);
+            let reached = match &result {
+                Ok((_, offset)) => *offset,
+                Err(failure) => failure.offset,
+            };
+            let mut next = self.index_at(reached);
+            if next > 0 && self.tokens[next - 1].span.end > reached {
+                next -= 1;
+            }
+            let next = self.next_significant(next);
+            if end == length || self.tokens.get(next).is_some_and(|token| token.span.end < end) {
+                return result;
+            }
+            self.reset(mark);
+            size = size.saturating_mul(8);
+        }
     }
 
     /// Matches `rule` inside `range` and builds it.
@@ -265,10 +289,12 @@ impl<'s> Recovery<'s, '_> {
     pub(super) fn unclosed(&mut self, open: usize) {
         let Some(token) = self.tokens.get(open).copied() else { return };
         let at_end = self.token().is_none();
-        if at_end
-            && let Some(error) = self.open_at_end.and_then(|index| self.builder.errors.get_mut(index))
+        let place = self.end_of_last();
+        if let Some((last, index)) = self.last_unclosed
+            && last == place
+            && let Some(error) = self.builder.errors.get_mut(index).filter(|error| error.code == "unclosed-delimiter")
         {
-            // One missing end of the file, not a mistake per bracket.
+            // One end that is missing, not a mistake per bracket.
             error.labels.push((token.span, "this one is still open, too".to_owned()));
             return;
         }
@@ -277,13 +303,10 @@ impl<'s> Recovery<'s, '_> {
         let mut error = SyntaxError::new("unclosed-delimiter", token.span, format!("unclosed `{text}`"));
         error.labels.push((token.span, "opened here".to_owned()));
         if !at_end {
-            let place = Span::at(self.end_of_last());
-            error.labels.push((place, format!("`{closer}` is missing here")));
+            error.labels.push((Span::at(place), format!("`{closer}` is missing here")));
         }
         error.expected.push(format!("`{closer}`"));
-        if at_end {
-            self.open_at_end = Some(self.builder.errors.len());
-        }
+        self.last_unclosed = Some((place, self.builder.errors.len()));
         self.error(error);
     }
 
@@ -327,6 +350,25 @@ pub(super) fn closing(opener: &str) -> &'static str {
         "[" => "]",
         _ => "}",
     }
+}
+
+/// Returns the opening brackets that have as many open before them as a tree may be deep.
+pub(super) fn deep_brackets(tokens: &[Token]) -> Vec<usize> {
+    let mut depth = 0_usize;
+    let mut deep = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Open => {
+                depth += 1;
+                if depth == MAX_DEPTH + 1 {
+                    deep.push(index);
+                }
+            }
+            Kind::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deep
 }
 
 /// Returns for each token the one that closes it. A closing bracket of another kind closes what it matches further out.

@@ -233,7 +233,7 @@ impl Recovery<'_, '_> {
     fn unfinished(&self, end: usize, opener: Option<usize>, what: &str) -> SyntaxError {
         let last = (0..end).rev().find(|index| self.kind(*index).is_some_and(|kind| !is_gap(kind)));
         let text = last.map_or("", |last| self.text(last));
-        let is_operator = is_binary_operator(text) || matches!(text, "=" | "!" | "=>" | "," | ":") || is_keyword(text) && !matches!(text, "true" | "false" | "none" | "node");
+        let is_operator = is_binary_operator(text) || matches!(text, "=" | "!" | "=>" | "," | ":" | "|") || is_keyword(text) && !matches!(text, "true" | "false" | "none" | "node");
         if let Some(opener) = opener.filter(|_| !is_operator || text == ",") {
             return self.unclosed_in_piece(opener, end);
         }
@@ -325,6 +325,14 @@ impl Recovery<'_, '_> {
             return error;
         }
         let in_brackets = opener.map(|opener| self.text(opener));
+        if let Some(before) = before
+            && before > first
+            && (self.text_is(before - 1, "for") || before > first + 2 && self.text_is(before - 3, "for"))
+        {
+            let mut error = SyntaxError::new("unexpected-token", span, format!("expected `in` after `{before_text}`, found {found}"));
+            error.expected.push("`in`".to_owned());
+            return error;
+        }
         let starts_value = matches!(self.kind(at), Some(Kind::Word | Kind::Number | Kind::String)) || text == "{";
         let error = SyntaxError::new("unexpected-token", span, format!("unexpected {found} after `{}`", short(before_text)));
         match text {
@@ -334,12 +342,13 @@ impl Recovery<'_, '_> {
             "or" => error.with_hint("either condition: `||`"),
             "?" => error.with_hint("choose between two values with `if c { a } else { b }`, replace `none` with `a ?? b`"),
             "=>" => error.with_hint("`=` gives a value; `=>` stands in functions `x => …` and in `match`"),
-            ":" if in_brackets == Some("{") => {
+            _ if before_text == "not" => error.with_hint("negation is `!`"),
+            ":" if matches!(in_brackets, Some("{" | "(")) => {
                 let mut error = SyntaxError::new("expected-equals", span, "expected `=`, found `:`");
                 error.expected.push("`=`".to_owned());
                 error.with_hint("`=` says what value something has; `:` says what type")
             }
-            "=" if in_brackets != Some("{") => error.with_hint("`==` compares"),
+            "=" => error.with_hint("`==` compares"),
             _ if starts_value && in_brackets.is_some() => {
                 let place = Span::at(self.end_before(at));
                 let mut error = SyntaxError::new("missing-separator", place, format!("expected `,` or a newline before {found}"));

@@ -281,7 +281,7 @@ impl Recovery<'_, '_> {
         } else {
             if !name.is_missing() {
                 let place = Span::at(self.end_of_last());
-                let mut error = SyntaxError::new("missing-parameters", place, "expected `(` and parameters after the name of the state");
+                let mut error = SyntaxError::new("missing-delimiter", place, "expected `(` and parameters after the name of the state");
                 error.expected.push("`(`".to_owned());
                 self.error(error.with_hint(format!("a state without parameters is `state {}() {{ … }}`", name.name)));
             }

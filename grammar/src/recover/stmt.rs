@@ -4,7 +4,7 @@ use super::cursor::is_gap;
 use super::lex::Kind;
 use super::{Parsed, Recovery};
 use crate::ast::{
-    Block, Defaults, Expr, Extend, For, ForBinding, ForClause, Ident, If, IfBranch, Item, Let, LetValue, Match, MatchArm, Resource, Span,
+    Block, Defaults, Expr, ExprKind, Extend, For, ForBinding, ForClause, Ident, If, IfBranch, Item, Let, LetValue, Match, MatchArm, Resource, Span,
     Stmt,
 };
 use crate::build::{Builder, hole};
@@ -56,7 +56,8 @@ impl<'s> Recovery<'s, '_> {
             let span = self.tokens[start].span;
             self.stray_separator(span, self.text(start));
             self.at += 1;
-            return Parsed::Nothing(span);
+            let is_last = self.token().is_none_or(|token| is_gap(token.kind) || token.kind == Kind::Close);
+            return if is_last { Parsed::Nothing(span) } else { self.statement(top) };
         }
         let end = self.piece_end(start, false).max(start + 1).min(self.tokens.len());
         let piece = Span::new(from, self.start_of(end));
@@ -126,7 +127,7 @@ impl<'s> Recovery<'s, '_> {
         // `file "/etc/x" mode = 0644 }`: the brace is missing.
         if named && self.kind(next + 1) == Some(Kind::Word) && self.text_is(next + 2, "=") {
             let place = Span::at(self.tokens[next].span.end);
-            let mut error = SyntaxError::new("missing-brace", place, "expected `{` before the attributes");
+            let mut error = SyntaxError::new("missing-delimiter", place, "expected `{` before the attributes");
             error.expected.push("`{`".to_owned());
             return Some(error);
         }
@@ -169,7 +170,15 @@ impl<'s> Recovery<'s, '_> {
         }
         let mark = self.mark();
         match self.strict_in(Rule::only_expr, range, Builder::expr) {
-            Ok((expr, _)) => expr,
+            Ok((expr, _)) => {
+                if matches!(expr.kind, ExprKind::Binary(_) | ExprKind::Range(_) | ExprKind::Unary(_) | ExprKind::Lambda(_)) {
+                    let text = range.text(self.source).trim();
+                    let error = SyntaxError::new("unexpected-token", expr.span, "the name of a resource cannot be computed without parentheses");
+                    let quoted = self.dashed_name(first).map(|_| format!("a name stands in quotes: `\"{text}\"`"));
+                    self.error(error.with_hint(quoted.unwrap_or_else(|| format!("write `({text})`, or use interpolation"))));
+                }
+                expr
+            }
             Err(failure) => {
                 self.reset(mark);
                 let error = self.diagnose(range, failure, "a name");
@@ -192,7 +201,10 @@ impl<'s> Recovery<'s, '_> {
             }
         }
         if !self.take("=") {
-            self.expected_equals();
+            match self.dashed_name(self.at - 1) {
+                Some(error) if ty.is_none() => self.error(error),
+                _ => self.expected_equals(),
+            }
             self.at = self.piece_end(start, false).max(self.at);
             return None;
         }
@@ -315,7 +327,7 @@ impl<'s> Recovery<'s, '_> {
             self.error(error);
         } else if rule == Rule::for_clause && self.kind(start) == Some(Kind::Word) && !self.has_in(start) {
             let mut error = self.unexpected(start + 1, &format!("`in` after `{}`", self.text(start)));
-            error.code = "missing-in";
+            error.code = "unexpected-token";
             self.error(error);
         } else {
             match self.strict_in(only, piece, build) {
@@ -345,7 +357,7 @@ impl<'s> Recovery<'s, '_> {
 
     /// Reports that a block is missing here.
     pub(super) fn missing_block(&mut self) {
-        let mut error = SyntaxError::new("missing-brace", Span::at(self.end_of_last()), "expected `{` and a block");
+        let mut error = SyntaxError::new("missing-delimiter", Span::at(self.end_of_last()), "expected `{` and a block");
         error.expected.push("`{`".to_owned());
         self.error(error);
     }
@@ -413,7 +425,7 @@ impl<'s> Recovery<'s, '_> {
                 otherwise = Some(self.block_at(self.at));
             } else {
                 let mut error = self.unexpected(self.at, "`if` or `{` after `else`");
-                error.code = "missing-brace";
+                error.code = "missing-delimiter";
                 self.error(error);
                 self.at = self.piece_end(self.at, false);
             }
@@ -523,7 +535,8 @@ impl<'s> Recovery<'s, '_> {
         self.at += 1;
         let type_name = self.name("a resource type", "defaults")?;
         if !self.is("{") {
-            let error = self.unexpected(self.at, "`{`");
+            let mut error = self.unexpected(self.at, "`{`");
+            error.code = "missing-delimiter";
             self.error(error);
             self.at = self.piece_end(start, false).max(self.at);
             return None;
