@@ -10,7 +10,7 @@ use std::sync::Arc;
 use stead_catalog::{Map, SourceLocation, Type, Value};
 use stead_grammar::ast::Span;
 
-pub(crate) use budget::{Budget, MAX_RESOURCES};
+pub(crate) use budget::{Budget, MAX_DEPTH, MAX_RESOURCES};
 
 use crate::diagnostic::Diagnostic;
 use crate::hir::{Expr, Field, Key, Kind, Loop, Test};
@@ -55,6 +55,7 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) file: u32,
     frame: Vec<Value>,
     base: usize,
+    depth: u32,
     pub(crate) trace: Vec<CallSite>,
     pub(crate) budget: Budget,
     pub(crate) issues: Vec<Issue>,
@@ -71,6 +72,7 @@ impl<'a> Evaluator<'a> {
             file,
             frame: Vec::new(),
             base: 0,
+            depth: 0,
             trace: Vec::new(),
             budget: Budget::default(),
             issues: Vec::new(),
@@ -146,6 +148,16 @@ impl<'a> Evaluator<'a> {
             return Ok(value.clone());
         }
         self.spend(1, expr.span)?;
+        if self.depth >= MAX_DEPTH {
+            return Err(self.too_large(&format!("{MAX_DEPTH} levels of nesting and calls"), expr.span));
+        }
+        self.depth += 1;
+        let result = self.eval_kind(expr);
+        self.depth -= 1;
+        result
+    }
+
+    fn eval_kind(&mut self, expr: &Expr) -> Outcome {
         match &expr.kind {
             Kind::Const(value) => Ok(value.clone()),
             Kind::Local(slot) => Ok(self.get(*slot)),

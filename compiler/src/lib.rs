@@ -29,6 +29,7 @@ mod project;
 mod provenance;
 mod resolve;
 mod sources;
+mod stack;
 pub mod template;
 mod typing;
 
@@ -52,5 +53,5 @@ pub fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<D
     if project.has_errors() {
         return (None, project.diagnostics().to_vec());
     }
-    nodes::compile(project, node)
+    stack::with_room(|| nodes::compile(project, node))
 }

@@ -248,7 +248,7 @@ impl Lowering<'_> {
         for (operand, (kind, span)) in arrow.operands[1..].iter().zip(&arrow.arrows) {
             let right = self.targets(operand)?;
             let at = self.eval.loc(*span);
-            self.eval.spend((left.len() * right.len()) as u64, *span)?;
+            self.eval.spend(10 * left.len() as u64 * right.len() as u64, *span)?;
             for from in &left {
                 for to in &right {
                     self.out.requisites.push(Requisite { from: from.clone(), to: to.clone(), kind: *kind, at });

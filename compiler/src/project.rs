@@ -124,7 +124,11 @@ impl std::fmt::Debug for Project {
 
 impl Project {
     /// Reads, parses and checks everything. What is wrong stands in [`Project::diagnostics`].
-    pub fn load(mut input: Input) -> Self {
+    pub fn load(input: Input) -> Self {
+        crate::stack::with_room(|| Self::load_here(input))
+    }
+
+    fn load_here(mut input: Input) -> Self {
         let mut diagnostics = Vec::new();
         let mut issues = Vec::new();
         let config = read_config(&input, &mut diagnostics);

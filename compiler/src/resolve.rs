@@ -25,7 +25,9 @@ pub(crate) fn is_builtin_type(name: &str) -> bool {
 
 /// Resolves every named type, signature and fact of the program.
 pub(crate) fn resolve(program: &mut Program, issues: &mut Vec<Issue>) {
-    let mut resolver = Resolver { program, done: vec![None; program.types.len()], path: Vec::new(), issues };
+    let count = program.types.len();
+    let mut resolver =
+        Resolver { program, done: vec![None; count], path: Vec::new(), depths: vec![0; count], deepest: 0, issues };
     for id in 0..resolver.done.len() {
         resolver.named(id);
     }
@@ -74,20 +76,33 @@ fn facts_type(program: &Program, issues: &mut Vec<Issue>) -> Type {
     Type::Record(Arc::new(RecordType { name: known.name.clone(), fields }))
 }
 
+/// Deepest nesting of named types, and of the type of a `let`.
+pub(crate) const MAX_TYPE_DEPTH: usize = 64;
+
 struct Resolver<'a> {
     program: &'a Program,
     /// The resolved named types.
     done: Vec<Option<Type>>,
     /// Named types that are being resolved, outermost first.
     path: Vec<usize>,
+    /// How deep each resolved type is nested, in named types.
+    depths: Vec<usize>,
+    /// The deepest of the types that the one being resolved has named so far.
+    deepest: usize,
     issues: &'a mut Vec<Issue>,
 }
 
 impl Resolver<'_> {
     fn named(&mut self, id: usize) -> Type {
         if let Some(done) = &self.done[id] {
+            self.deepest = self.deepest.max(self.depths.get(id).copied().unwrap_or(0));
             return done.clone();
         }
+        // A chain of names that is written backwards is walked down at once.
+        if self.path.len() > 2 * MAX_TYPE_DEPTH {
+            return self.too_deep(id);
+        }
+        let around = std::mem::take(&mut self.deepest);
         if let Some(start) = self.path.iter().position(|other| *other == id) {
             self.recursive_type(start);
             return Type::Any;
@@ -104,8 +119,24 @@ impl Resolver<'_> {
             _ => Type::Any,
         };
         self.path.pop();
+        let depth = self.deepest + 1;
+        self.deepest = around.max(depth);
+        if depth > MAX_TYPE_DEPTH {
+            self.deepest = around;
+            return self.too_deep(id);
+        }
+        self.depths[id] = depth;
         self.done[id] = Some(ty.clone());
         ty
+    }
+
+    fn too_deep(&mut self, id: usize) -> Type {
+        let info = &self.program.types[id];
+        let at = Loc::new(info.at.file, info.name.span);
+        let message = format!("`{}` is nested more than {MAX_TYPE_DEPTH} types deep", info.name.name);
+        self.issues.push(Issue::error("nesting-too-deep", at, message).hint("make the types flatter"));
+        self.done[id] = Some(Type::Any);
+        Type::Any
     }
 
     fn recursive_type(&mut self, start: usize) {
@@ -430,7 +461,7 @@ impl Resolver<'_> {
 /// Resolves a type inside a body: `let x: T`.
 pub(crate) fn resolve_type_expr(program: &Program, file: u32, expr: &TypeExpr, issues: &mut Vec<Issue>) -> Type {
     let done = program.types.iter().map(|info| Some(info.ty.clone())).collect();
-    Resolver { program, done, path: Vec::new(), issues }.type_expr(file, expr)
+    Resolver { program, done, path: Vec::new(), depths: Vec::new(), deepest: 0, issues }.type_expr(file, expr)
 }
 
 /// A resource type that no schema describes.

@@ -298,3 +298,15 @@ pub(crate) fn has_any(ty: &Type) -> bool {
         _ => false,
     }
 }
+
+/// Says whether the type is nested more than `limit` deep.
+pub(crate) fn is_deeper(ty: &Type, limit: usize) -> bool {
+    let Some(limit) = limit.checked_sub(1) else { return true };
+    match ty {
+        Type::List(item, _) | Type::Map(item) | Type::Optional(item) | Type::Secret(item) => is_deeper(item, limit),
+        // Named records are limited where they are defined.
+        Type::Record(record) if record.name.is_empty() => record.fields.iter().any(|field| is_deeper(&field.ty, limit)),
+        Type::Union(options) => options.iter().any(|option| is_deeper(option, limit)),
+        _ => false,
+    }
+}

@@ -167,3 +167,33 @@ proptest! {
         prop_assert_eq!(ids(&whole), ids(&split));
     }
 }
+
+/// Long chains of definitions end in an error or a catalog, not in an overflow of the stack.
+#[test]
+fn long_chains_are_no_danger() {
+    let chain = |n: usize, first: &str, each: fn(usize) -> String| {
+        let mut text = format!("{first}\n");
+        (1..n).for_each(|i| text.push_str(&each(i)));
+        text
+    };
+    let functions = chain(20_000, "fn f0() -> Int = 1", |i| format!("fn f{i}() -> Int = 1 + f{}()\n", i - 1));
+    let functions = format!("{functions}file \"/x\" {{ content = \"${{f19999()}}\" }}\n");
+    let types = chain(20_000, "type T0 = Int", |i| format!("type T{i} {{ x: T{} }}\n", i - 1));
+    let lists = chain(2_000, "let a0 = 1", |i| format!("let a{i} = [a{}]\n", i - 1));
+    let states = chain(2_000, "state s0() { }", |i| format!("state s{i}() {{ s{}() }}\n", i - 1));
+    let states = format!("{states}s1999()\n");
+    for (text, code) in [
+        (functions, Some("evaluation-too-large")),
+        (types, Some("nesting-too-deep")),
+        (lists, Some("nesting-too-deep")),
+        (states, Some("evaluation-too-large")),
+        ("file \"/x\"\n".to_owned(), None),
+    ] {
+        let (_, found) = compile(&[("site.stead", &text)]);
+        let errors: Vec<&str> = found.iter().filter(|d| d.is_error()).map(|d| d.code).collect();
+        match code {
+            Some(code) => assert!(!errors.is_empty() && errors.iter().all(|found| *found == code), "{errors:?}"),
+            None => assert!(errors.is_empty(), "{errors:?}"),
+        }
+    }
+}

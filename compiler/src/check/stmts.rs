@@ -136,7 +136,15 @@ impl Checker<'_> {
             }
             None => {
                 let (value, ty) = self.infer(expr);
-                if matches!(value.kind, Kind::Error) { (value, Type::Any) } else { (value, ty) }
+                if matches!(value.kind, Kind::Error) {
+                    return (value, Type::Any);
+                }
+                if typing::is_deeper(&ty, crate::resolve::MAX_TYPE_DEPTH) {
+                    let message = format!("the value is nested more than {} deep", crate::resolve::MAX_TYPE_DEPTH);
+                    self.error_hint("nesting-too-deep", expr.span, message, "make the value flatter");
+                    return (hir::Expr::error(expr.span), Type::Any);
+                }
+                (value, ty)
             }
         }
     }

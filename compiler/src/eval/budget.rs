@@ -6,6 +6,9 @@ pub(crate) const MAX_ITEMS: usize = 1_000_000;
 /// Most resources of one catalog.
 pub(crate) const MAX_RESOURCES: usize = 1_000_000;
 
+/// Deepest nesting of expressions, through calls.
+pub(crate) const MAX_DEPTH: u32 = 4_000;
+
 const MAX_STEPS: u64 = 30_000_000;
 const MAX_BYTES: usize = 1 << 30;
 

@@ -10,6 +10,9 @@ use crate::hir::{self, Settings};
 use crate::issue::Issue;
 use crate::provenance;
 
+/// Most states that call one another, one inside the other.
+const MAX_STATE_DEPTH: usize = 200;
+
 /// Where the value of a parameter came from.
 #[derive(Clone, Debug)]
 pub(crate) struct ParamSource {
@@ -41,6 +44,9 @@ impl Lowering<'_> {
         let code = &project.code.states[call.state as usize];
         let state = &project.program.states[call.state as usize];
         let is_outermost = self.path.is_empty();
+        if self.path.len() >= MAX_STATE_DEPTH {
+            return Err(self.eval.too_large(&format!("{MAX_STATE_DEPTH} states inside one another"), call.span));
+        }
         let mut values: Vec<Option<Value>> = Vec::with_capacity(call.args.len());
         let mut sources: Vec<ParamSource> = Vec::with_capacity(call.args.len());
         let mut halted = false;

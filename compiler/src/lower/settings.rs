@@ -95,6 +95,8 @@ impl Lowering<'_> {
             Meta::Requisite(kind, inverted) => {
                 let at = self.eval.loc(span);
                 let targets = self.targets(expr)?;
+                // Each is an edge to keep: dearer than a step of evaluation.
+                self.eval.spend(10 * targets.len() as u64, expr.span)?;
                 into.requisites.extend(targets.into_iter().map(|target| (kind, inverted, target, at)));
             }
             Meta::When => into.is_off = !self.eval.condition(expr)?,
