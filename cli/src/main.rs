@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod failure;
 mod machine;
+mod pages;
 mod progress;
 mod project;
 mod selection;

@@ -74,6 +74,7 @@ fn check(block: &Block, files: &MemorySources, is_project: bool) -> Result<(), S
 fn examples_compile() {
     let mut all = vec![root().join("README.md")];
     pages(&root().join("book/src"), &mut all);
+    pages(&root().join("cli/errors"), &mut all);
     let mut problems = String::new();
     let mut checked = 0;
     for page in all {

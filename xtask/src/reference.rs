@@ -64,6 +64,9 @@ fn error_pages(workspace: &Path) -> io::Result<BTreeMap<String, String>> {
     for code in codes::all_codes() {
         pages.insert(code.to_owned(), codes::explain(code).unwrap_or_default().to_owned());
     }
+    for code in stead_stdlib::codes::all_codes() {
+        pages.insert(code.to_owned(), stead_stdlib::codes::explain(code).unwrap_or_default().to_owned());
+    }
     for entry in fs::read_dir(workspace.join("cli/errors"))? {
         let path = entry?.path();
         if let Some(code) = path.file_stem().and_then(|stem| stem.to_str()) {

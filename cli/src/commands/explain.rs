@@ -4,23 +4,8 @@ use std::process::ExitCode;
 
 use crate::args::ExplainArguments;
 use crate::failure::Failure;
+use crate::pages::PAGES;
 use crate::terminal::Terminal;
-
-/// Codes of the command line; those of the language are the compiler's, those of what happens on a machine the standard library's.
-const PAGES: &[(&str, &str)] = &[
-    ("approval-needed", include_str!("../../errors/approval-needed.md")),
-    ("invalid-facts", include_str!("../../errors/invalid-facts.md")),
-    ("no-such-path", include_str!("../../errors/no-such-path.md")),
-    ("not-a-project", include_str!("../../errors/not-a-project.md")),
-    ("not-an-attribute", include_str!("../../errors/not-an-attribute.md")),
-    ("not-approved", include_str!("../../errors/not-approved.md")),
-    ("output-failed", include_str!("../../errors/output-failed.md")),
-    ("plan-is-fixed", include_str!("../../errors/plan-is-fixed.md")),
-    ("unknown-code", include_str!("../../errors/unknown-code.md")),
-    ("unknown-selector", include_str!("../../errors/unknown-selector.md")),
-    ("unset-attribute", include_str!("../../errors/unset-attribute.md")),
-    ("unwritable-file", include_str!("../../errors/unwritable-file.md")),
-];
 
 pub(crate) fn run(arguments: &ExplainArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let mut codes: Vec<&str> = stead_compiler::codes::all_codes()

@@ -19,6 +19,7 @@ use crate::{Choice, Resource};
 /// when it is not. Compares to Salt's `service.running`, Puppet's `service` and Ansible's `systemd`.
 ///
 /// ```stead
+/// file "/etc/nginx/nginx.conf" { content = "events {}\n" }
 /// service "nginx" { state = running, enabled = true, watch = [file["/etc/nginx/nginx.conf"]] }
 /// ```
 #[derive(Clone, Debug, Resource)]

@@ -1,0 +1,40 @@
+//! The pages of the command line's own codes. Those of the language are the compiler's, those of what happens on a machine
+//! the standard library's.
+
+/// Every code with its page, in alphabetical order.
+pub(crate) const PAGES: &[(&str, &str)] = &[
+    ("approval-needed", include_str!("../errors/approval-needed.md")),
+    ("invalid-facts", include_str!("../errors/invalid-facts.md")),
+    ("journal-unreadable", include_str!("../errors/journal-unreadable.md")),
+    ("no-such-path", include_str!("../errors/no-such-path.md")),
+    ("not-a-project", include_str!("../errors/not-a-project.md")),
+    ("not-an-attribute", include_str!("../errors/not-an-attribute.md")),
+    ("not-approved", include_str!("../errors/not-approved.md")),
+    ("output-failed", include_str!("../errors/output-failed.md")),
+    ("plan-is-fixed", include_str!("../errors/plan-is-fixed.md")),
+    ("unknown-code", include_str!("../errors/unknown-code.md")),
+    ("unknown-resource", include_str!("../errors/unknown-resource.md")),
+    ("unknown-selector", include_str!("../errors/unknown-selector.md")),
+    ("unset-attribute", include_str!("../errors/unset-attribute.md")),
+    ("unwritable-file", include_str!("../errors/unwritable-file.md")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_listed_and_titled() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/errors");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .expect("cli/errors")
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_str()?.strip_suffix(".md")?.to_owned()))
+            .collect();
+        files.sort();
+        let listed: Vec<&str> = PAGES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(listed, files);
+        for (code, page) in PAGES {
+            assert!(page.starts_with(&format!("# {code}\n\n")), "{code}");
+        }
+    }
+}
