@@ -187,6 +187,7 @@ impl<'a> Evaluator<'a> {
             Kind::Function(id, args) => self.function(*id, args, expr.span),
             Kind::Builtin(call) => self.builtin(call, expr.span),
             Kind::Render(render) => self.render(&render.0, &render.1, expr.span),
+            Kind::RenderText(render) => self.render_text(&render.0, &render.1, expr.span),
             Kind::ReadFile(path, as_bytes) => self.read_file(path, *as_bytes),
             Kind::Reference(type_name, name) => self.reference(type_name, name),
             Kind::If(branches, otherwise) => {

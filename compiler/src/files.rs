@@ -11,6 +11,7 @@ use crate::hir;
 use crate::issue::{Issue, Loc};
 use crate::project::Project;
 use crate::sources::{SourceError, Sources};
+use crate::template::Problem;
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,4 +152,54 @@ pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) 
     };
     let rendered = project.templates.render(&found, variables).map_err(|problem| RenderProblem::Template(Box::new(problem)))?;
     Ok(if values.is_sensitive() { rendered.secret() } else { rendered })
+}
+
+/// Checks a template that stands in the source. Returns false when it cannot be used.
+pub(crate) fn check_template_text(checker: &mut Checker<'_>, text: &hir::Expr, variables: &Type) -> bool {
+    let Some(Value::String(template)) = text.constant() else { return true };
+    let Type::Record(record) = variables else { return true };
+    let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
+    let checked = checker.templates.check_text(template, &variables);
+    for problem in &checked.problems {
+        let source = &checker.program.files[checker.file as usize].text;
+        let at = place_in_text(source, text.span, template, problem.span);
+        let issue = problem.clone().issue(checker.loc(at));
+        checker.report(issue);
+    }
+    checked.problems.is_empty()
+}
+
+/// Renders a template that stands in the source.
+pub(crate) fn render_text(project: &Project, text: &str, values: &Value, is_secret: bool) -> Result<Value, Problem> {
+    let empty = Map::new();
+    let variables = match values.reveal() {
+        Value::Map(map) => map,
+        _ => &empty,
+    };
+    let rendered = project.templates.render_text(text, variables)?;
+    Ok(if is_secret || values.is_sensitive() { rendered.secret() } else { rendered })
+}
+
+/// Finds in the source what `inner` is in a template: exactly where the string stands there as it is, else the whole expression.
+pub(crate) fn place_in_text(source: &str, expr: Span, template: &str, inner: Span) -> Span {
+    let written = expr.text(source);
+    match written.find(template) {
+        Some(at) if !template.is_empty() => {
+            let start = expr.start + crate::position::offset_u32(at);
+            Span::new(start + inner.start, start + inner.end)
+        }
+        _ => expr,
+    }
+}
+
+impl Problem {
+    /// Makes the issue, in the source that holds the template.
+    pub(crate) fn issue(self, at: Loc) -> Issue {
+        let place = self.file.map(|file| format!(" (in `{file}`)")).unwrap_or_default();
+        let issue = Issue::error(self.code, at, format!("{}{place}", self.message));
+        match self.hint {
+            Some(hint) => issue.hint(hint),
+            None => issue,
+        }
+    }
 }

@@ -56,6 +56,8 @@ pub(crate) enum Kind {
     Builtin(Box<Builtin>),
     /// `template("path", { … })`.
     Render(Box<(Expr, Expr)>),
+    /// `render("text", { … })`.
+    RenderText(Box<(Expr, Expr)>),
     /// A file of the project by its path: its bytes, or its text.
     ReadFile(Box<Expr>, bool),
     /// `service["nginx"]`.

@@ -153,7 +153,7 @@ impl Used {
             }
             Kind::Field(_) | Kind::Index(_) if data_path(expr).is_some() => self.data.extend(data_path(expr)),
             Kind::Field(field) => self.visit(&field.object),
-            Kind::Index(pair) | Kind::Render(pair) => {
+            Kind::Index(pair) | Kind::Render(pair) | Kind::RenderText(pair) => {
                 self.visit(&pair.0);
                 self.visit(&pair.1);
             }

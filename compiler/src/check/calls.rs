@@ -157,7 +157,8 @@ impl Checker<'_> {
 
     fn free_function(&mut self, name: &str, call: &Call, span: Span) -> (hir::Expr, Type) {
         match name {
-            "template" => return self.render(call, span),
+            "template" => return self.render(call, span, true),
+            "render" => return self.render(call, span, false),
             "source" => return self.file_function(call, span, true),
             "read" => return self.file_function(call, span, false),
             "secret" => return self.conceal(call, span),
@@ -171,7 +172,7 @@ impl Checker<'_> {
         }
         let mut known: Vec<&str> = self.program.visible(self.file);
         known.retain(|name| matches!(self.program.lookup(self.file, name), Some(Def::Fn(_) | Def::State(_))));
-        let special = ["template", "source", "read", "secret"];
+        let special = ["template", "render", "source", "read", "secret"];
         known.extend(special);
         for builtin in builtins::function_names() {
             known.push(builtin);
@@ -430,16 +431,17 @@ impl Checker<'_> {
         })
     }
 
-    /// `template("path", { … })`.
-    fn render(&mut self, call: &Call, span: Span) -> (hir::Expr, Type) {
+    /// `template("path", { … })` and `render("text", { … })`.
+    fn render(&mut self, call: &Call, span: Span, is_file: bool) -> (hir::Expr, Type) {
         let [path, variables] = match call.args.as_slice() {
             [path] => [Some(&path.value), None],
             [path, variables] => [Some(&path.value), Some(&variables.value)],
             _ => [None, None],
         };
         let Some(path) = path else {
-            let hint = "its form is `template(path, { name = value })`";
-            self.error_hint("missing-argument", span, "`template` takes a path and the variables of the template", hint);
+            let (name, what) = if is_file { ("template", "path") } else { ("render", "text") };
+            let message = format!("`{name}` takes a {what} and the variables of the template");
+            self.error_hint("missing-argument", span, message, format!("its form is `{name}({what}, {{ name = value }})`"));
             return self.failed_call(call, span);
         };
         let path = self.check(path, &Type::STRING);
@@ -464,11 +466,16 @@ impl Checker<'_> {
                 return (hir::Expr::error(span), Type::STRING);
             }
         }
-        if !crate::files::check_template(self, &path, &plain, call, variables.span) {
+        let is_good = match is_file {
+            true => crate::files::check_template(self, &path, &plain, call, variables.span),
+            false => crate::files::check_template_text(self, &path, &plain),
+        };
+        if !is_good {
             return (hir::Expr::error(span), Type::STRING);
         }
         let ty = if secret { typing::secret(Type::STRING) } else { Type::STRING };
-        (hir::Expr::new(Kind::Render(Box::new((path, variables))), span), ty)
+        let pair = Box::new((path, variables));
+        (hir::Expr::new(if is_file { Kind::Render(pair) } else { Kind::RenderText(pair) }, span), ty)
     }
 
     /// `source("path")` and `read("path")`: a file of the project as bytes or text.

@@ -185,6 +185,28 @@ impl Evaluator<'_> {
         }
     }
 
+    pub(super) fn render_text(&mut self, text: &Expr, variables: &Expr, span: Span) -> Outcome {
+        let template = self.eval(text)?;
+        let values = self.eval(variables)?;
+        let Some(source) = template.as_shared_str().cloned() else {
+            return Err(self.error("type-mismatch", text.span, format!("found {}, expected text", template.kind())));
+        };
+        match crate::files::render_text(self.world.project, &source, &values, template.is_sensitive()) {
+            Ok(rendered) => {
+                if let Err(limit) = self.budget.allocate(rendered.as_str().map_or(0, str::len)) {
+                    return Err(self.too_large(limit, span));
+                }
+                Ok(rendered)
+            }
+            Err(problem) => {
+                let file = &self.world.project.program.files[self.file as usize];
+                let at = crate::files::place_in_text(&file.text, text.span, &source, problem.span);
+                let issue = problem.issue(self.loc(at));
+                Err(self.fail(issue))
+            }
+        }
+    }
+
     pub(super) fn reference(&mut self, type_name: &Arc<str>, name: &Expr) -> Outcome {
         match self.eval(name)? {
             Value::String(text) | Value::Member(text) => Ok(Value::Ref(ResourceId { type_name: type_name.clone(), name: text })),
