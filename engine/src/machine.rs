@@ -241,14 +241,6 @@ impl Machine {
         self.spawn(run, root)
     }
 
-    /// Runs a tool of this machine to its end, for a change in a tree as well: it is told of the tree by its arguments.
-    ///
-    /// # Errors
-    /// As [`Machine::run`].
-    pub fn run_tool(&self, run: &Run) -> Result<Output, ApplyError> {
-        self.spawn(run, None)
-    }
-
     /// Writes to the journal what was there before a change that is none of the above: an account, a package, a unit.
     ///
     /// # Errors

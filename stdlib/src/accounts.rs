@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use stead_catalog::{Problem, Shown, Value};
+use stead_catalog::{Place, PlaceKind, Problem, Shown, Value};
 use stead_engine::{ApplyError, Group, Known, Machine, ObserveError, Predicted, World};
 
 /// Finds what is wrong with the name of an account. The rules are those of Debian's useradd, which refuses what
@@ -26,6 +26,11 @@ pub(crate) fn name_problem(attribute: &str, name: &str) -> Option<Problem> {
                 .into(),
         ),
     })
+}
+
+/// All users that go: a group goes after them, for any of them may have it as the primary one.
+pub(crate) fn users() -> Place {
+    Place { kind: PlaceKind::Other, name: "users".into() }
 }
 
 /// An id as it is shown.

@@ -206,7 +206,7 @@ impl Accounts {
         let begun = Instant::now();
         let mut pause = Duration::from_millis(50);
         loop {
-            let output = machine.run_tool(&run);
+            let output = machine.run(&run);
             self.forget();
             let output = output.map_err(Failed::Run)?;
             if output.status == 0 {

@@ -61,7 +61,8 @@ impl Group {
     fn footprint(&self) -> Footprint {
         let own = Place::group(self.name.clone());
         if self.state == State::Absent {
-            return Footprint { gone_before: vec![own.clone()], owns: vec![own], removes: true, ..Footprint::default() };
+            let gone_before = vec![own.clone(), accounts::users()];
+            return Footprint { gone_before, owns: vec![own], removes: true, ..Footprint::default() };
         }
         let needs = self.members.iter().flatten().map(|member| Place::user(member.clone())).collect();
         Footprint { owns: vec![own], needs, ..Footprint::default() }

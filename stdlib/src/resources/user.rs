@@ -134,7 +134,7 @@ impl User {
             let mut gone_before = vec![own.clone()];
             gone_before.extend(self.home.iter().filter(|_| self.remove_home).map(|home| Place::path(home.shared().clone())));
             // A group cannot go before the users whose primary group it is.
-            let needs = vec![Place::group(self.name.clone())];
+            let needs = vec![Place::group(self.name.clone()), accounts::users()];
             return Footprint { owns: vec![own], gone_before, needs, removes: true, ..Footprint::default() };
         }
         let mut footprint = Footprint { owns: vec![own], ..Footprint::default() };

@@ -218,13 +218,16 @@ impl Bus {
     fn failed(&self, name: &str, job: Job, result: &str, path: &OwnedObjectPath) -> ApplyError {
         let unit = self.properties(path.as_str(), UNIT).unwrap_or(Properties(HashMap::new()));
         let service = self.properties(path.as_str(), SERVICE).unwrap_or(Properties(HashMap::new()));
-        let mut reasons = vec![match result {
-            "dependency" => "a unit that it requires failed".to_owned(),
-            "timeout" => "the job took longer than systemd allows".to_owned(),
-            "canceled" => "another job took its place".to_owned(),
-            "skipped" if !unit.bool("ConditionResult") => "a condition of the unit is not met".to_owned(),
-            other => format!("the job ended with `{other}`"),
-        }];
+        let mut reasons: Vec<String> = match result {
+            "failed" => None,
+            "dependency" => Some("a unit that it requires failed".to_owned()),
+            "timeout" => Some("the job took longer than systemd allows".to_owned()),
+            "canceled" => Some("another job took its place".to_owned()),
+            "skipped" if !unit.bool("ConditionResult") => Some("a condition of the unit is not met".to_owned()),
+            other => Some(format!("the job ended with `{other}`")),
+        }
+        .into_iter()
+        .collect();
         let status = service.int("ExecMainStatus");
         match (service.int("ExecMainCode"), status) {
             // Exit statuses from 200 on are systemd's own (systemd.exec(5)).
@@ -249,6 +252,9 @@ impl Bus {
             if !text.is_empty() {
                 reasons.push(text.to_owned());
             }
+        }
+        if reasons.is_empty() {
+            reasons.push("systemd gives no reason".into());
         }
         let message = format!("`{name}` could not be {}: {}", past(job), reasons.join("; "));
         impossible("unit-failed", message, format!("journalctl -u {name} -n 30 --no-pager")).into()
@@ -424,6 +430,14 @@ fn refused_job(name: &str, job: Job, error: zbus::Error) -> ApplyError {
             "leave `state` out".into(),
         )
         .into(),
+        Some(other) if other.starts_with("org.freedesktop.systemd1.") => {
+            let reason = match &error {
+                zbus::Error::MethodError(_, Some(text), _) => text.trim_end_matches('.').to_owned(),
+                other => other.to_string(),
+            };
+            let message = format!("`{name}` could not be {}: {reason}", past(job));
+            impossible("unit-failed", message, format!("systemd-analyze verify {name}")).into()
+        }
         _ => refused(error).into(),
     }
 }
