@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_catalog::{Action, Change, Place, ResourceId, Shown, Value};
-use stead_engine::{ApplyError, Difference, FileKind, Known, ObserveError, Owner, Stat, World};
+use stead_engine::{ApplyError, Difference, FileKind, Known, Look, ObserveError, Owner, Stat, World};
 
 use crate::values::{Account, Mode};
 
@@ -43,6 +43,17 @@ pub(crate) fn wrong_kind(path: &Path, found: FileKind, expected: FileKind, hint:
         code: "wrong-kind",
         message: format!("{} is {}, expected {}", path.display(), kind_words(found), kind_words(expected)),
         hint: hint.into(),
+    }
+}
+
+/// Looks at what is at `path`, for a resource that wants something there, or nothing: below a file there is nothing.
+///
+/// # Errors
+/// What looking at it fails with.
+pub(crate) fn stat(world: &dyn World, path: &Path, is_wanted: bool) -> Look<Option<Stat>> {
+    match world.stat(path) {
+        Err(ObserveError::WrongKind { .. }) if !is_wanted => Ok(Known::Is(None)),
+        seen => seen,
     }
 }
 

@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use stead_catalog::{Action, Catalog};
-use stead_engine::{ApplyOptions, Event, Events, Observed, OutcomeKind, PlanOptions, Planned, RootSpec, RunReport, apply, plan};
+use stead_engine::{
+    ApplyOptions, Event, Events, FileKind, Known, Observed, OutcomeKind, PlanOptions, Planned, Predicted, RootSpec, RunReport,
+    World, apply, plan,
+};
 use stead_stdlib::registry;
 use tempfile::TempDir;
 
@@ -324,10 +327,38 @@ fn resource() -> impl Strategy<Value = String> {
     })
 }
 
+/// What a world says of every path that a random resource can have to do with.
+fn seen(scene: &Scene, world: &dyn World) -> Vec<String> {
+    let look = |name: &&str| {
+        let path = scene.path(name);
+        // Below a file there is nothing, and looking there may fail.
+        let Ok(Known::Is(Some(stat))) = world.stat(&path) else { return format!("{name}: nothing") };
+        let content = (stat.kind == FileKind::File).then(|| world.read(&path).expect("it can be read"));
+        format!("{name}: {stat:?} {content:?}")
+    };
+    NAMES.iter().map(look).collect()
+}
+
+/// What the machine will be once the only resource of a catalog is applied.
+fn foreseen(scene: &Scene, catalog: &Catalog) -> Vec<String> {
+    let world = Observed::new(&RootSpec::Machine).expect("the machine can be looked at");
+    let mut predicted = Predicted::new(&world);
+    let resource = &catalog.resources[0];
+    let managed = registry().get(&resource.id.type_name).expect("it is registered").read(&resource.attributes);
+    let managed = managed.expect("the types are right");
+    if let Ok(observed) = managed.observe(&predicted) {
+        let difference = managed.diff(&observed);
+        if !difference.is_none() {
+            managed.predict(&observed, &difference, &mut predicted);
+        }
+    }
+    seen(scene, &predicted)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// What cannot be planned changes nothing; everything else happens and leaves nothing to do.
+    /// What cannot be planned changes nothing; everything else happens as it was foreseen, and leaves nothing to do.
     #[test]
     fn after_an_apply_the_plan_is_empty(things in things(), resource in resource()) {
         let scene = Scene::new();
@@ -336,7 +367,9 @@ proptest! {
         let before = listing(&scene.path(""));
         let planned = scene.plan(&catalog);
         let entry = &planned.plan.resources[0];
+        let expected = foreseen(&scene, &catalog);
         let report = scene.apply(&catalog);
+        prop_assert_eq!(seen(&scene, &Observed::new(&RootSpec::Machine).expect("a machine")), expected);
         if entry.error.is_some() || entry.action == Action::None {
             prop_assert_eq!(listing(&scene.path("")), before);
         } else {

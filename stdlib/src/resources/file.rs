@@ -260,7 +260,7 @@ impl ResourceType for File {
 
     fn observe(&self, world: &dyn World) -> Result<ObservedFile, ObserveError> {
         let path = self.path.as_path();
-        let stat = world.stat(path)?;
+        let stat = filesystem::stat(world, path, self.state == State::Present)?;
         let exists = match &stat {
             Known::Is(stat) => stat.is_some(),
             Known::Unknown(_) => world.exists(path)? == Known::Is(true),

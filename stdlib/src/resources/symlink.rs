@@ -166,7 +166,7 @@ impl ResourceType for Symlink {
 
     fn observe(&self, world: &dyn World) -> Result<ObservedSymlink, ObserveError> {
         let path = self.path.as_path();
-        let stat = world.stat(path)?;
+        let stat = filesystem::stat(world, path, self.state == State::Present)?;
         let exists = match &stat {
             Known::Is(stat) => stat.is_some(),
             Known::Unknown(_) => world.exists(path)? == Known::Is(true),
