@@ -80,17 +80,11 @@ impl Bus {
 
     /// Asks for several units; the answers are in the order of the names.
     pub(super) fn units(&self, root: &Path, names: &[&str]) -> Result<Vec<UnitState>, ObserveError> {
-        type Listed = (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
-        let listed: Vec<Listed> = self.manager("ListUnitsByNames", &(names,)).map_err(refused)?;
-        let paths: HashMap<&str, &OwnedObjectPath> = listed.iter().map(|unit| (&*unit.0, &unit.6)).collect();
-        names
-            .iter()
-            .map(|name| match paths.get(name) {
-                Some(path) => Ok(self.properties(path.as_str(), UNIT).map_err(refused)?.state(root, name)),
-                // A name that is an alias is listed under the name of the unit it stands for.
-                None => self.unit_properties(name).map(|(_, properties)| properties.state(root, name)),
-            })
-            .collect()
+        let state = |name: &&str| {
+            // Asking for an object of a unit loads the unit: one call does for both.
+            self.properties(&unit_path(name), UNIT).map_err(refused).map(|properties| properties.state(root, name))
+        };
+        names.iter().map(state).collect()
     }
 
     /// Does something to a unit and waits for it.
@@ -365,6 +359,19 @@ impl Properties {
     }
 }
 
+/// The object path of a unit, escaped as sd_bus_path_encode(3) does.
+fn unit_path(name: &str) -> String {
+    let mut path = String::from("/org/freedesktop/systemd1/unit/");
+    for (at, byte) in name.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && at > 0) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    path
+}
+
 fn past(job: Job) -> &'static str {
     match job {
         Job::Start => "started",
@@ -439,5 +446,16 @@ fn refused_job(name: &str, job: Job, error: zbus::Error) -> ApplyError {
             impossible("unit-failed", message, format!("systemd-analyze verify {name}")).into()
         }
         _ => refused(error).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_units_are_escaped() {
+        assert_eq!(unit_path("cron.service"), "/org/freedesktop/systemd1/unit/cron_2eservice");
+        assert_eq!(unit_path("7up@a-b.service"), "/org/freedesktop/systemd1/unit/_37up_40a_2db_2eservice");
     }
 }
