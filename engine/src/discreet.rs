@@ -45,11 +45,19 @@ pub(crate) fn discreet(inner: Box<dyn Managed>, attributes: &Attributes) -> Box<
     Box::new(Discreet { inner, hidden, secrets: Secrets(secrets) })
 }
 
+/// Shorter lines of a secret text are not looked for by themselves: `}` is no secret.
+const MIN_LINE: usize = 6;
+
 /// Collects the texts under secret wrappers.
 fn texts(value: &Value, is_secret: bool, found: &mut Vec<Arc<str>>) {
     match value {
         Value::Secret(inner) => texts(inner, true, found),
-        Value::String(text) if is_secret && !text.is_empty() => found.push(text.clone()),
+        Value::String(text) if is_secret && !text.trim().is_empty() => {
+            found.push(text.clone());
+            // What is told of it may have lost its line ends, or be one of its lines.
+            found
+                .extend(text.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE || *line == text.trim()).map(Arc::from));
+        }
         Value::List(items) => items.iter().for_each(|item| texts(item, is_secret, found)),
         Value::Map(map) => map.values().for_each(|item| texts(item, is_secret, found)),
         _ => {}
@@ -77,7 +85,9 @@ impl Discreet {
                 ApplyError::Command { command: self.scrub(command), status, output: self.scrub(output) }
             }
             ApplyError::Invalid { path, command, output } => {
-                ApplyError::Invalid { path, command: self.scrub(command), output: self.scrub(output) }
+                // A check quotes parts of what it refuses, which no comparison with the whole would find.
+                let output = if output.is_empty() { output } else { "(sensitive)".to_owned() };
+                ApplyError::Invalid { path, command: self.scrub(command), output }
             }
             ApplyError::Service { service, message } => ApplyError::Service { service, message: self.scrub(message) },
             other => other,

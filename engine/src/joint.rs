@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use crate::{Forecast, Known, Look, PackageState, PackageWish, WishedState, World};
+use crate::{Forecast, Known, Look, PackageChange, PackageState, PackageWish, WishedState, World};
 
 /// Answers every package resource from one simulation of all wishes together, which is what will happen when they are
 /// applied as one transaction. What the package manager adds or removes besides is told once: by the resource whose wish it follows from, where
@@ -40,8 +40,14 @@ impl<'a> JointForecast<'a> {
             Some(wish) => named(wish),
             None => named(&change.name) || (tells_the_rest && !wished.contains(bare(&change.name))),
         });
+        let told_by_first = |mut change: PackageChange| {
+            if change.wish.is_none() && !named(&change.name) {
+                change.wish = first.map(|first| first.name.clone());
+            }
+            change
+        };
         Ok(Known::Is(Forecast {
-            changes: changes.collect(),
+            changes: changes.map(told_by_first).collect(),
             unmet: joint.unmet.into_iter().filter(|(name, _)| named(name)).collect(),
             refresh: joint.refresh,
         }))

@@ -156,9 +156,13 @@ impl Holder {
         }
     }
 
-    /// The id as the predicted world takes it; `None` when it is unknown.
+    /// The owner as the predicted world takes it: after the change it is this account, whatever its id.
     pub(crate) fn predicted(&self) -> Option<Owner> {
-        self.id.value().cloned()
+        match (&self.id, &self.shown) {
+            (Known::Is(owner), _) => Some(owner.clone()),
+            (Known::Unknown(_), Account::Name(name)) => Some(Owner::Pending(name.clone())),
+            (Known::Unknown(_), Account::Id(id)) => Some(Owner::Id(*id)),
+        }
     }
 
     /// As the plan shows it.

@@ -28,7 +28,7 @@ fn an_account_is_made_changed_and_removed() {
     site.converge();
     assert_eq!(host.must("getent passwd deploy | cut -d: -f7").trim(), "/bin/bash");
 
-    site.source("user \"deploy\" { state = absent }\ngroup \"ops\" { state = absent }\n");
+    site.source("user \"deploy\" { state = absent }\ngroup \"ops\" { state = absent, require = [user[\"deploy\"]] }\n");
     assert_eq!(planned(&site.plan(), "user[\"deploy\"]").action, "delete");
     site.converge();
     assert_ne!(host.run("getent passwd deploy").code, 0);

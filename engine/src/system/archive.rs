@@ -182,7 +182,27 @@ pub fn locate(name: &str, version: &str) -> Option<PathBuf> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let uri = text.lines().find_map(|line| line.strip_prefix('\'')?.split_once('\'').map(|(uri, _)| uri))?;
     let path = uri.strip_prefix("file:").or_else(|| uri.strip_prefix("copy:"))?;
-    Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path)))
+    Some(PathBuf::from(decoded(path.strip_prefix("//").unwrap_or(path))))
+}
+
+/// Undoes the escapes of a URI: `%2b` is `+`.
+fn decoded(uri: &str) -> String {
+    let mut bytes = Vec::with_capacity(uri.len());
+    let mut rest = uri.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = if *first == b'%' { after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()) } else { None };
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Says whether one of apt's sources is a directory of this machine, so that asking apt is worth a process.
@@ -211,6 +231,12 @@ mod tests {
         assert!(contents.may_touch("default"));
         assert!(!contents.may_touch("demo"));
         assert!(!contents.may_touch("limits.conf"));
+    }
+
+    #[test]
+    fn escapes_of_a_uri_are_undone() {
+        assert_eq!(decoded("/srv/./nginx_1.22.1-9%2bdeb12u9_amd64.deb"), "/srv/./nginx_1.22.1-9+deb12u9_amd64.deb");
+        assert_eq!(decoded("/srv/100%"), "/srv/100%");
     }
 
     #[test]

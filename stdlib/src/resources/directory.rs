@@ -330,7 +330,12 @@ impl ResourceType for Directory {
     fn predict(&self, observed: &ObservedDirectory, difference: &Difference, effects: &mut Predicted<'_>) {
         let path = self.path.as_path();
         if let Some(because) = &difference.unknown {
-            return effects.obscure(path, because);
+            let is_there = matches!(self.found(observed), Known::Is(Some(_))) && self.state == State::Present;
+            // What a purge takes that cannot look yet is managed by nobody: what is managed stays as it is.
+            if !(is_there && self.purge && !self.recursive) {
+                effects.obscure(path, because);
+            }
+            return;
         }
         if self.state == State::Absent {
             return effects.remove(path);
