@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_catalog::{EnumType, Type, Value, closest};
-use stead_grammar::ast::{self, Expr, ExprKind, FieldAccess, Ident, Span};
+use stead_grammar::ast::{self, Expr, ExprKind, FieldAccess, Ident, Item, Span, Stmt};
 
 use super::expr::describe;
 use super::scope::{Checker, User};
@@ -108,12 +108,21 @@ impl Checker<'_> {
                 let best = closest(name, names).map(str::to_owned);
                 let issue = Issue::error("unknown-name", at, format!("there is no `{name}` here"));
                 match best {
+                    _ if self.is_bound_at_top(name) => {
+                        issue.hint("that is bound at the top level: refer to the resource by type and name, `type[\"name\"]`")
+                    }
                     Some(best) => issue.hint(format!("did you mean `{best}`?")),
                     None => issue.hint("a bare word is a member only where an enum is expected; text is written in quotes"),
                 }
             }
         };
         self.report(issue);
+    }
+
+    /// Says whether a `let` at the top level of the file binds the name to a resource: states and node blocks do not see it.
+    fn is_bound_at_top(&self, name: &str) -> bool {
+        let items = &self.program.files[self.file as usize].tree.items;
+        items.iter().any(|item| matches!(item, Item::Stmt(Stmt::Let(binding)) if *binding.name.name == *name))
     }
 
     /// The module that an expression names, if it names one.

@@ -126,7 +126,7 @@ impl<'a> Checker<'a> {
     /// Binds a name to a new slot.
     pub(crate) fn bind(&mut self, name: &Ident, ty: Type) -> u32 {
         let earlier = self.locals.iter().rev().take_while(|local| local.depth == self.depth);
-        if let Some(first) = earlier.filter(|local| local.name == name.name && !name.is_missing()).last() {
+        if let Some(first) = earlier.filter(|local| local.name == name.name && !name.is_missing() && *name.name != *"_").last() {
             let first = self.loc(first.span);
             let issue = Issue::error("duplicate-definition", self.loc(name.span), format!("`{}` is defined twice", name.name));
             self.issues.push(issue.label(first, "first defined here"));
