@@ -6,8 +6,7 @@ use std::sync::Arc;
 use stead_catalog::{Action, Change, Footprint, Place, Problem, Shown, Value};
 use stead_engine::system::accounts::Tool;
 use stead_engine::{
-    Applied, ApplyError, Difference, FileKind, Known, LockClass, Machine, ObserveError, Owner, Predicted, ResourceType, Shadow,
-    Stat, World,
+    Applied, ApplyError, Difference, Known, LockClass, Machine, ObserveError, Predicted, ResourceType, Shadow, Stat, World,
 };
 
 use crate::accounts::{self, Defaults};
@@ -15,6 +14,7 @@ use crate::values::{AbsolutePath, Account, Secret};
 use crate::{Choice, Resource};
 
 mod home;
+mod steps;
 
 use home::Skeleton;
 
@@ -611,189 +611,5 @@ impl ResourceType for User {
 
     fn lock_class(&self) -> LockClass {
         LockClass::Accounts
-    }
-}
-
-impl User {
-    /// The account as it will be.
-    fn predicted_user(
-        &self,
-        observed: &ObservedUser,
-        present: Option<&stead_engine::User>,
-        effects: &mut Predicted<'_>,
-    ) -> stead_engine::User {
-        let defaults = observed.defaults.as_ref();
-        let mut user = present.cloned().unwrap_or_else(|| {
-            let (group, gid) = match self.primary(observed) {
-                Primary::There(name, gid) => (name, gid),
-                Primary::Made => {
-                    let gid = Known::Unknown(self.because());
-                    let group = stead_engine::Group { name: self.name.clone(), gid: gid.clone(), members: Vec::new() };
-                    effects.put_group(group);
-                    (self.name.clone(), gid)
-                }
-            };
-            stead_engine::User {
-                name: self.name.clone(),
-                uid: Known::Unknown(self.because()),
-                gid,
-                group: Some(group),
-                comment: "".into(),
-                home: self.home_of(None, defaults),
-                shell: defaults.map_or_else(|| "/bin/sh".into(), |defaults| defaults.shell.clone()),
-                groups: Vec::new(),
-            }
-        });
-        if let Some(uid) = self.uid {
-            user.uid = Known::Is(uid);
-        }
-        if let Some((name, gid)) = &observed.group {
-            user.group = Some(name.clone());
-            user.gid = gid.clone();
-        }
-        if let Some(groups) = self.wanted_groups(&user.groups) {
-            user.groups = groups;
-        }
-        if let Some(home) = &self.home {
-            user.home = home.shared().clone();
-        }
-        if let Some(shell) = &self.shell {
-            user.shell = shell.shared().clone();
-        }
-        if let Some(comment) = &self.comment {
-            user.comment = comment.clone();
-        }
-        user
-    }
-
-    fn predict_home(&self, observed: &ObservedUser, user: &stead_engine::User, is_new: bool, effects: &mut Predicted<'_>) {
-        let path = Path::new(&*user.home);
-        match &observed.home {
-            Known::Is(Some(_)) => {}
-            Known::Unknown(because) => effects.obscure(path, because),
-            Known::Is(None) => {
-                let owner = |id: &Known<u32>, name: &Arc<str>| match id {
-                    Known::Is(id) => Owner::Id(*id),
-                    Known::Unknown(_) => Owner::Pending(name.clone()),
-                };
-                let uid = owner(&user.uid, &user.name);
-                let gid = owner(&user.gid, user.group.as_ref().unwrap_or(&user.name));
-                let directory = |mode, uid, gid| Stat { kind: FileKind::Directory, mode, uid, gid, size: 0, target: None };
-                let missing: Vec<&Path> =
-                    path.ancestors().skip(1).take_while(|above| matches!(effects.stat(above), Ok(Known::Is(None)))).collect();
-                for above in missing.into_iter().rev() {
-                    effects.put(above, directory(0o755, Owner::Id(0), Owner::Id(0)), None);
-                }
-                let mode = observed.defaults.as_ref().map_or(0o755, |defaults| defaults.home_mode);
-                effects.put(path, directory(mode, uid.clone(), gid.clone()), None);
-                if is_new {
-                    observed.skeleton.predict(path, &uid, &gid, effects);
-                }
-            }
-        }
-    }
-
-    fn record(&self, machine: &Machine, observed: &ObservedUser, present: Option<&stead_engine::User>) -> Result<(), ApplyError> {
-        let before = match present {
-            None => serde_json::Value::Null,
-            Some(user) => serde_json::json!({
-                "uid": user.uid.value(),
-                "gid": user.gid.value(),
-                "comment": &*user.comment,
-                "home": &*user.home,
-                "shell": &*user.shell,
-                "groups": user.groups.iter().map(|group| &**group).collect::<Vec<_>>(),
-                "expires": observed.shadow.as_ref().and_then(|shadow| shadow.expires),
-            }),
-        };
-        machine.record("user", &self.name, before)
-    }
-
-    fn add(&self, machine: &Machine, observed: &ObservedUser) -> Result<(), ApplyError> {
-        let mut arguments: Vec<String> = Vec::new();
-        let mut option = |name: &str, value: &str| arguments.extend([name.to_owned(), value.to_owned()]);
-        if let Some(uid) = self.uid {
-            option("-u", &uid.to_string());
-        }
-        option("-d", &self.home_of(None, observed.defaults.as_ref()));
-        let shell = match (&self.shell, &observed.defaults) {
-            (Some(shell), _) => shell.as_str(),
-            (None, Some(defaults)) => &defaults.shell,
-            (None, None) => "/bin/sh",
-        };
-        option("-s", shell);
-        if let Some(comment) = &self.comment {
-            option("-c", comment);
-        }
-        if let Some(groups) = self.groups.as_ref().filter(|groups| !groups.is_empty()) {
-            option("-G", &groups.join(","));
-        }
-        if let Some(Some(days)) = self.expires_on() {
-            option("-e", &accounts::date_of(days));
-        }
-        let mut made = "-U".to_owned();
-        if let Primary::There(name, _) = self.primary(observed) {
-            option("-g", &name);
-            made = "-N".to_owned();
-        }
-        arguments.push(made);
-        arguments.push(if self.creates_home() { "-m".into() } else { "-M".into() });
-        arguments.extend(self.system.then(|| "-r".to_owned()));
-        arguments.push(self.name.to_string());
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        machine.system().accounts.change(machine, Tool::UserAdd, &arguments)
-    }
-
-    fn modify(&self, machine: &Machine, user: &stead_engine::User, changes: &impl Fn(&str) -> bool) -> Result<(), ApplyError> {
-        let mut arguments: Vec<String> = Vec::new();
-        let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-        if let Some(uid) = self.uid.filter(|_| changes("uid")) {
-            option("-u", uid.to_string());
-        }
-        if let Some(group) = self.group.as_ref().filter(|_| changes("group")) {
-            option("-g", group.to_string());
-        }
-        if let Some(groups) = self.wanted_groups(&user.groups).filter(|_| changes("groups")) {
-            option("-G", groups.join(","));
-        }
-        if let Some(shell) = self.shell.as_ref().filter(|_| changes("shell")) {
-            option("-s", shell.to_string());
-        }
-        if let Some(comment) = self.comment.as_ref().filter(|_| changes("comment")) {
-            option("-c", comment.to_string());
-        }
-        if let Some(expires) = self.expires_on().filter(|_| changes("expires")) {
-            option("-e", expires.map(accounts::date_of).unwrap_or_default());
-        }
-        if let Some(home) = self.home.as_ref().filter(|_| changes("home")) {
-            option("-d", home.to_string());
-            arguments.extend(self.move_home.then(|| "-m".to_owned()));
-        }
-        if arguments.is_empty() {
-            return Ok(());
-        }
-        arguments.push(self.name.to_string());
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        machine.system().accounts.change(machine, Tool::UserMod, &arguments)
-    }
-
-    /// Makes the missing home of an account that is there.
-    fn make_home(&self, machine: &Machine, observed: &ObservedUser) -> Result<(), ApplyError> {
-        let Some(user) = machine.world().user(&self.name)?.known()? else {
-            return Err(ApplyError::Moved { what: format!("the user `{}` is gone", self.name) });
-        };
-        let path = Path::new(&*user.home);
-        let mut missing = Vec::new();
-        for above in path.ancestors().skip(1) {
-            if machine.world().stat(above)? != Known::Is(None) {
-                break;
-            }
-            missing.push(above);
-        }
-        for above in missing.into_iter().rev() {
-            machine.make_directory(above, 0o755, Some(0), Some(0))?;
-        }
-        let mode = observed.defaults.as_ref().map_or(0o755, |defaults| defaults.home_mode);
-        machine.make_directory(path, mode, Some(user.uid.known()?), Some(user.gid.known()?))
     }
 }
