@@ -11,7 +11,7 @@ use crate::hir;
 use crate::issue::{Issue, Loc};
 use crate::project::Project;
 use crate::sources::{SourceError, Sources};
-use crate::template::Problem;
+use crate::template::{Problem, Templates};
 
 /// Why a file cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,12 +85,14 @@ pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync:
 pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variables: &Type, call: &Call, at: Span) -> bool {
     let Some(Value::String(name)) = path.constant().map(Value::reveal) else { return true };
     let from = checker.program.files[checker.file as usize].name.clone();
-    let found = find(checker.sources, &from, name, "templates");
-    if let Err(problem) = template_exists(checker.sources, &found, name) {
-        let issue = problem.issue(checker.loc(path.span));
-        checker.report(issue);
-        return false;
-    }
+    let found = match locate_template(checker.templates, checker.sources, &from, name) {
+        Ok(found) => found,
+        Err(problem) => {
+            let issue = problem.issue(checker.loc(path.span));
+            checker.report(issue);
+            return false;
+        }
+    };
     // Without a record the names are known only when it is rendered.
     let Type::Record(record) = variables else { return true };
     let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
@@ -113,6 +115,16 @@ pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variab
         checker.report(issue.hint("remove it from the argument"));
     }
     good
+}
+
+/// Finds the template that the source file `from` names.
+fn locate_template(templates: &Templates, sources: &dyn Sources, from: &str, name: &str) -> Result<Arc<str>, FileProblem> {
+    let directory = from.rsplit_once('/').map_or("", |(directory, _)| directory);
+    templates.locate(directory, name, || {
+        let found = find(sources, from, name, "templates");
+        template_exists(sources, &found, name)?;
+        Ok(found)
+    })
 }
 
 /// Says what is wrong when a template cannot be read.
@@ -143,8 +155,7 @@ pub(crate) enum RenderProblem {
 /// Renders a template of the project for the source file `from`. The result is secret when a variable is.
 pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) -> Result<Value, RenderProblem> {
     let sources = &*project.input.sources;
-    let found = find(sources, from, path, "templates");
-    template_exists(sources, &found, path).map_err(RenderProblem::File)?;
+    let found = locate_template(&project.templates, sources, from, path).map_err(RenderProblem::File)?;
     let empty = Map::new();
     let variables = match values.reveal() {
         Value::Map(map) => map,

@@ -10,8 +10,9 @@ mod filters;
 mod methods;
 mod value;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use minijinja::machinery::{WhitespaceConfig, tokenize};
 use minijinja::{Environment, ErrorKind, UndefinedBehavior};
@@ -115,7 +116,12 @@ pub struct Templates {
     sources: Arc<dyn Sources>,
     whitespace: Whitespace,
     environment: Environment<'static>,
+    /// Where templates were found: by the directory of the source file and the path it names.
+    located: RwLock<Located>,
 }
+
+/// Paths of templates by directory and name.
+type Located = HashMap<(Box<str>, Box<str>), Arc<str>>;
 
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -158,12 +164,19 @@ impl Templates {
         });
         let finder = sources.clone();
         environment.set_path_join_callback(move |name, parent| join(&*finder, name, parent).into());
-        Self { sources, whitespace, environment }
+        Self { sources, whitespace, environment, located: RwLock::default() }
     }
 
-    /// Says whether the project has the template `path`.
-    pub fn exists(&self, path: &str) -> bool {
-        self.sources.read(path).is_ok()
+    /// Remembers what `find` found for the template `path` of a source file in `directory`, so that a loop looks once.
+    pub(crate) fn locate<E>(&self, directory: &str, path: &str, find: impl FnOnce() -> Result<String, E>) -> Result<Arc<str>, E> {
+        let key = (Box::from(directory), Box::from(path));
+        // A panic elsewhere leaves the map whole: it only ever grows by complete entries.
+        if let Some(found) = self.located.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(found.clone());
+        }
+        let found: Arc<str> = find()?.into();
+        self.located.write().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+        Ok(found)
     }
 
     /// Checks the template `path` and those it includes, against the variables it is given.
