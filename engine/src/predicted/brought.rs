@@ -96,7 +96,7 @@ impl Predicted<'_> {
 
     /// What comes before whose scripts speak of this path, and so may put something into a directory.
     pub(super) fn spoken_of(&self, path: &Path) -> Option<&Arc<str>> {
-        let path = path.to_str()?;
+        let path = path.to_str()?.trim_end_matches('/');
         let speaks = |because: &&Arc<str>| {
             self.archives.get(*because).is_some_and(|archives| archives.iter().any(|contents| contents.may_touch(path)))
         };
@@ -185,6 +185,7 @@ mod tests {
         let scripts = vec![("postinst".into(), "ln -s ../all/default /etc/sites/default\n".into())];
         after_install(&base, Some(Arc::new(Contents { files: Vec::new(), scripts })), |world| {
             assert!(is_unknown(world.list(Path::new("/etc/sites"))));
+            assert!(is_unknown(world.list(Path::new("/etc/sites/"))));
             assert!(matches!(world.list(Path::new("/etc/others")), Ok(Known::Is(Some(entries))) if entries.len() == 1));
         });
     }
