@@ -2,7 +2,7 @@
 //!
 //! A reader that goes away must not stop an apply half-way: failed writes are ignored here.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use stead_engine::{self as engine, Events};
 use stead_report::{Outcome, OutcomeKind, RunSummary, TextOptions, clean, json, resource_text};
 
 use crate::terminal::Terminal;
+
+/// Running resources that the bar names.
+const SHOWN: usize = 4;
 
 /// How to tell.
 pub(crate) enum Manner {
@@ -34,7 +37,7 @@ pub(crate) struct Progress<'a> {
 
 struct State {
     summary: RunSummary,
-    running: Vec<String>,
+    running: BTreeSet<String>,
     started: HashSet<String>,
     bar: ProgressBar,
 }
@@ -58,7 +61,7 @@ impl<'a> Progress<'a> {
             plan,
             manner,
             options,
-            state: Mutex::new(State { summary: RunSummary::default(), running: Vec::new(), started: HashSet::new(), bar }),
+            state: Mutex::new(State { summary: RunSummary::default(), running: BTreeSet::new(), started: HashSet::new(), bar }),
         }
     }
 
@@ -96,7 +99,7 @@ impl<'a> Progress<'a> {
     fn started(&self, resource: &PlannedResource) {
         let id = resource.id.to_string();
         let mut state = self.state();
-        state.running.push(id.clone());
+        state.running.insert(id.clone());
         state.show_running();
         if state.started.insert(id) {
             self.json(&json::Event::resource_started(resource));
@@ -125,14 +128,20 @@ impl<'a> Progress<'a> {
 
 impl State {
     fn ended(&mut self, id: &str) {
-        if let Some(at) = self.running.iter().position(|running| running == id) {
-            self.running.remove(at);
-        }
+        self.running.remove(id);
         self.show_running();
     }
 
     fn show_running(&self) {
-        self.bar.set_message(clean(&self.running.join("  ")).into_owned());
+        if self.bar.is_hidden() {
+            return;
+        }
+        let mut message: Vec<&str> = self.running.iter().take(SHOWN).map(String::as_str).collect();
+        let more = format!("and {} more", self.running.len().saturating_sub(SHOWN));
+        if self.running.len() > SHOWN {
+            message.push(&more);
+        }
+        self.bar.set_message(clean(&message.join("  ")).into_owned());
     }
 }
 
