@@ -196,7 +196,7 @@ fn outcome_of(outcome: &engine::Outcome) -> Outcome {
         code: outcome.code.clone().filter(|_| kind.is_bad()),
         message: outcome.message.clone(),
         hint: outcome.hint.clone(),
-        duration: Some(outcome.duration).filter(|duration| !duration.is_zero()),
+        duration: Some(outcome.duration).filter(|_| outcome.attempts > 0),
         remaining: outcome.remaining.clone(),
     }
 }

@@ -162,7 +162,7 @@ fn write_change(screen: &mut Screen, options: &TextOptions, indent: usize, actio
     }
     let (before_style, before) = words(&change.before, hidden);
     let (after_style, after) = words(&change.after, hidden);
-    let coming = action == Action::Create && change.before == Shown::Absent;
+    let coming = matches!(action, Action::Create | Action::Run) && change.before == Shown::Absent;
     let pieces = if coming {
         vec![name, piece(after_style, after)]
     } else {
