@@ -473,4 +473,14 @@ mod tests {
         config.apply_lints(&mut list);
         assert_eq!(list.iter().map(ToString::to_string).collect::<Vec<_>>(), ["error[b]: m", "error[a]: m"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(text in "(name|data|lints|dependencies|hierarchy|merge|git|x|=|\\[|\\]|\\{|\\}|\"|\\$\\{|node\\.|,|\n| |é|1){0,40}") {
+            let (_, found) = Config::parse(&FILE_NAME.into(), text.as_bytes());
+            for label in found.iter().flat_map(|d| &d.labels) {
+                proptest::prop_assert!(label.span.end as usize <= text.len() + 1, "{:?} {:?}", text, found);
+            }
+        }
+    }
 }
