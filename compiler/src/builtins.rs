@@ -450,7 +450,10 @@ mod examples {
         for builtin in super::all() {
             for (expression, value) in builtin.examples {
                 let name = Value::string(*expression);
-                text.push_str(&format!("thing {} {{ value = [{expression}, {value}] }}\n", name.to_string().replace("${", "$\\u{7b}")));
+                text.push_str(&format!(
+                    "thing {} {{ value = [{expression}, {value}] }}\n",
+                    name.to_string().replace("${", "$\\u{7b}")
+                ));
             }
         }
         let sources = MemorySources::new().with("examples.stead", &text);

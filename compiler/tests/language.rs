@@ -123,7 +123,8 @@ fn project(case: &Case) -> Project {
         sources.insert(&*block.name, &block.text);
     }
     let stead_files = case.files.iter().filter(|block| block.name.ends_with(".stead")).count();
-    let is_single = stead_files == 1 && case.files.iter().all(|block| block.name != "stead.toml")
+    let is_single = stead_files == 1
+        && case.files.iter().all(|block| block.name != "stead.toml")
         && case.files.iter().any(|block| block.name == "site.stead");
     let schemas = Arc::new(registry::schemas());
     let input = match is_single {

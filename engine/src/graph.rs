@@ -27,6 +27,11 @@ impl Graph {
         Self { graph }
     }
 
+    /// Puts a resource after another one, which it counts on without an edge of the catalog.
+    pub(crate) fn put_after(&mut self, from: usize, to: usize) {
+        self.graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), EdgeKind::Automatic);
+    }
+
     /// How many resources there are.
     pub fn len(&self) -> usize {
         self.graph.node_count()

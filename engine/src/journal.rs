@@ -81,9 +81,12 @@ impl Journal {
         }
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(Duration::from_secs(10))?;
-        if schema::version(&connection)? == 0 {
-            return Ok(None);
-        }
+        match schema::version(&connection) {
+            Ok(0) => return Ok(None),
+            // Its maker was killed before its first transaction was over: there is nothing in it yet, and only a writer may clean it up.
+            Err(error) if is_unfinished(&error) => return Ok(None),
+            version => version?,
+        };
         Ok(Some(Self { connection, state: state.to_owned() }))
     }
 
@@ -170,6 +173,12 @@ impl Journal {
     }
 }
 
+/// Says whether a database was left in the middle of a transaction of the time before it had a write-ahead log
+/// (SQLITE_READONLY_ROLLBACK): that is, while it was being made.
+fn is_unfinished(error: &JournalError) -> bool {
+    matches!(error, JournalError::Database(rusqlite::Error::SqliteFailure(error, _)) if error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+}
+
 /// Gives a damaged journal another name, with what belongs to it.
 fn move_aside(state: &Path) -> io::Result<PathBuf> {
     let free = |number: &u32| !state.join(format!("{FILE}.damaged-{number}")).exists();
@@ -190,4 +199,24 @@ fn move_aside(state: &Path) -> io::Result<PathBuf> {
 pub(crate) fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_whose_making_was_killed_is_empty() {
+        let (made, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let connection = Connection::open(made.path().join(FILE)).unwrap();
+        connection.execute_batch("CREATE TABLE a(b); INSERT INTO a VALUES (zeroblob(100000));").unwrap();
+        // A transaction that has begun to change the file, as a kill leaves it.
+        connection.execute_batch("PRAGMA cache_size = 1; BEGIN; UPDATE a SET b = randomblob(100000); CREATE TABLE c(d); INSERT INTO c VALUES (zeroblob(200000));").unwrap();
+        for entry in std::fs::read_dir(made.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::copy(entry.path(), killed.path().join(entry.file_name())).unwrap();
+        }
+        assert!(killed.path().join(format!("{FILE}-journal")).exists());
+        assert!(Journal::look(killed.path()).unwrap().is_none());
+    }
 }

@@ -56,7 +56,7 @@ pub struct Planned {
 
 /// Plans a catalog against a world.
 pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: &PlanOptions) -> Planned {
-    let graph = Graph::of(catalog);
+    let mut graph = Graph::of(catalog);
     let order = graph.order();
     let paths = Arc::new(ManagedPaths::of(catalog, registry));
     let read: Vec<Result<Box<dyn Managed>, ObserveError>> = catalog
@@ -99,7 +99,10 @@ pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: 
         walk = Walk::run(catalog, registry, world, options, &graph, &order, &read, &early, &joint, &paths, &prerequisites);
     }
 
-    let Walk { planned, differences, reactions, .. } = walk;
+    let Walk { planned, differences, reactions, counts_on, .. } = walk;
+    for (from, to) in counts_on {
+        graph.put_after(from, to);
+    }
     let forecast = joint.announced();
     drop(joint);
     Planned {
@@ -141,6 +144,9 @@ struct Walk<'a> {
     planned: Vec<PlannedResource>,
     differences: Vec<Difference>,
     reactions: Vec<bool>,
+    /// Pairs of resources with no edge between them of which the second was planned with what the first will have done:
+    /// the order of the walk is then the order of the apply.
+    counts_on: Vec<(usize, usize)>,
 }
 
 impl<'a> Walk<'a> {
@@ -173,6 +179,7 @@ impl<'a> Walk<'a> {
             planned: Vec::with_capacity(count),
             differences: Vec::with_capacity(count),
             reactions: Vec::with_capacity(count),
+            counts_on: Vec::new(),
         };
         for &resource in order {
             walk.step(resource, read[resource].as_deref().ok(), &early[resource]);
@@ -205,6 +212,9 @@ impl<'a> Walk<'a> {
 
         let again;
         let observed = if self.predicted.affects(&early.1) && managed.is_some() {
+            let tied: Vec<usize> = self.graph.before(index).map(|(from, _)| from).collect();
+            let writers = self.predicted.writers_of(&early.1).into_iter().filter(|writer| !tied.contains(writer));
+            self.counts_on.extend(writers.map(|writer| (writer, index)));
             again = managed.map_or_else(|| early.0.clone(), |managed| managed.observe(&self.predicted));
             &again
         } else {
@@ -398,6 +408,7 @@ impl<'a> Walk<'a> {
             return self.obscure(index);
         }
         let effective = Difference { action: entry.action, ..difference.clone() };
+        self.predicted.predict_as(index);
         managed.predict(observed, &effective, &mut self.predicted);
         let brought = self.predicted.take_brought();
         if !brought.is_empty() {
@@ -410,6 +421,7 @@ impl<'a> Walk<'a> {
 
     /// What the resource owns and brings is known only after it.
     fn obscure(&mut self, index: usize) {
+        self.predicted.predict_as(index);
         let resource = &self.catalog.resources[index];
         let Some(schema) = self.registry.schema(&resource.id.type_name) else { return };
         let footprint = (schema.footprint)(&resource.attributes);

@@ -174,6 +174,16 @@ fn a_later_resource_sees_what_an_earlier_one_will_have_done() {
 }
 
 #[test]
+fn what_was_planned_one_after_the_other_is_applied_in_that_order() {
+    let order = |edges: &[(u32, u32, EdgeKind)]| {
+        let planned = planned(&[("/a", "old")], &[("a@1", "new"), ("b", "x"), ("a@2", "new")], edges);
+        (0..3).map(|resource| planned.graph.before(resource).map(|(from, _)| from).collect()).collect::<Vec<Vec<usize>>>()
+    };
+    assert_eq!(order(&[]), [vec![], vec![], vec![0]]);
+    assert_eq!(order(&[(0, 2, Require)]), [vec![], vec![], vec![0]]);
+}
+
+#[test]
 fn a_watched_change_makes_one_reaction() {
     check(&[("/s", "x")], &[("a", "x"), ("b", "x"), ("s", "!x")], &[(0, 2, Watch), (1, 2, Watch)], "a:create b:create s:restart");
     check(&[("/a", "x"), ("/s", "x")], &[("a", "x"), ("s", "!x")], &[(0, 1, Watch)], "a:none s:none");

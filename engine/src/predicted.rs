@@ -5,12 +5,14 @@
 //! (`brought.rs`); otherwise, after a planned install, an absent thing that packages may bring is `Unknown`, never guessed.
 
 mod brought;
+mod writers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::writers::{Name, Writers};
 use crate::foreseen;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
@@ -78,6 +80,7 @@ pub struct Predicted<'a> {
     brought: Vec<Arc<str>>,
     /// A change that comes before the resource that is looking, which a guard's answer may depend on.
     unsettled: Option<Arc<str>>,
+    writers: Writers,
 }
 
 impl<'a> Predicted<'a> {
@@ -98,6 +101,7 @@ impl<'a> Predicted<'a> {
             archives: BTreeMap::new(),
             brought: Vec::new(),
             unsettled: None,
+            writers: Writers::default(),
         }
     }
 
@@ -131,12 +135,14 @@ impl<'a> Predicted<'a> {
         if let Some(unit) = UnitFile::of(&path) {
             self.put_unit_file(&unit, content.as_deref());
         }
+        self.writers.path(&path);
         self.files.insert(path, Entry::Present { stat, content, kept: false, fresh: !stays_below });
     }
 
     /// What is here stays, content and all, with these attributes.
     pub fn change(&mut self, path: &Path, changed: Stat) {
         let path = self.resolve(path);
+        self.writers.path(&path);
         if let Some(Entry::Present { stat, .. }) = self.files.get_mut(&path) {
             *stat = changed;
         } else {
@@ -153,6 +159,7 @@ impl<'a> Predicted<'a> {
             self.files.remove(&gone);
         }
         self.resolved().clear();
+        self.writers.path(&path);
         self.files.insert(path.clone(), Entry::Removed);
         if let Some(unit) = UnitFile::of(&path) {
             self.remove_unit_file(&unit);
@@ -163,6 +170,7 @@ impl<'a> Predicted<'a> {
     pub fn obscure(&mut self, path: &Path, because: &str) {
         let path = self.resolve(path);
         self.resolved().clear();
+        self.writers.path(&path);
         self.files.insert(path, Entry::Obscured(because.into()));
     }
 
@@ -170,41 +178,49 @@ impl<'a> Predicted<'a> {
     pub fn appear(&mut self, path: &Path, because: &str) {
         let path = self.resolve(path);
         self.resolved().clear();
+        self.writers.path(&path);
         self.files.insert(path, Entry::Appearing(because.into()));
     }
 
     /// A user account will be like this.
     pub fn put_user(&mut self, user: User) {
+        self.writers.name(Name::User, &user.name);
         self.users.insert(user.name.clone(), Some(user));
     }
 
     /// A user account will be gone.
     pub fn remove_user(&mut self, name: &str) {
+        self.writers.name(Name::User, name);
         self.users.insert(name.into(), None);
     }
 
     /// A user's line of the shadow database will be this.
     pub fn put_shadow(&mut self, user: &str, shadow: Shadow) {
+        self.writers.name(Name::User, user);
         self.shadow.insert(user.into(), shadow);
     }
 
     /// A group will be like this.
     pub fn put_group(&mut self, group: Group) {
+        self.writers.name(Name::Group, &group.name);
         self.groups.insert(group.name.clone(), Some(group));
     }
 
     /// A group will be gone.
     pub fn remove_group(&mut self, name: &str) {
+        self.writers.name(Name::Group, name);
         self.groups.insert(name.into(), None);
     }
 
     /// A package will be in this state.
     pub fn put_package(&mut self, name: &str, state: PackageState) {
+        self.writers.name(Name::Package, name);
         self.packages.insert(name.into(), state);
     }
 
     /// A unit will be in this state.
     pub fn put_unit(&mut self, name: &str, state: UnitState) {
+        self.writers.name(Name::Unit, name);
         self.units.insert(name.into(), state);
     }
 
@@ -218,6 +234,28 @@ impl<'a> Predicted<'a> {
     pub(crate) fn look_as(&mut self, bringers: Arc<[Arc<str>]>, unsettled: Option<Arc<str>>) {
         self.bringers = bringers;
         self.unsettled = unsettled;
+    }
+
+    /// Says whose effects are predicted next.
+    pub(crate) fn predict_as(&mut self, resource: usize) {
+        self.writers.begin(resource);
+    }
+
+    /// Returns the resources whose effects decide what these looks find.
+    pub(crate) fn writers_of(&self, reads: &Reads) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        for read in reads.iter() {
+            match read {
+                Read::Path(path) => found.extend(self.writers.of_path(&self.resolve(path))),
+                Read::List(path) => self.writers.of_list(&self.resolve(path), &mut found),
+                Read::User(name) => found.extend(self.writers.of_name(Name::User, name)),
+                Read::Group(name) => found.extend(self.writers.of_name(Name::Group, name)),
+                Read::Package(name) => found.extend(self.writers.of_name(Name::Package, name)),
+                Read::Unit(name) => found.extend(self.writers.of_name(Name::Unit, name)),
+                Read::Forecast | Read::Probe => {}
+            }
+        }
+        found
     }
 
     /// Returns what was announced by [`Predicted::may_bring`] since the last call.
@@ -341,6 +379,7 @@ impl<'a> Predicted<'a> {
             _ if file.drop_in => return,
             _ => units::unloaded(content),
         };
+        self.writers.name(Name::Unit, &file.unit);
         self.units.insert(file.unit.clone(), state);
     }
 
@@ -355,6 +394,7 @@ impl<'a> Predicted<'a> {
             // A running service goes on without its unit file; nothing is enabled that cannot be found.
             state.exists = matches!(state.active, Known::Is(ActiveState::Active));
             state.needs_daemon_reload = true;
+            self.writers.name(Name::Unit, &file.unit);
             self.units.insert(file.unit.clone(), state);
         }
     }

@@ -59,7 +59,9 @@ impl Dump {
             Item::Type(item) => {
                 self.doc(&item.doc);
                 match &item.body {
-                    TypeDefBody::Record(fields) => self.nested(format_args!("(type {}", item.name.name), |out| out.fields(fields)),
+                    TypeDefBody::Record(fields) => {
+                        self.nested(format_args!("(type {}", item.name.name), |out| out.fields(fields))
+                    }
                     TypeDefBody::Alias(ty) => self.line(format_args!("(type {} = {})", item.name.name, Type(ty))),
                 }
             }
@@ -179,7 +181,8 @@ impl Dump {
             Stmt::Extend(stmt) => self.nested(format_args!("(extend {}", Value(&stmt.target)), |out| out.body(&stmt.body)),
             Stmt::Defaults(stmt) => self.nested(format_args!("(defaults {}", stmt.type_name.name), |out| out.body(&stmt.body)),
             Stmt::Arrow(stmt) => {
-                let rest = stmt.rest.iter().map(|step| format!(" {} {}", step.op.as_str(), Value(&step.operand))).collect::<String>();
+                let rest =
+                    stmt.rest.iter().map(|step| format!(" {} {}", step.op.as_str(), Value(&step.operand))).collect::<String>();
                 self.line(format_args!("({}{rest})", Value(&stmt.first)));
             }
             Stmt::Error(_) => self.line("(error)"),
@@ -221,7 +224,11 @@ impl fmt::Display for Binding<'_> {
 }
 
 /// Writes the elements with a blank before each.
-fn each<T>(f: &mut fmt::Formatter<'_>, items: &[T], mut write: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result) -> fmt::Result {
+fn each<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: &[T],
+    mut write: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
     for item in items {
         f.write_str(" ")?;
         write(f, item)?;

@@ -3,8 +3,8 @@
 /// Returns every keyword, sorted; for highlighting and completion.
 pub fn keywords() -> &'static [&'static str] {
     &[
-        "defaults", "else", "enum", "extend", "fact", "false", "fn", "for", "if", "in", "let", "match", "node", "none", "state", "true",
-        "type", "use", "where",
+        "defaults", "else", "enum", "extend", "fact", "false", "fn", "for", "if", "in", "let", "match", "node", "none", "state",
+        "true", "type", "use", "where",
     ]
 }
 

@@ -148,10 +148,13 @@ impl<'s, 'b> Recovery<'s, 'b> {
 
     /// Looks whether attributes follow a resource that has no body: then its brace is missing.
     fn with_missing_brace(&mut self, item: Item) -> Item {
-        let (Item::Stmt(Stmt::Resource(mut resource)), Some(before)) = (item.clone(), self.at.checked_sub(1)) else { return item };
+        let (Item::Stmt(Stmt::Resource(mut resource)), Some(before)) = (item.clone(), self.at.checked_sub(1)) else {
+            return item;
+        };
         let next = self.next_significant(self.at);
         let indent = self.indent(before);
-        let is_attribute = self.kind(next) == Some(Kind::Word) && matches!(self.text(next + 1), "=" | ":" | "=>") && self.indent(next) > indent;
+        let is_attribute =
+            self.kind(next) == Some(Kind::Word) && matches!(self.text(next + 1), "=" | ":" | "=>") && self.indent(next) > indent;
         if resource.body.is_some() || next == self.at || !is_attribute {
             return item;
         }

@@ -10,13 +10,7 @@ use stead_compiler::{NodeContext, codes};
 use super::{Block, Case, facts, project};
 
 /// Codes of what no small example can show: huge files, files that cannot be read, bytes that are not text, dependencies.
-const WITHOUT_EXAMPLE: &[&str] = &[
-    "data-too-large",
-    "file-too-large",
-    "invalid-utf8",
-    "nesting-too-deep",
-    "unreadable-file",
-];
+const WITHOUT_EXAMPLE: &[&str] = &["data-too-large", "file-too-large", "invalid-utf8", "nesting-too-deep", "unreadable-file"];
 
 /// Literals in the sources that look like codes and are none.
 const NO_CODES: &[&str] = &["db-1", "else-if", "web-1", "web-12", "web-2", "nginx-full", "stead-catalog-1"];
@@ -111,7 +105,9 @@ fn read_codes(path: &Path, used: &mut BTreeSet<String>) {
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         for literal in line.split('"').skip(1).step_by(2) {
             let kebab = literal.contains('-')
-                && literal.split('-').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
+                && literal
+                    .split('-')
+                    .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
             if kebab && literal.starts_with(|c: char| c.is_ascii_lowercase()) {
                 used.insert(literal.to_owned());
             }

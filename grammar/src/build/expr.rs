@@ -2,8 +2,8 @@
 
 use super::{Builder, Node, Nodes, number};
 use crate::ast::{
-    Binary, BinaryOp, Expr, ExprKind, ForBinding, ForClause, Ident, IfExpr, Lambda, ListFor, Literal, MapFor, MatchExpr, MatchExprArm,
-    Path, Pattern, PatternKind, PatternRange, Range, RecordEntry, RecordKey, Span, Unary, UnaryOp,
+    Binary, BinaryOp, Expr, ExprKind, ForBinding, ForClause, Ident, IfExpr, Lambda, ListFor, Literal, MapFor, MatchExpr,
+    MatchExprArm, Path, Pattern, PatternKind, PatternRange, Range, RecordEntry, RecordKey, Span, Unary, UnaryOp,
 };
 use crate::error::SyntaxError;
 use crate::syntax::Rule;
@@ -137,9 +137,8 @@ impl<'s> Builder<'s> {
                 Rule::lambda_body => {
                     inner.next();
                     let message = "the parameters of a function are names";
-                    self.errors.push(
-                        SyntaxError::new("bad-lambda", expr.span, message).with_hint("write `x => …` or `(a, b) => …`"),
-                    );
+                    self.errors
+                        .push(SyntaxError::new("bad-lambda", expr.span, message).with_hint("write `x => …` or `(a, b) => …`"));
                 }
                 _ => break,
             }
@@ -312,7 +311,8 @@ impl<'s> Builder<'s> {
     pub(crate) fn for_clause(&mut self, node: Node<'s>) -> ForClause {
         let span = self.span(&node);
         let mut parts = node.into_inner();
-        let mut names = parts.next().map(|names| names.into_inner().map(|name| self.ident(&name)).collect::<Vec<_>>()).unwrap_or_default();
+        let mut names =
+            parts.next().map(|names| names.into_inner().map(|name| self.ident(&name)).collect::<Vec<_>>()).unwrap_or_default();
         let second = if names.len() > 1 { names.pop() } else { None };
         let first = names.pop().unwrap_or_else(|| Ident { name: "".into(), span });
         let iterable = parts.next().map_or(hole(span), |iterable| self.expr(iterable));
@@ -339,8 +339,12 @@ impl<'s> Builder<'s> {
         }
         if otherwise.is_none() {
             self.errors.push(
-                SyntaxError::new("missing-else", Span::at(span.end), "expected `else`: an `if` used as a value needs both branches")
-                    .with_hint("`else { none }` leaves an attribute out"),
+                SyntaxError::new(
+                    "missing-else",
+                    Span::at(span.end),
+                    "expected `else`: an `if` used as a value needs both branches",
+                )
+                .with_hint("`else { none }` leaves an attribute out"),
             );
         }
         ExprKind::If(Box::new(IfExpr { branches, otherwise }))

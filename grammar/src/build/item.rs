@@ -4,8 +4,8 @@ use super::expr::hole;
 use super::types::FieldsOf;
 use super::{Builder, Node};
 use crate::ast::{
-    Block, EnumDef, EnumMember, Expr, FactDef, Field, FnDef, Ident, Item, NodeDef, NodePattern, NodeSelector, Path, Span, StateDef,
-    TypeDef, TypeDefBody, TypeExpr, TypeExprKind, Use, UseBinding, UseMember,
+    Block, EnumDef, EnumMember, Expr, FactDef, Field, FnDef, Ident, Item, NodeDef, NodePattern, NodeSelector, Path, Span,
+    StateDef, TypeDef, TypeDefBody, TypeExpr, TypeExprKind, Use, UseBinding, UseMember,
 };
 use crate::syntax::Rule;
 
@@ -83,7 +83,8 @@ impl<'s> Builder<'s> {
         let doc = self.doc(span.start);
         let mut parts = node.into_inner();
         let name = self.name_of(parts.next(), span);
-        let members = parts.map(|member| EnumMember { name: self.ident(&member), doc: self.doc(self.span(&member).start) }).collect();
+        let members =
+            parts.map(|member| EnumMember { name: self.ident(&member), doc: self.doc(self.span(&member).start) }).collect();
         EnumDef { doc, name, members, span }
     }
 

@@ -155,7 +155,8 @@ fn with_units(text: &str, span: Span) -> Result<Literal, SyntaxError> {
 fn unknown_unit(unit: &str, text: &str, span: Span) -> SyntaxError {
     let written = format!("unknown unit `{unit}` in `{text}`");
     let similar = SIZE_UNITS.iter().chain(TIME_UNITS).find(|(name, _)| {
-        name.eq_ignore_ascii_case(unit) || name.strip_suffix('B').is_some_and(|short| !short.is_empty() && short.eq_ignore_ascii_case(unit))
+        name.eq_ignore_ascii_case(unit)
+            || name.strip_suffix('B').is_some_and(|short| !short.is_empty() && short.eq_ignore_ascii_case(unit))
     });
     let long = match unit {
         "sec" | "secs" | "second" | "seconds" => Some("s"),

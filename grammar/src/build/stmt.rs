@@ -3,8 +3,8 @@
 use super::expr::hole;
 use super::{Builder, Node, Nodes};
 use crate::ast::{
-    Arrow, ArrowOp, ArrowStep, Attribute, Block, Body, Defaults, Expr, ExprKind, Extend, For, Ident, If, IfBranch, Let, LetValue, Match,
-    MatchArm, Resource, Span, Stmt,
+    Arrow, ArrowOp, ArrowStep, Attribute, Block, Body, Defaults, Expr, ExprKind, Extend, For, Ident, If, IfBranch, Let, LetValue,
+    Match, MatchArm, Resource, Span, Stmt,
 };
 use crate::error::SyntaxError;
 use crate::keywords::{is_keyword, starts_item};
@@ -72,7 +72,10 @@ impl<'s> Builder<'s> {
         let ident = self.label(&node);
         if starts_item(&ident.name) {
             let message = format!("`{}` cannot stand here", ident.name);
-            let hint = format!("write it as `{} …` at the top level of the file; inside a block stand resources and other statements", ident.name);
+            let hint = format!(
+                "write it as `{} …` at the top level of the file; inside a block stand resources and other statements",
+                ident.name
+            );
             self.errors.push(SyntaxError::new("misplaced-item", ident.span, message).with_hint(hint));
         } else if is_keyword(&ident.name) {
             self.keyword_as_name(&ident);
@@ -265,7 +268,14 @@ impl<'s> Builder<'s> {
     }
 
     /// Builds a resource whose name is no string: `type name { ... }`, `type [names]`, `type (expr) { ... }`.
-    fn declaration(&mut self, word: Node<'s>, named: Option<Node<'s>>, accesses: Vec<Node<'s>>, body: Option<Node<'s>>, span: Span) -> Stmt {
+    fn declaration(
+        &mut self,
+        word: Node<'s>,
+        named: Option<Node<'s>>,
+        accesses: Vec<Node<'s>>,
+        body: Option<Node<'s>>,
+        span: Span,
+    ) -> Stmt {
         let doc = self.doc(span.start);
         let word_span = self.span(&word);
         let type_name = self.type_name(Some(word), span);
@@ -301,8 +311,12 @@ impl<'s> Builder<'s> {
             (Some(only), None) => Expr { kind: ExprKind::Paren(Box::new(self.expr(only))), span },
             _ => {
                 self.errors.push(
-                    SyntaxError::new("missing-name", span, "expected one expression between the parentheses: the name of the resource")
-                        .with_hint("a call of a state has no body"),
+                    SyntaxError::new(
+                        "missing-name",
+                        span,
+                        "expected one expression between the parentheses: the name of the resource",
+                    )
+                    .with_hint("a call of a state has no body"),
                 );
                 hole(span)
             }

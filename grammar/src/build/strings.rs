@@ -176,7 +176,10 @@ fn decode_escape(text: &str) -> (usize, Result<char, (String, &'static str)>) {
             let length = length + digits.len() + 2;
             return match u32::from_str_radix(digits, 16).ok().and_then(char::from_u32) {
                 Some(c) => (length, Ok(c)),
-                None => (length, Err((format!("`\\u{{{digits}}}` is not a character"), "code points go up to 10FFFF, without D800 to DFFF"))),
+                None => (
+                    length,
+                    Err((format!("`\\u{{{digits}}}` is not a character"), "code points go up to 10FFFF, without D800 to DFFF")),
+                ),
             };
         }
         '\n' => return (1, Err(("a backslash at the end of a line does not join lines".to_owned(), KNOWN))),

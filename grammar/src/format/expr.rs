@@ -3,8 +3,8 @@
 use super::Printer;
 use super::layout::{BRACES, PARENS, Place, SQUARES};
 use crate::ast::{
-    Arg, Binary, BinaryOp, Call, Expr, ExprKind, ForClause, IfExpr, Lambda, ListFor, Literal, MapFor, MatchExpr, Pattern, RecordEntry,
-    RecordKey, Span,
+    Arg, Binary, BinaryOp, Call, Expr, ExprKind, ForClause, IfExpr, Lambda, ListFor, Literal, MapFor, MatchExpr, Pattern,
+    RecordEntry, RecordKey, Span,
 };
 
 impl Printer<'_> {
@@ -15,7 +15,14 @@ impl Printer<'_> {
             ExprKind::Literal(_) | ExprKind::Name(_) | ExprKind::Error => self.copy(expr.span),
             ExprKind::List(elements) => {
                 let place = Place::around(expr.span);
-                self.bracketed(SQUARES, place, elements, |element| element.span, |_, _| Vec::new(), |this, element, _| this.expr(element));
+                self.bracketed(
+                    SQUARES,
+                    place,
+                    elements,
+                    |element| element.span,
+                    |_, _| Vec::new(),
+                    |this, element, _| this.expr(element),
+                );
             }
             ExprKind::Record(entries) => self.record(entries, expr.span),
             ExprKind::ListFor(list) => self.list_for(list, expr.span),
@@ -36,7 +43,9 @@ impl Printer<'_> {
                 self.push(if range.inclusive { "..=" } else { ".." });
                 self.expr(&range.end);
             }
-            ExprKind::Field(_) | ExprKind::Call(_) | ExprKind::Index(_) => self.chain(expr, Self::is_access_broken, Self::accesses),
+            ExprKind::Field(_) | ExprKind::Call(_) | ExprKind::Index(_) => {
+                self.chain(expr, Self::is_access_broken, Self::accesses)
+            }
             ExprKind::Lambda(lambda) => self.lambda(lambda, expr.span),
             ExprKind::If(value) => self.if_expr(value),
             ExprKind::Match(value) => self.match_expr(value, expr.span),
@@ -76,7 +85,8 @@ impl Printer<'_> {
     }
 
     fn breaks_at(&self, binary: &Binary) -> bool {
-        self.has_newline(binary.left.span.end, binary.op_span.start) || self.has_newline(binary.op_span.end, binary.right.span.start)
+        self.has_newline(binary.left.span.end, binary.op_span.start)
+            || self.has_newline(binary.op_span.end, binary.right.span.start)
     }
 
     fn binary(&mut self, expr: &Expr) {
@@ -220,24 +230,38 @@ impl Printer<'_> {
     fn list_for(&mut self, list: &ListFor, span: Span) {
         let only = [Span::new(list.clause.span.start, list.element.span.end)];
         let brackets = super::layout::Brackets { has_commas: false, ..SQUARES };
-        self.bracketed(brackets, Place::around(span), &only, |span| *span, |_, _| Vec::new(), |this, _, _| {
-            this.for_clause(&list.clause);
-            this.after_colon(list.clause.span.end, list.element.span.start);
-            this.expr(&list.element);
-            this.outdent_after_colon(list.clause.span.end, list.element.span.start);
-        });
+        self.bracketed(
+            brackets,
+            Place::around(span),
+            &only,
+            |span| *span,
+            |_, _| Vec::new(),
+            |this, _, _| {
+                this.for_clause(&list.clause);
+                this.after_colon(list.clause.span.end, list.element.span.start);
+                this.expr(&list.element);
+                this.outdent_after_colon(list.clause.span.end, list.element.span.start);
+            },
+        );
     }
 
     fn map_for(&mut self, map: &MapFor, span: Span) {
         let only = [Span::new(map.clause.span.start, map.value.span.end)];
-        self.bracketed(BRACES, Place::around(span), &only, |span| *span, |_, _| Vec::new(), |this, _, _| {
-            this.for_clause(&map.clause);
-            this.after_colon(map.clause.span.end, map.key.span.start);
-            this.expr(&map.key);
-            this.push(" = ");
-            this.expr(&map.value);
-            this.outdent_after_colon(map.clause.span.end, map.key.span.start);
-        });
+        self.bracketed(
+            BRACES,
+            Place::around(span),
+            &only,
+            |span| *span,
+            |_, _| Vec::new(),
+            |this, _, _| {
+                this.for_clause(&map.clause);
+                this.after_colon(map.clause.span.end, map.key.span.start);
+                this.expr(&map.key);
+                this.push(" = ");
+                this.expr(&map.value);
+                this.outdent_after_colon(map.clause.span.end, map.key.span.start);
+            },
+        );
     }
 
     /// Writes the colon of a comprehension, and a line end where there was one.
@@ -299,11 +323,18 @@ impl Printer<'_> {
         self.expr(&value.subject);
         self.push(" ");
         let place = Place { open: self.skip_trivia(value.subject.span.end), close: span.end.saturating_sub(1) };
-        self.bracketed(BRACES, place, &value.arms, |arm| arm.span, |_, _| Vec::new(), |this, arm, _| {
-            this.patterns(&arm.patterns);
-            this.push(" => ");
-            this.expr(&arm.value);
-        });
+        self.bracketed(
+            BRACES,
+            place,
+            &value.arms,
+            |arm| arm.span,
+            |_, _| Vec::new(),
+            |this, arm, _| {
+                this.patterns(&arm.patterns);
+                this.push(" => ");
+                this.expr(&arm.value);
+            },
+        );
     }
 
     /// Writes `p | q`.

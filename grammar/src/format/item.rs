@@ -3,7 +3,8 @@
 use super::Printer;
 use super::layout::{BRACES, Brackets, PARENS, Place};
 use crate::ast::{
-    EnumDef, FactDef, Field, File, FnDef, Ident, Item, NodeDef, NodePattern, NodeSelector, StateDef, TypeDef, TypeDefBody, Use, UseBinding,
+    EnumDef, FactDef, Field, File, FnDef, Ident, Item, NodeDef, NodePattern, NodeSelector, StateDef, TypeDef, TypeDefBody, Use,
+    UseBinding,
 };
 
 impl Printer<'_> {
@@ -44,13 +45,20 @@ impl Printer<'_> {
             UseBinding::Members(members) => {
                 self.push(" ");
                 let place = Place { open: self.skip_trivia(item.path.span.end), close: item.span.end.saturating_sub(1) };
-                self.bracketed(BRACES, place, members, |member| member.span, |_, _| Vec::new(), |this, member, _| {
-                    this.push(&member.name.name);
-                    if let Some(alias) = &member.alias {
-                        this.push(" as ");
-                        this.push(&alias.name);
-                    }
-                });
+                self.bracketed(
+                    BRACES,
+                    place,
+                    members,
+                    |member| member.span,
+                    |_, _| Vec::new(),
+                    |this, member, _| {
+                        this.push(&member.name.name);
+                        if let Some(alias) = &member.alias {
+                            this.push(" as ");
+                            this.push(&alias.name);
+                        }
+                    },
+                );
             }
         }
     }
@@ -76,9 +84,16 @@ impl Printer<'_> {
         self.push(&item.name.name);
         self.push(" ");
         let place = Place { open: self.skip_trivia(item.name.span.end), close: item.span.end.saturating_sub(1) };
-        self.bracketed(BRACES, place, &item.members, |member| member.name.span, |_, _| Vec::new(), |this, member, _| {
-            this.push(&member.name.name);
-        });
+        self.bracketed(
+            BRACES,
+            place,
+            &item.members,
+            |member| member.name.span,
+            |_, _| Vec::new(),
+            |this, member, _| {
+                this.push(&member.name.name);
+            },
+        );
     }
 
     /// Writes parameters in the parentheses behind `name`.

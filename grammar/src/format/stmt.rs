@@ -145,11 +145,18 @@ impl Printer<'_> {
         self.expr(&stmt.subject);
         self.push(" ");
         let place = Place { open: self.skip_trivia(stmt.subject.span.end), close: stmt.span.end.saturating_sub(1) };
-        self.bracketed(BRACES, place, &stmt.arms, |arm| arm.span, |_, _| Vec::new(), |this, arm, _| {
-            this.patterns(&arm.patterns);
-            this.push(" => ");
-            this.block(&arm.body);
-        });
+        self.bracketed(
+            BRACES,
+            place,
+            &stmt.arms,
+            |arm| arm.span,
+            |_, _| Vec::new(),
+            |this, arm, _| {
+                this.patterns(&arm.patterns);
+                this.push(" => ");
+                this.block(&arm.body);
+            },
+        );
     }
 
     fn arrow(&mut self, stmt: &Arrow) {

@@ -72,7 +72,9 @@ impl<'s> Recovery<'s, '_> {
             Kind::Word if self.is_statement_here(start) => {
                 let error = SyntaxError::new("statement-in-body", token.span, format!("expected an attribute, found `{word}`"));
                 let hint = match word {
-                    "if" | "match" => "give an attribute a conditional value: `mode = if p { 0644 } else { none }`; `none` leaves it out",
+                    "if" | "match" => {
+                        "give an attribute a conditional value: `mode = if p { 0644 } else { none }`; `none` leaves it out"
+                    }
                     _ => "resources and other statements stand beside a resource, not inside it",
                 };
                 self.error(error.with_hint(hint));
@@ -121,7 +123,11 @@ impl<'s> Recovery<'s, '_> {
         let error = match next {
             Some(kind) if !is_gap(kind) && !matches!(self.text(start + 1), "," | "}") => {
                 let found = self.describe(start + 1);
-                let error = SyntaxError::new("expected-equals", self.tokens[start + 1].span, format!("expected `=` after `{word}`, found {found}"));
+                let error = SyntaxError::new(
+                    "expected-equals",
+                    self.tokens[start + 1].span,
+                    format!("expected `=` after `{word}`, found {found}"),
+                );
                 if self.text_is(start + 1, "{") {
                     error.with_hint(format!("a nested block is a record: `{word} = {{ … }}`"))
                 } else {
@@ -201,7 +207,8 @@ impl<'s> Recovery<'s, '_> {
             let next = self.index_at(after);
             // A whole value, and then something that starts the next element: only what separates them is missing.
             if self.text_is(next + 1, "=") && self.kind(next) == Some(Kind::Word) && next < end {
-                let mut error = SyntaxError::new("missing-separator", Span::at(after), "expected `,` or a newline between attributes");
+                let mut error =
+                    SyntaxError::new("missing-separator", Span::at(after), "expected `,` or a newline between attributes");
                 error.expected.push("`,`".to_owned());
                 self.error(error);
                 self.at = next;
@@ -224,7 +231,8 @@ impl<'s> Recovery<'s, '_> {
     /// Reports a comma or semicolon that separates nothing.
     pub(super) fn stray_separator(&mut self, span: Span, text: &str) {
         let error = SyntaxError::new("unexpected-token", span, format!("unexpected `{text}`"));
-        let hint = if text == ";" { "a newline or a comma separates; `;` is not needed" } else { "there is nothing to separate here" };
+        let hint =
+            if text == ";" { "a newline or a comma separates; `;` is not needed" } else { "there is nothing to separate here" };
         self.error(error.with_hint(hint));
     }
 
@@ -239,7 +247,9 @@ impl<'s> Recovery<'s, '_> {
             if self.take(closer) {
                 break;
             }
-            let left = self.is_first_on_line(self.at) && self.indent(self.at) <= self.indent(open) && self.text_is(self.at + 1, ":").eq(&false);
+            let left = self.is_first_on_line(self.at)
+                && self.indent(self.at) <= self.indent(open)
+                && self.text_is(self.at + 1, ":").eq(&false);
             if self.token().is_none() || left || self.kind(self.at) == Some(Kind::Close) || self.is("{") {
                 self.unclosed(open);
                 self.at = line_end;
@@ -289,7 +299,11 @@ impl<'s> Recovery<'s, '_> {
             self.type_piece()
         } else {
             let found = if self.at < end { format!(", found {}", self.describe(self.at)) } else { String::new() };
-            let error = SyntaxError::new("missing-type", Span::at(token.span.end), format!("expected `:` and a type after `{}`{found}", name.name));
+            let error = SyntaxError::new(
+                "missing-type",
+                Span::at(token.span.end),
+                format!("expected `:` and a type after `{}`{found}", name.name),
+            );
             self.error(error.with_hint(format!("`:` says what type something has, `=` what value: `{}: Int = 1`", name.name)));
             None
         };

@@ -227,7 +227,10 @@ impl<'s> Recovery<'s, '_> {
         let before = if newline > 0 { self.text(newline - 1) } else { "" };
         let after = self.text(next);
         is_binary_operator(before)
-            || matches!(after, "??" | "||" | "&&" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "." | "?." | "->" | "~>" | "+" | "*" | "else")
+            || matches!(
+                after,
+                "??" | "||" | "&&" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "." | "?." | "->" | "~>" | "+" | "*" | "else"
+            )
     }
 
     /// Tells whether a statement or an attribute seems to start at `index`.

@@ -76,10 +76,18 @@ impl Recovery<'_, '_> {
         } else if at >= end {
             match self.innermost_open(first, end) {
                 Some(opener) => self.unclosed_in_piece(opener, end),
-                None => SyntaxError::new("missing-type", Span::at(self.end_before(end)), format!("expected a type after `{}`", self.text(end.saturating_sub(1)))),
+                None => SyntaxError::new(
+                    "missing-type",
+                    Span::at(self.end_before(end)),
+                    format!("expected a type after `{}`", self.text(end.saturating_sub(1))),
+                ),
             }
         } else {
-            let error = SyntaxError::new("unexpected-token", self.tokens[at].span, format!("expected a type, found {}", self.describe(at)));
+            let error = SyntaxError::new(
+                "unexpected-token",
+                self.tokens[at].span,
+                format!("expected a type, found {}", self.describe(at)),
+            );
             match self.text(at) {
                 "<" => error.with_hint("type arguments look like `List<Int>`"),
                 "[" => error.with_hint("a list type is `List<T>`"),
@@ -99,7 +107,11 @@ impl Recovery<'_, '_> {
             return error;
         }
         let Some(token) = self.tokens.get(index) else {
-            return SyntaxError::new("unexpected-token", Span::at(self.end_before(index)), format!("expected {what}, found the end of the file"));
+            return SyntaxError::new(
+                "unexpected-token",
+                Span::at(self.end_before(index)),
+                format!("expected {what}, found the end of the file"),
+            );
         };
         let span = if is_gap(token.kind) { Span::at(self.end_before(index)) } else { token.span };
         let mut error = SyntaxError::new("unexpected-token", span, format!("expected {what}, found {}", self.describe(index)));
@@ -110,10 +122,15 @@ impl Recovery<'_, '_> {
     /// Says that `what` is missing before a token.
     pub(super) fn missing(&self, index: usize, what: &str) -> SyntaxError {
         let before = if index > 0 { self.text(index - 1) } else { "" };
-        let message = if before.trim().is_empty() { format!("expected {what}") } else { format!("expected {what} after `{before}`") };
+        let message =
+            if before.trim().is_empty() { format!("expected {what}") } else { format!("expected {what} after `{before}`") };
         let mut error = SyntaxError::new("missing-value", Span::at(self.end_before(index)), message);
         error.expected.push(what.to_owned());
-        if before == "=" && self.kind(index).is_some_and(is_gap) && self.kind(self.next_significant(index)).is_some_and(|kind| kind != Kind::Close) && !self.looks_like_start(self.next_significant(index)) {
+        if before == "="
+            && self.kind(index).is_some_and(is_gap)
+            && self.kind(self.next_significant(index)).is_some_and(|kind| kind != Kind::Close)
+            && !self.looks_like_start(self.next_significant(index))
+        {
             error.hint = Some("a value starts on the line of its `=`".to_owned());
         }
         error
@@ -123,9 +140,12 @@ impl Recovery<'_, '_> {
     pub(super) fn unexpected_after_statement(&self, token: super::Token) -> SyntaxError {
         let index = self.index_at(token.span.start);
         match self.text(index) {
-            "->" | "~>" => SyntaxError::new("arrow-after-body", token.span, "arrows stand between references, not between declarations")
-                .with_hint("give the resource a name first, `let a = …`, then write `a -> b`"),
-            ";" => SyntaxError::new("unexpected-token", token.span, "unexpected `;`").with_hint("a newline or a comma separates; `;` is not needed"),
+            "->" | "~>" => {
+                SyntaxError::new("arrow-after-body", token.span, "arrows stand between references, not between declarations")
+                    .with_hint("give the resource a name first, `let a = …`, then write `a -> b`")
+            }
+            ";" => SyntaxError::new("unexpected-token", token.span, "unexpected `;`")
+                .with_hint("a newline or a comma separates; `;` is not needed"),
             _ => self.unexpected(index, "a newline"),
         }
     }
@@ -159,10 +179,13 @@ impl Recovery<'_, '_> {
         Some(match token.kind {
             Kind::SlashComment => return None,
             Kind::Unterminated if text.starts_with("\"\"\"") => {
-                SyntaxError::new("unterminated-string", opening(3), "this `\"\"\"` block is not closed").with_hint("close it with `\"\"\"`")
+                SyntaxError::new("unterminated-string", opening(3), "this `\"\"\"` block is not closed")
+                    .with_hint("close it with `\"\"\"`")
             }
-            Kind::Unterminated if text.starts_with('r') => SyntaxError::new("unterminated-string", opening(2), "this raw string is not closed")
-                .with_hint("a raw string `r\"…\"` ends on its line; `r#\"…\"#` may span several, and a `\"\"\"` block, too"),
+            Kind::Unterminated if text.starts_with('r') => {
+                SyntaxError::new("unterminated-string", opening(2), "this raw string is not closed")
+                    .with_hint("a raw string `r\"…\"` ends on its line; `r#\"…\"#` may span several, and a `\"\"\"` block, too")
+            }
             Kind::Unterminated if text.len() > 1 && text.ends_with('"') => {
                 let start = token.span.start + text.find("${").unwrap_or(0) as u32;
                 SyntaxError::new("bad-interpolation", Span::new(start, start + 2), "this interpolation is not closed")
@@ -172,14 +195,13 @@ impl Recovery<'_, '_> {
                 .with_hint("close it with `\"`; for a text of several lines use a `\"\"\"` block"),
             Kind::SingleQuoted => SyntaxError::new("single-quoted-string", token.span, "strings stand in double quotes")
                 .with_hint(format!("write `\"{}\"`", text.trim_matches('\'').replace('"', "\\\""))),
-            Kind::Regex => SyntaxError::new("unexpected-regex", token.span, "a regular expression cannot stand here")
-                .with_hint("they stand in types `String(/re/)`, after `node`, and in patterns of `match`; elsewhere use a string r\"…\""),
-            _ if text == ";" => {
-                SyntaxError::new("unexpected-token", token.span, "unexpected `;`").with_hint("a newline or a comma separates; `;` is not needed")
-            }
-            _ if text == "::" => {
-                SyntaxError::new("unexpected-token", token.span, "unexpected `::`").with_hint("members of modules are reached with `.`")
-            }
+            Kind::Regex => SyntaxError::new("unexpected-regex", token.span, "a regular expression cannot stand here").with_hint(
+                "they stand in types `String(/re/)`, after `node`, and in patterns of `match`; elsewhere use a string r\"…\"",
+            ),
+            _ if text == ";" => SyntaxError::new("unexpected-token", token.span, "unexpected `;`")
+                .with_hint("a newline or a comma separates; `;` is not needed"),
+            _ if text == "::" => SyntaxError::new("unexpected-token", token.span, "unexpected `::`")
+                .with_hint("members of modules are reached with `.`"),
             _ => self.unknown_character(token.span, text),
         })
     }
@@ -207,7 +229,9 @@ impl Recovery<'_, '_> {
             "\\" => error.with_hint("a line goes on after an operator, or inside brackets; `\\` is not needed"),
             "@" => error.with_hint("there are no annotations; write the attribute in the body"),
             "`" => error.with_hint("strings stand in double quotes"),
-            _ if text.chars().all(char::is_alphanumeric) => error.with_hint("names are made of the letters a to z, digits and `_`"),
+            _ if text.chars().all(char::is_alphanumeric) => {
+                error.with_hint("names are made of the letters a to z, digits and `_`")
+            }
             _ => error,
         }
     }
@@ -233,7 +257,9 @@ impl Recovery<'_, '_> {
     fn unfinished(&self, end: usize, opener: Option<usize>, what: &str) -> SyntaxError {
         let last = (0..end).rev().find(|index| self.kind(*index).is_some_and(|kind| !is_gap(kind)));
         let text = last.map_or("", |last| self.text(last));
-        let is_operator = is_binary_operator(text) || matches!(text, "=" | "!" | "=>" | "," | ":" | "|") || is_keyword(text) && !matches!(text, "true" | "false" | "none" | "node");
+        let is_operator = is_binary_operator(text)
+            || matches!(text, "=" | "!" | "=>" | "," | ":" | "|")
+            || is_keyword(text) && !matches!(text, "true" | "false" | "none" | "node");
         if let Some(opener) = opener.filter(|_| !is_operator || text == ",") {
             return self.unclosed_in_piece(opener, end);
         }
@@ -253,7 +279,8 @@ impl Recovery<'_, '_> {
         let text = self.text(opener);
         let closer = closing(text);
         let span = self.tokens[opener].span;
-        let mut error = SyntaxError::new("unclosed-delimiter", span, format!("unclosed `{text}`")).with_label(span, "opened here");
+        let mut error =
+            SyntaxError::new("unclosed-delimiter", span, format!("unclosed `{text}`")).with_label(span, "opened here");
         if end < self.tokens.len() {
             error = error.with_label(Span::at(self.end_before(end)), format!("`{closer}` is missing here"));
         }
@@ -285,9 +312,12 @@ impl Recovery<'_, '_> {
 
     fn mismatched(&self, opener: usize, at: usize) -> SyntaxError {
         let closer = closing(self.text(opener));
-        let mut error =
-            SyntaxError::new("mismatched-delimiter", self.tokens[at].span, format!("expected `{closer}`, found `{}`", self.text(at)))
-                .with_label(self.tokens[opener].span, "opened here");
+        let mut error = SyntaxError::new(
+            "mismatched-delimiter",
+            self.tokens[at].span,
+            format!("expected `{closer}`, found `{}`", self.text(at)),
+        )
+        .with_label(self.tokens[opener].span, "opened here");
         error.expected.push(format!("`{closer}`"));
         error
     }
@@ -307,7 +337,8 @@ impl Recovery<'_, '_> {
             return number;
         }
         if matches!(before_text, "." | "?.") {
-            let mut error = SyntaxError::new("missing-name", span, format!("expected a name after `{before_text}`, found {found}"));
+            let mut error =
+                SyntaxError::new("missing-name", span, format!("expected a name after `{before_text}`, found {found}"));
             error.expected.push("a name".to_owned());
             if self.kind(at) == Some(Kind::Number) {
                 error.hint = Some("an element of a list is `list[0]`".to_owned());
@@ -329,7 +360,8 @@ impl Recovery<'_, '_> {
             && before > first
             && (self.text_is(before - 1, "for") || before > first + 2 && self.text_is(before - 3, "for"))
         {
-            let mut error = SyntaxError::new("unexpected-token", span, format!("expected `in` after `{before_text}`, found {found}"));
+            let mut error =
+                SyntaxError::new("unexpected-token", span, format!("expected `in` after `{before_text}`, found {found}"));
             error.expected.push("`in`".to_owned());
             return error;
         }

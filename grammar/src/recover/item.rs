@@ -4,7 +4,8 @@ use super::cursor::is_gap;
 use super::lex::Kind;
 use super::{Parsed, Recovery};
 use crate::ast::{
-    EnumDef, EnumMember, FactDef, FnDef, Ident, Item, NodeDef, NodeSelector, Path, Span, StateDef, TypeDef, TypeDefBody, Use, UseBinding,
+    EnumDef, EnumMember, FactDef, FnDef, Ident, Item, NodeDef, NodeSelector, Path, Span, StateDef, TypeDef, TypeDefBody, Use,
+    UseBinding,
 };
 use crate::build::{Builder, FieldsOf, hole};
 use crate::error::SyntaxError;
@@ -121,7 +122,11 @@ impl Recovery<'_, '_> {
         }
         if token.kind == Kind::Word {
             let place = Span::at(self.end_of_last());
-            let mut error = SyntaxError::new("missing-separator", place, format!("expected `,` or a newline before {}", self.describe(self.at)));
+            let mut error = SyntaxError::new(
+                "missing-separator",
+                place,
+                format!("expected `,` or a newline before {}", self.describe(self.at)),
+            );
             error.expected.push("`,`".to_owned());
             self.error(error);
             return;
@@ -249,7 +254,11 @@ impl Recovery<'_, '_> {
         self.at += 1;
         let name = self.name("a name", "fact")?;
         if !self.take(":") {
-            let error = SyntaxError::new("missing-type", Span::at(name.span.end), format!("expected `:` and a type after `{}`", name.name));
+            let error = SyntaxError::new(
+                "missing-type",
+                Span::at(name.span.end),
+                format!("expected `:` and a type after `{}`", name.name),
+            );
             self.error(error.with_hint("a fact is declared with its type: `fact rack: String = \"none\"`"));
             self.at = self.item_end(start).max(self.at);
             return None;
@@ -281,7 +290,8 @@ impl Recovery<'_, '_> {
         } else {
             if !name.is_missing() {
                 let place = Span::at(self.end_of_last());
-                let mut error = SyntaxError::new("missing-delimiter", place, "expected `(` and parameters after the name of the state");
+                let mut error =
+                    SyntaxError::new("missing-delimiter", place, "expected `(` and parameters after the name of the state");
                 error.expected.push("`(`".to_owned());
                 self.error(error.with_hint(format!("a state without parameters is `state {}() {{ … }}`", name.name)));
             }
@@ -349,7 +359,9 @@ impl Recovery<'_, '_> {
             if start + 1 >= end {
                 let mut error = self.missing(start + 1, "a name pattern or `where`");
                 error.code = "missing-name";
-                self.error(error.with_hint("nodes are chosen by name, `node \"web-*\"`, or by facts, `node where facts.os.family == debian`"));
+                self.error(error.with_hint(
+                    "nodes are chosen by name, `node \"web-*\"`, or by facts, `node where facts.os.family == debian`",
+                ));
             } else {
                 match self.strict_in(Rule::only_node, piece, Builder::node_selector) {
                     Ok((parsed, _)) => {

@@ -4,8 +4,8 @@ use super::cursor::is_gap;
 use super::lex::Kind;
 use super::{Parsed, Recovery};
 use crate::ast::{
-    Block, Defaults, Expr, ExprKind, Extend, For, ForBinding, ForClause, Ident, If, IfBranch, Item, Let, LetValue, Match, MatchArm, Resource, Span,
-    Stmt,
+    Block, Defaults, Expr, ExprKind, Extend, For, ForBinding, ForClause, Ident, If, IfBranch, Item, Let, LetValue, Match,
+    MatchArm, Resource, Span, Stmt,
 };
 use crate::build::{Builder, hole};
 use crate::error::SyntaxError;
@@ -74,7 +74,9 @@ impl<'s> Recovery<'s, '_> {
         // What stands before the mistake is kept where it is a whole statement.
         let prefix = self.strict_in(rule, piece, Builder::item).ok();
         let kept = prefix.filter(|(item, after)| {
-            failure.offset >= *after && !matches!(item, Item::Stmt(Stmt::Error(_))) && self.kind(self.index_at(*after)) != Some(Kind::Open)
+            failure.offset >= *after
+                && !matches!(item, Item::Stmt(Stmt::Error(_)))
+                && self.kind(self.index_at(*after)) != Some(Kind::Open)
         });
         if kept.is_none() {
             self.reset(mark);
@@ -134,7 +136,8 @@ impl<'s> Recovery<'s, '_> {
         if named && after == next + 1 && !self.is_lexical(after) {
             let mut error = self.unexpected(after, "`{` or the end of the statement");
             if matches!(self.text(after), "+" | ".") {
-                error.hint = Some("a computed name stands in parentheses: `file (dir + \"/x\") { … }`; or use interpolation".to_owned());
+                error.hint =
+                    Some("a computed name stands in parentheses: `file (dir + \"/x\") { … }`; or use interpolation".to_owned());
             }
             if matches!(self.text(after), ":" | "=>") {
                 error.hint = Some("a resource is written `type \"name\" { attribute = value }`".to_owned());
@@ -173,7 +176,11 @@ impl<'s> Recovery<'s, '_> {
             Ok((expr, _)) => {
                 if matches!(expr.kind, ExprKind::Binary(_) | ExprKind::Range(_) | ExprKind::Unary(_) | ExprKind::Lambda(_)) {
                     let text = range.text(self.source).trim();
-                    let error = SyntaxError::new("unexpected-token", expr.span, "the name of a resource cannot be computed without parentheses");
+                    let error = SyntaxError::new(
+                        "unexpected-token",
+                        expr.span,
+                        "the name of a resource cannot be computed without parentheses",
+                    );
                     let quoted = self.dashed_name(first).map(|_| format!("a name stands in quotes: `\"{text}\"`"));
                     self.error(error.with_hint(quoted.unwrap_or_else(|| format!("write `({text})`, or use interpolation"))));
                 }
@@ -211,7 +218,10 @@ impl<'s> Recovery<'s, '_> {
         let value_at = self.at;
         let is_resource = self.kind(value_at) == Some(Kind::Word)
             && !is_keyword(self.text(value_at))
-            && matches!(self.kind(value_at + 1), Some(Kind::String | Kind::Unterminated | Kind::SingleQuoted | Kind::Word | Kind::Open))
+            && matches!(
+                self.kind(value_at + 1),
+                Some(Kind::String | Kind::Unterminated | Kind::SingleQuoted | Kind::Word | Kind::Open)
+            )
             && !matches!(self.text(value_at + 1), "in" | "not");
         let value = match if is_resource { self.broken_resource(value_at) } else { None } {
             Some(resource) => LetValue::Resource(resource),
@@ -279,7 +289,8 @@ impl<'s> Recovery<'s, '_> {
                 None
             }
             _ => {
-                let mut error = SyntaxError::new("missing-name", Span::at(self.end_of_last()), format!("expected {what} after `{after}`"));
+                let mut error =
+                    SyntaxError::new("missing-name", Span::at(self.end_of_last()), format!("expected {what} after `{after}`"));
                 error.expected.push(what.to_owned());
                 self.error(error);
                 None
@@ -523,7 +534,8 @@ impl<'s> Recovery<'s, '_> {
     fn broken_extend(&mut self) -> Option<Stmt> {
         let start = self.at;
         self.at += 1;
-        let (target, open) = self.head(Rule::reference, Rule::only_reference, "a reference such as `file[\"/etc/x\"]`", Builder::reference);
+        let (target, open) =
+            self.head(Rule::reference, Rule::only_reference, "a reference such as `file[\"/etc/x\"]`", Builder::reference);
         let body = self.body(open?);
         let span = self.span_from(start);
         let target = target.unwrap_or(hole(Span::at(self.tokens[start].span.end)));

@@ -67,7 +67,20 @@ fn very_deep_sources_are_refused() {
 #[test]
 fn deep_sources_that_are_not_closed_give_few_errors() {
     for times in [250, 5_000] {
-        for open in ["(", "[", "{", "f(", "{a=", "if a {", "match a { b => {", "\"${", "[for x in ", "List<", "state a() {", "file \"x\" { a = "] {
+        for open in [
+            "(",
+            "[",
+            "{",
+            "f(",
+            "{a=",
+            "if a {",
+            "match a { b => {",
+            "\"${",
+            "[for x in ",
+            "List<",
+            "state a() {",
+            "file \"x\" { a = ",
+        ] {
             for head in ["", "let x = ", "type T = ", "file \"x\" { a = ", "package "] {
                 let source = format!("{head}{}", open.repeat(times));
                 assert!(codes(source).len() <= 3, "{head}{open}");
@@ -90,7 +103,20 @@ fn what_is_allowed_may_be_deep() {
 #[test]
 fn long_sources_with_mistakes_take_linear_time() {
     // Each takes seconds to minutes when anything is looked at again for every mistake.
-    for line in ["let x =\n", "x = 1\n", "}\n", "file \"/x {\n", "file \"/x\" {\n", "a + \n", "]\n", "\"\"\"\n", "/a\n", "'\n", "(\n", "- "] {
+    for line in [
+        "let x =\n",
+        "x = 1\n",
+        "}\n",
+        "file \"/x {\n",
+        "file \"/x\" {\n",
+        "a + \n",
+        "]\n",
+        "\"\"\"\n",
+        "/a\n",
+        "'\n",
+        "(\n",
+        "- ",
+    ] {
         let source = line.repeat(4_000);
         assert!(!parse(&source).errors.is_empty(), "{line}");
     }

@@ -35,7 +35,8 @@ fn formatted(source: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(&after.errors, &[], "\n{}\n--- to\n{}", source, once);
     prop_assert_eq!(dump(&after.file), dump(&before.file), "\n{}\n--- to\n{}", source, once);
     let words = |source: &str, parsed: &stead_grammar::Parsed| {
-        let mut words: Vec<String> = parsed.comments.iter().map(|comment| comment.span.text(source).trim_end().to_owned()).collect();
+        let mut words: Vec<String> =
+            parsed.comments.iter().map(|comment| comment.span.text(source).trim_end().to_owned()).collect();
         words.sort();
         words
     };
@@ -56,21 +57,44 @@ fn samples_are_formatted_well() {
 /// Generates expressions as text.
 fn expr() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
-        Just("a"), Just("facts.os"), Just("1"), Just("0644"), Just("1.5"), Just("30s"), Just("10MiB"), Just("none"), Just("true"),
-        Just("\"text\""), Just("\"a ${b} c\""), Just("r\"raw\""), Just("\"\"\"\n  block ${a}\n    b\n  \"\"\""), Just("-1"), Just("[]"), Just("{}"),
+        Just("a"),
+        Just("facts.os"),
+        Just("1"),
+        Just("0644"),
+        Just("1.5"),
+        Just("30s"),
+        Just("10MiB"),
+        Just("none"),
+        Just("true"),
+        Just("\"text\""),
+        Just("\"a ${b} c\""),
+        Just("r\"raw\""),
+        Just("\"\"\"\n  block ${a}\n    b\n  \"\"\""),
+        Just("-1"),
+        Just("[]"),
+        Just("{}"),
     ]
     .prop_map(str::to_owned);
     leaf.prop_recursive(4, 24, 4, |inner| {
         let several = prop::collection::vec(inner.clone(), 1..4);
         let sep = prop_oneof![Just(", "), Just(",\n"), Just("\n"), Just(" # note\n"), Just(",\n\n\n# own\n  ")];
         let op = prop_oneof![
-            Just(" + "), Just(" - "), Just("*"), Just(" && "), Just(" || "), Just(" ?? "), Just(" +\n"), Just("\n  && "), Just(" * # odd\n"),
+            Just(" + "),
+            Just(" - "),
+            Just("*"),
+            Just(" && "),
+            Just(" || "),
+            Just(" ?? "),
+            Just(" +\n"),
+            Just("\n  && "),
+            Just(" * # odd\n"),
         ];
         prop_oneof![
             (several.clone(), sep.clone()).prop_map(|(items, sep)| format!("[{}]", items.join(sep))),
             (several.clone(), sep.clone()).prop_map(|(items, sep)| format!("[\n{}\n]", items.join(sep))),
             (several.clone(), sep.clone()).prop_map(|(items, sep)| {
-                let entries: Vec<String> = items.iter().enumerate().map(|(index, item)| format!("key{} = {item}", "x".repeat(index))).collect();
+                let entries: Vec<String> =
+                    items.iter().enumerate().map(|(index, item)| format!("key{} = {item}", "x".repeat(index))).collect();
                 format!("{{ {} }}", entries.join(sep))
             }),
             (several.clone(), sep.clone()).prop_map(|(items, sep)| format!("f({})", items.join(sep))),
@@ -115,7 +139,8 @@ fn stmt() -> BoxedStrategy<String> {
         Just("package[\"a\", \"b\"]".to_owned()),
     ];
     leaf.prop_recursive(3, 12, 3, move |inner| {
-        let block = (prop::collection::vec(inner, 0..3), sep.clone()).prop_map(|(stmts, sep)| format!("{{ {}\n}}", stmts.join(sep)));
+        let block =
+            (prop::collection::vec(inner, 0..3), sep.clone()).prop_map(|(stmts, sep)| format!("{{ {}\n}}", stmts.join(sep)));
         prop_oneof![
             (block.clone(), expr()).prop_map(|(block, value)| format!("for x in ({value}) {block}")),
             (block.clone(), block.clone(), expr()).prop_map(|(a, b, value)| format!("if ({value}) {a} # c\nelse {b}")),
@@ -144,8 +169,49 @@ fn file() -> impl Strategy<Value = String> {
 fn mutated() -> impl Strategy<Value = String> {
     let all: Vec<String> = ["ok", "err", "format"].iter().flat_map(|folder| sources(folder)).map(|(_, source)| source).collect();
     let pieces = prop::sample::select(vec![
-        "", "{", "}", "(", ")", "[", "]", "\"", "\"\"\"", "'", "${", "\\", "#", "##", "\n", "=", "=>", ":", ",", ".", "..", "-", "->", "/", "//", "?",
-        "|", "<", ">", "let ", "state ", "if ", "else ", "for ", "match ", "r#\"", "0", "é", "\u{202e}", "\0", "\r", "file \"/x\" {", " ",
+        "",
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "\"",
+        "\"\"\"",
+        "'",
+        "${",
+        "\\",
+        "#",
+        "##",
+        "\n",
+        "=",
+        "=>",
+        ":",
+        ",",
+        ".",
+        "..",
+        "-",
+        "->",
+        "/",
+        "//",
+        "?",
+        "|",
+        "<",
+        ">",
+        "let ",
+        "state ",
+        "if ",
+        "else ",
+        "for ",
+        "match ",
+        "r#\"",
+        "0",
+        "é",
+        "\u{202e}",
+        "\0",
+        "\r",
+        "file \"/x\" {",
+        " ",
     ]);
     let edits = prop::collection::vec((any::<prop::sample::Index>(), 0_usize..6, pieces), 1..5);
     (prop::sample::select(all), edits).prop_map(|(source, edits)| {

@@ -68,13 +68,17 @@ fn a_half_typed_line_hides_no_neighbour() {
     check("file \"/etc/x\" { mode = \nowner = \"root\" }\n", &["missing-value"], &["owner = \"root\""]);
     check("package \"a\"\nlet x =\npackage \"b\"\n", &["missing-value"], &["(package \"a\")", "(package \"b\")"]);
     check("package \"a\"\npackage \"ng\npackage \"b\"\n", &["unterminated-string"], &["(package \"a\")", "(package \"b\")"]);
-    check("state a() {\n  file \"/x\" {\n    mode = 0644\n\n  package \"b\"\n}\nstate c() {}\n", &["unclosed-delimiter"], &[
-        "mode = mode:644",
-        "(package \"b\")",
-        "(state c",
-    ]);
+    check(
+        "state a() {\n  file \"/x\" {\n    mode = 0644\n\n  package \"b\"\n}\nstate c() {}\n",
+        &["unclosed-delimiter"],
+        &["mode = mode:644", "(package \"b\")", "(state c"],
+    );
     check("state a() {\n  service[\"ngi\n  package \"b\"\n}\n", &["unterminated-string"], &["(package \"b\")"]);
-    check("state a() {\n  package \"x\"\n  fi\n  package \"b\"\n}\n", &["incomplete-statement"], &["(package \"x\")", "(package \"b\")"]);
+    check(
+        "state a() {\n  package \"x\"\n  fi\n  package \"b\"\n}\n",
+        &["incomplete-statement"],
+        &["(package \"x\")", "(package \"b\")"],
+    );
     check("file \"/x\" {\n  mo\n  owner = \"root\"\n}\n", &["expected-equals"], &["owner = \"root\""]);
     check("let a = facts.\nlet b = 1\n", &["missing-name"], &["let b = 1"]);
     check("state a(x: ) {\n  package \"b\"\n}\n", &["missing-type"], &["(package \"b\")"]);

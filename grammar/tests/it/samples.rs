@@ -85,7 +85,8 @@ fn what_is_formatted() {
 
 #[test]
 fn every_code_has_a_sample() {
-    let mut seen: BTreeSet<&str> = sources("err").iter().flat_map(|(_, source)| parse(source).errors).map(|error| error.code).collect();
+    let mut seen: BTreeSet<&str> =
+        sources("err").iter().flat_map(|(_, source)| parse(source).errors).map(|error| error.code).collect();
     // These two take more than a sample file should hold; see `deep.rs`.
     seen.extend(["file-too-large", "nesting-too-deep"]);
     let known: BTreeSet<&str> = CODES.iter().copied().collect();

@@ -28,7 +28,8 @@ fn spans_cover_what_was_written() {
 
 #[test]
 fn a_hash_inside_a_literal_is_no_comment() {
-    let source = "let a = [\"# no\", r#\"# no\"#, \"\"\"\n# no\n\"\"\", \"${x}# no ${ f(\"#\") # yes\n }\"] # yes\nnode /#/ {} # yes\n";
+    let source =
+        "let a = [\"# no\", r#\"# no\"#, \"\"\"\n# no\n\"\"\", \"${x}# no ${ f(\"#\") # yes\n }\"] # yes\nnode /#/ {} # yes\n";
     let parsed = parse(source);
     assert_eq!(parsed.errors, []);
     assert!(parsed.comments.iter().all(|comment| comment.span.text(source) == "# yes"));
