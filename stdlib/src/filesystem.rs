@@ -67,7 +67,11 @@ pub(crate) fn parent(world: &dyn World, path: &Path) -> Result<Option<Stat>, Obs
     for _ in 0..MAX_SYMLINKS {
         let stat = match world.stat(&at)? {
             Known::Is(Some(stat)) => stat,
-            Known::Is(None) => return Err(missing_parent(path, parent)),
+            Known::Is(None) if at == parent => return Err(missing_parent(path, parent)),
+            Known::Is(None) => {
+                let hint = format!("it leads to {}, which is not there: make that, or remove the symlink", at.display());
+                return Err(wrong_kind(parent, FileKind::Symlink, FileKind::Directory, &hint));
+            }
             Known::Unknown(_) => return Ok(None),
         };
         match (stat.kind, &stat.target) {
