@@ -63,7 +63,7 @@ pub enum Shown {
     },
     /// Known only after another resource is applied: `package["nginx"]`, in words.
     Unknown(Arc<str>),
-    /// There, and never shown. Two sensitive sides of a change are told apart by [`Change::digest`] only.
+    /// There, and never shown. Which of two sensitive values it is cannot be told from it.
     Sensitive,
 }
 

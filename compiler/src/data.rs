@@ -1,6 +1,6 @@
 //! What the operator provides: data files, their hierarchy, and binding them to types.
 //!
-//! A file is read into a tree of [`Node`]s that keep their file and span ([`yaml`], [`toml`], [`json`]). [`DataSet`] holds the trees
+//! A file is read into a tree of [`Node`]s that keep their file and span (`yaml`, `toml`, `json`). [`DataSet`] holds the trees
 //! of a project; [`DataSet::merged`] lays those of one node's levels over one another. Values get their types when they are bound
 //! to a parameter ([`Node::bind`]); what does not fit is reported where it stands in the data file.
 

@@ -1,6 +1,6 @@
 //! Diagnostics for people: header, one snippet for each place, the ways out.
 //!
-//! miette draws the snippets. What it is given is an [`excerpt`](self::excerpt) of the source that is safe to draw:
+//! miette draws the snippets. What it is given is an `excerpt` of the source that is safe to draw:
 //! a few lines, cut to the width, with control characters made visible.
 
 mod excerpt;
