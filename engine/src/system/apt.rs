@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use stead_catalog::Command;
 
@@ -22,6 +23,7 @@ use simulation::Simulated;
 
 /// How long apt waits for another process that holds dpkg's lock.
 const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=120";
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How many lines of a failure are kept.
 const KEPT_LINES: usize = 20;
@@ -65,6 +67,7 @@ impl Apt {
     /// # Errors
     /// [`ApplyError::Moved`] when apt would do something else than was planned; what cannot be met; apt's failure with its last lines.
     pub fn transact(&self, machine: &Machine, wishes: &[PackageWish], planned: Option<&Forecast>) -> Result<(), ApplyError> {
+        self.dpkg.await_lock(PATIENCE);
         self.forget();
         self.dpkg.forget();
         let mut open = self.open(wishes)?;

@@ -4,8 +4,12 @@
 //! `updates/` is read above it, as dpkg itself would.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use rustix::fs::FlockOperation;
 
 use super::tree;
 use crate::{ObserveError, PackageState};
@@ -68,6 +72,20 @@ impl Dpkg {
     /// [`ObserveError::Unavailable`] when the system has no dpkg database; when it cannot be read.
     pub fn package(&self, name: &str) -> Result<PackageState, ObserveError> {
         Ok(self.database()?.state(name))
+    }
+
+    /// Waits until no other package manager is at work: one that an earlier run started may have outlived it.
+    /// Gives up after `patience`, when the package manager itself will say who is in the way.
+    pub(crate) fn await_lock(&self, patience: Duration) {
+        let start = Instant::now();
+        let is_held = |name: &str| {
+            // Taken and let go at once: fcntl(2) has no other test that does not race either.
+            let file = OpenOptions::new().write(true).open(self.root.join("var/lib/dpkg").join(name));
+            file.is_ok_and(|file| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
+        };
+        while start.elapsed() < patience && (is_held("lock-frontend") || is_held("lock")) {
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Says whether an interrupted dpkg left work that has to be finished before anything else.

@@ -370,7 +370,12 @@ impl ResourceType for Package {
                 PackageState { version: step.to.clone(), config_files: left, ..PackageState::default() },
             );
         }
-        state.broken = false;
+        // An interrupted installation has unpacked the package; finishing it places its configuration files and runs its scripts.
+        let mended = std::mem::take(&mut state.broken).then(|| PackageChange {
+            name: self.name.clone(),
+            to: state.version.clone(),
+            ..PackageChange::default()
+        });
         if let Some(hold) = self.hold {
             state.held = hold;
         }
@@ -390,7 +395,11 @@ impl ResourceType for Package {
         match forecast.filter(|forecast| forecast.refresh.is_none()) {
             Some(forecast) if installs => effects.install(&because, &forecast.changes),
             None if installs => effects.may_bring(&because),
-            _ => {}
+            _ => {
+                if let Some(mended) = mended.filter(|mended| mended.to.is_some()) {
+                    effects.install(&because, &[mended]);
+                }
+            }
         }
     }
 
