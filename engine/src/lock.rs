@@ -4,10 +4,11 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,16 @@ pub struct Holder {
     /// When it took the lock.
     pub since: SystemTime,
 }
+
+impl Holder {
+    fn is_alive(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
+    }
+}
+
+/// How long a lock whose holder is gone is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why the lock could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -43,14 +54,26 @@ impl Drop for Lock {
 }
 
 impl Lock {
-    /// Takes the lock in a state directory, which is made if need be. Does not wait.
+    /// Takes the lock in a state directory, which is made if need be. Does not wait for a holder that is alive.
+    ///
+    /// One that was killed may have left a child that holds the file until it is another program, and somebody who asks
+    /// [`Lock::is_held`] holds it while asking: both let go within moments.
     pub(crate) fn take(state: &Path) -> Result<Self, LockError> {
         DirBuilder::new().recursive(true).mode(0o700).create(state)?;
         let mut file = open(state, true)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(LockError::Held(read(&mut file))),
-            Err(error) => return Err(LockError::Io(error.into())),
+        let start = Instant::now();
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) => {}
+                Err(error) => return Err(LockError::Io(error.into())),
+            }
+            file.rewind()?;
+            let holder = read(&mut file);
+            if start.elapsed() > PATIENCE || holder.as_ref().is_some_and(Holder::is_alive) {
+                return Err(LockError::Held(holder));
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let command: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
@@ -85,6 +108,20 @@ fn read(file: &mut File) -> Option<Holder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_whose_holder_is_gone_is_waited_for() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join("lock"), "2147483646\n0\nstead apply\n").unwrap();
+        let left = open(state.path(), false).unwrap();
+        rustix::fs::flock(&left, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let child = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(left);
+        });
+        assert!(Lock::take(state.path()).is_ok());
+        child.join().unwrap();
+    }
 
     #[test]
     fn the_second_is_told_about_the_first() {

@@ -80,10 +80,10 @@ impl Dpkg {
         let start = Instant::now();
         let is_held = |name: &str| {
             // Taken and let go at once: fcntl(2) has no other test that does not race either.
-            let file = OpenOptions::new().write(true).open(self.root.join("var/lib/dpkg").join(name));
+            let file = OpenOptions::new().write(true).open(self.root.join(name));
             file.is_ok_and(|file| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
         };
-        while start.elapsed() < patience && (is_held("lock-frontend") || is_held("lock")) {
+        while start.elapsed() < patience && (is_held("var/lib/dpkg/lock-frontend") || is_held("var/lib/dpkg/lock")) {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
