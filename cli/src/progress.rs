@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use stead_catalog::{Cause, Plan, PlannedResource};
+use stead_catalog::{Cause, OutcomeKind, Plan, PlannedResource};
 use stead_engine::{self as engine, Events};
-use stead_report::{Outcome, OutcomeKind, RunSummary, TextOptions, clean, json, resource_text};
+use stead_report::{Outcome, RunSummary, TextOptions, clean, json, resource_text};
 
 use crate::terminal::Terminal;
 
@@ -183,17 +183,10 @@ impl Events for Progress<'_> {
 
 /// The engine's outcome in the words of the report.
 fn outcome_of(outcome: &engine::Outcome) -> Outcome {
-    let kind = match outcome.kind {
-        engine::OutcomeKind::Unchanged => OutcomeKind::Unchanged,
-        engine::OutcomeKind::Changed => OutcomeKind::Changed,
-        engine::OutcomeKind::Failed => OutcomeKind::Failed,
-        engine::OutcomeKind::Skipped => OutcomeKind::Skipped,
-        engine::OutcomeKind::NotConverged => OutcomeKind::NotConverged,
-    };
     Outcome {
-        kind,
+        kind: outcome.kind,
         // Why a resource was not tried is no error of its own.
-        code: outcome.code.clone().filter(|_| kind.is_bad()),
+        code: outcome.code.clone().filter(|_| outcome.kind.is_bad()),
         message: outcome.message.clone(),
         hint: outcome.hint.clone(),
         duration: Some(outcome.duration).filter(|_| outcome.attempts > 0),

@@ -35,7 +35,7 @@ mod world;
 
 pub use apply::{ApplyOptions, RunError, apply};
 pub use cancel::Cancel;
-pub use events::{Counts, Event, Events, Outcome, OutcomeKind, RunReport};
+pub use events::{Counts, Event, Events, Outcome, RunReport};
 pub use failure::{ApplyError, ObserveError};
 pub use graph::Graph;
 pub use journal::{Before, ChangeRecord, FileAttributes, FileState, Journal, JournalError, RunRecord, RunStatus};
@@ -50,6 +50,7 @@ pub use resource_type::{
 };
 pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError};
+pub use stead_catalog::OutcomeKind;
 pub use system::accounts::Shadow;
 pub use units::unit_of;
 pub use world::{

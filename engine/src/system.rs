@@ -61,6 +61,5 @@ impl System {
         self.accounts.forget();
         self.dpkg.forget();
         self.apt.forget();
-        self.systemd.forget();
     }
 }

@@ -20,7 +20,7 @@ pub use escape::{clean, display_width};
 pub use graph::dot;
 pub use lines::{Diff, Hunk, Line, LineKind, unified};
 pub use markdown::{MARKDOWN_LIMIT, markdown, markdown_within};
-pub use outcome::{Outcome, OutcomeKind, RunSummary};
+pub use outcome::{Outcome, RunSummary};
 pub use paint::{Color, Style};
 pub use text::{TextOptions, apply_summary, plan_text, resource_text, summary_line};
 

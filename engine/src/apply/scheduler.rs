@@ -18,6 +18,9 @@ use crate::journal::{NewBefore, Op};
 use crate::machine::{Group, Scope};
 use crate::{ApplyError, Event, Events, LockClass, Outcome, OutcomeKind, PendingReaction, SavedPlan};
 
+mod deciding;
+mod reacting;
+
 /// How long what is ready waits for more to go with it, while something quick may still come.
 const GATHER: Duration = Duration::from_millis(25);
 
@@ -212,86 +215,6 @@ impl<'a> Scheduler<'a> {
         if !packages.is_empty() {
             self.pool.push(Task::CheckPackages { resources: packages });
         }
-    }
-
-    /// Decides what can be decided without a look: the outcome of a resource that does not act.
-    fn before_look(&mut self, index: usize) -> Option<Outcome> {
-        if let Some(blocked) = self.blocked(index) {
-            return Some(blocked);
-        }
-        if self.work.shared.cancel.is_cancelled() {
-            return Some(Outcome::skipped("cancelled", "the run was cancelled before its turn"));
-        }
-        let entry = self.entry(index);
-        if let Some((code, message)) = &entry.error {
-            let (message, hint) = match message.split_once("\nhint: ") {
-                Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-                None => (message.to_string(), None),
-            };
-            let kind = OutcomeKind::Failed;
-            return Some(Outcome { code: Some(code.to_string()), message: Some(message), hint, ..Outcome::new(kind) });
-        }
-        if let Some(what) = self.saved.and_then(|saved| saved.moved(entry)) {
-            return Some(Outcome::failure(&ApplyError::Moved { what }));
-        }
-        let held = entry.held.clone();
-        let hold = |reason: &str| Some(Outcome::skipped("held", reason));
-        let graph = &self.work.planned.graph;
-        let tied = |kind: EdgeKind| graph.before(index).filter(move |(_, tie)| *tie == kind).map(|(from, _)| from);
-        let meta = &self.work.catalog.resources[index].meta;
-        let has_failed = |from: usize| self.places[from].outcome.as_ref().is_some_and(|outcome| outcome.kind.is_bad());
-        let (on_fail, on_changes) = (tied(EdgeKind::OnFail).next().is_some(), tied(EdgeKind::OnChanges).next().is_some());
-        if meta.noop {
-            return held.map_or_else(|| Some(Outcome::new(OutcomeKind::Unchanged)), |held| hold(&held));
-        }
-        if on_fail {
-            if !tied(EdgeKind::OnFail).any(has_failed) {
-                return held.map_or_else(|| Some(Outcome::new(OutcomeKind::Unchanged)), |held| hold(&held));
-            }
-        } else if on_changes && !tied(EdgeKind::OnChanges).any(|from| self.reactions.is_changed(from)) {
-            let reason = held.as_deref().unwrap_or("on_changes: nothing it names changed").to_owned();
-            return if entry.action == Action::None && held.is_none() {
-                Some(Outcome::new(OutcomeKind::Unchanged))
-            } else {
-                hold(&reason)
-            };
-        }
-        let gated = on_fail || on_changes;
-        if let Some(held) = &held
-            && !gated
-        {
-            return hold(held);
-        }
-        let reacts = !self.reactions.causes(index).is_empty();
-        if entry.action == Action::None && entry.unknown.is_none() && !reacts && held.is_none() {
-            return Some(Outcome::new(OutcomeKind::Unchanged));
-        }
-        // A reaction comes with a look at the resource's own state, which the plan found to be as wished.
-        self.places[index].unplanned = held.is_some() || on_fail;
-        None
-    }
-
-    /// Why a resource is not tried: something it depends on failed, or was not tried for that reason.
-    fn blocked(&self, index: usize) -> Option<Outcome> {
-        let graph = &self.work.planned.graph;
-        let needed = graph.before(index).filter(|(_, kind)| !matches!(kind, EdgeKind::OnFail | EdgeKind::Listen));
-        let mut blockers: Vec<usize> = needed.map(|(from, _)| from).collect();
-        blockers.sort_unstable();
-        for from in blockers {
-            let Some(outcome) = &self.places[from].outcome else { continue };
-            let code = outcome.code.as_deref();
-            if outcome.kind.is_bad() {
-                let id = &self.work.catalog.resources[from].id;
-                return Some(Outcome::skipped("dependency-failed", format!("{id}, which it needs, failed")));
-            }
-            if outcome.kind == OutcomeKind::Skipped && code == Some("dependency-failed") {
-                return Some(outcome.clone());
-            }
-            if outcome.kind == OutcomeKind::Skipped && code == Some("cancelled") {
-                return Some(Outcome::skipped("cancelled", "the run was cancelled before its turn"));
-            }
-        }
-        None
     }
 
     // ------------------------------------------------------------------ looked at → in the journal
@@ -524,97 +447,6 @@ impl<'a> Scheduler<'a> {
 
     fn is_touched(&self, resource: usize) -> bool {
         self.places[resource].scope.as_ref().is_some_and(|scope| scope.is_touched())
-    }
-
-    // ------------------------------------------------------------------ reactions
-
-    /// After its own change a resource reacts, or is done.
-    fn finish_own(&mut self, resource: usize, outcome: Outcome) {
-        let place = &mut self.places[resource];
-        if place.react.is_empty() {
-            if place.listen.is_empty() {
-                let ops = self.reactions.settled(resource);
-                self.finish.extend(ops);
-            }
-            return self.finish(resource, outcome);
-        }
-        // The rows of the change cover the reaction as well.
-        let class = self.class(resource);
-        self.waiting_for.entry(class).or_default().push_back(Next::React(resource));
-    }
-
-    fn start_reaction(&mut self, resource: usize) {
-        let place = &self.places[resource];
-        let because = if place.react.is_empty() { &place.listen } else { &place.react };
-        self.events.event(&Event::ReactionStarted { resource: self.entry(resource), because });
-        let sequence = self.work.sequence.load(std::sync::atomic::Ordering::Relaxed);
-        let scope = place.scope.clone().unwrap_or_else(|| Arc::new(Scope::new(sequence, true)));
-        self.pool.push(Task::React { resource, scope });
-    }
-
-    fn reacted(&mut self, resource: usize, result: Result<(), ApplyError>, duration: Duration) {
-        let place = &mut self.places[resource];
-        let (react, listen) = (std::mem::take(&mut place.react), std::mem::take(&mut place.listen));
-        let because = if react.is_empty() { listen } else { react };
-        let told = result.as_ref().err().map(|error| (error.code(), error.to_string()));
-        let failure = told.as_ref().map(|(code, message)| (*code, &**message));
-        self.events.event(&Event::ReactionFinished { resource: self.entry(resource), because: &because, failure, duration });
-        let outcome = match result {
-            Ok(()) => {
-                let ops = self.reactions.settled(resource);
-                self.finish.extend(ops);
-                Outcome::new(OutcomeKind::Changed)
-            }
-            Err(ApplyError::Cancelled) if !self.is_touched(resource) => Outcome::skipped("cancelled", "the run was aborted"),
-            Err(error) => Outcome::failure(&error),
-        };
-        if let Some(entry) = self.work.entries[resource]
-            && !self.entries[entry].because.iter().any(|cause| because.contains(cause))
-        {
-            self.entries[entry].because.extend(because);
-        }
-        if self.listening {
-            self.tell_finished(resource, outcome);
-        } else {
-            self.finish(resource, outcome);
-        }
-    }
-
-    /// Starts the reactions that wait for the end of the run. Says whether there is something to wait for.
-    fn listen(&mut self) -> bool {
-        if self.listening {
-            return self.waiting_for.values().any(|queue| !queue.is_empty()) || self.acting > 0;
-        }
-        self.listening = true;
-        let listeners: Vec<usize> =
-            self.work.planned.order.iter().copied().filter(|resource| !self.places[*resource].listen.is_empty()).collect();
-        for resource in listeners {
-            let is_fine =
-                self.places[resource].outcome.as_ref().is_some_and(|o| !o.kind.is_bad() && o.kind != OutcomeKind::Skipped);
-            if is_fine && !self.work.shared.cancel.is_cancelled() {
-                if let Err(error) = self.begin_reaction(resource) {
-                    self.tell_finished(resource, Outcome::failure(&error));
-                    continue;
-                }
-                let class = self.class(resource);
-                self.waiting_for.entry(class).or_default().push_back(Next::React(resource));
-            } else if let Some(outcome) = self.places[resource].outcome.take() {
-                self.tell_finished(resource, outcome);
-            }
-        }
-        self.waiting_for.values().any(|queue| !queue.is_empty())
-    }
-
-    /// Writes to the journal that a resource that only reacts begins to.
-    fn begin_reaction(&mut self, resource: usize) -> Result<(), ApplyError> {
-        if self.places[resource].acted {
-            return Ok(());
-        }
-        let sequence = self.places[resource].scope.as_ref().map_or(0, |scope| scope.sequence);
-        let id = self.entry(resource).id.to_string();
-        self.work.shared.journal.write(vec![Op::Begin { sequence, resource: id.into(), action: Action::Restart }])?;
-        self.places[resource].acted = true;
-        Ok(())
     }
 
     // ------------------------------------------------------------------ done

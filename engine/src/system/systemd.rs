@@ -1,9 +1,7 @@
 //! systemd over D-Bus; in a tree, its unit files and their links.
 //!
-//! Nothing is kept: units change by themselves. [`Systemd::prefetch`] asks for many units at once, and each answer serves
-//! the next look at its unit only.
+//! Nothing is kept but the connection, which all looks share: units change by themselves. A look is one call.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +22,6 @@ const JOB_LIMIT: Duration = Duration::from_secs(300);
 pub struct Systemd {
     root: PathBuf,
     bus: Mutex<Option<Arc<Bus>>>,
-    fetched: Mutex<HashMap<Box<str>, UnitState>>,
 }
 
 /// What is done to a unit that is or is not running.
@@ -71,18 +68,7 @@ pub enum FileChange {
 impl Systemd {
     /// systemd of the system at `root`. Connects to nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), bus: Mutex::default(), fetched: Mutex::default() }
-    }
-
-    /// Asks for several units at once, so that the next [`Systemd::unit`] of each costs no further call. A failure shows up there.
-    pub fn prefetch(&self, names: &[&str]) {
-        if self.is_tree() || names.is_empty() {
-            return;
-        }
-        if let Ok(states) = self.bus().and_then(|bus| bus.units(&self.root, names)) {
-            let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
-            fetched.extend(names.iter().zip(states).map(|(name, state)| (Box::from(*name), state)));
-        }
+        Self { root: root.to_owned(), bus: Mutex::default() }
     }
 
     /// Returns what systemd says of a unit, by name with suffix.
@@ -94,11 +80,7 @@ impl Systemd {
         if self.is_tree() {
             return links::unit(&self.root, name);
         }
-        if let Some(state) = self.fetched.lock().unwrap_or_else(PoisonError::into_inner).remove(name) {
-            return Ok(state);
-        }
-        let mut states = self.bus()?.units(&self.root, &[name])?;
-        states.pop().ok_or_else(|| bus::unavailable("it answered with no unit"))
+        self.bus()?.unit(&self.root, name)
     }
 
     /// Does something to a unit and waits for the outcome; a simple service that has just been started is watched
@@ -113,9 +95,8 @@ impl Systemd {
             return Ok(());
         }
         let bus = self.bus()?;
-        let before = bus.units(&self.root, &[name])?.pop().ok_or_else(|| bus::unavailable("it answered with no unit"))?;
+        let before = bus.unit(&self.root, name)?;
         machine.record("unit", name, serde_json::json!({ "active": before.active.value().map(|state| format!("{state:?}")) }))?;
-        self.forget();
         let limit = [limit, machine.time_left()].into_iter().flatten().min().unwrap_or(JOB_LIMIT);
         bus.run(name, job, limit, &|| machine.is_aborted())
     }
@@ -132,7 +113,6 @@ impl Systemd {
             name,
             serde_json::json!({ "enabled": before.enabled.value().map(|state| format!("{state:?}")) }),
         )?;
-        self.forget();
         if self.is_tree() {
             return links::change(&self.root, machine, name, change);
         }
@@ -152,13 +132,7 @@ impl Systemd {
             return Ok(());
         }
         machine.record("unit", "", serde_json::json!({ "daemon_reload": true }))?;
-        self.forget();
         Ok(self.bus()?.reload()?)
-    }
-
-    /// Forgets what was asked in advance.
-    pub fn forget(&self) {
-        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn is_tree(&self) -> bool {

@@ -4,8 +4,9 @@ use serde_json::{Value as Json, json};
 use stead_catalog::{Action, Attributes, Catalog, Edge, EdgeKind, Meta, Resource, ResourceId, Value};
 
 use super::*;
-use crate::outcome::{Outcome, OutcomeKind, RunSummary};
+use crate::outcome::{Outcome, RunSummary};
 use crate::samples::{SECRET, arbitrary_plan, at, every_kind};
+use stead_catalog::OutcomeKind;
 
 /// Compiles one of the schemas; they refer to one another by `$id`.
 fn schema(name: &str) -> (Schemas, SchemaIndex) {

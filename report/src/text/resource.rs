@@ -3,9 +3,10 @@
 use stead_catalog::{Action, Cause, Change, EdgeKind, PlannedResource, Shown, Value};
 
 use super::{TextOptions, action_look, diff, header_line};
-use crate::outcome::{Outcome, OutcomeKind};
+use crate::outcome::Outcome;
 use crate::paint::{Break, Piece, Screen, Style, piece};
 use crate::value::{is_hidden, text_sides, words};
+use stead_catalog::OutcomeKind;
 
 /// Columns of the longest action word.
 const WORD: usize = 9;

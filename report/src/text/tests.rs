@@ -4,8 +4,9 @@ use proptest::prelude::*;
 use stead_catalog::{Action, Change, Shown, Value};
 
 use super::*;
-use crate::outcome::{OutcomeKind, RunSummary};
+use crate::outcome::RunSummary;
 use crate::samples::{SECRET, arbitrary_plan, every_kind, resource, text, value};
+use stead_catalog::OutcomeKind;
 
 fn plain() -> TextOptions {
     TextOptions { width: Some(100), ..TextOptions::default() }

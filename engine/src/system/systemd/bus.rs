@@ -78,13 +78,9 @@ impl Bus {
         !self.connection.is_closed()
     }
 
-    /// Asks for several units; the answers are in the order of the names.
-    pub(super) fn units(&self, root: &Path, names: &[&str]) -> Result<Vec<UnitState>, ObserveError> {
-        let state = |name: &&str| {
-            // Asking for an object of a unit loads the unit: one call does for both.
-            self.properties(&unit_path(name), UNIT).map_err(refused).map(|properties| properties.state(root, name))
-        };
-        names.iter().map(state).collect()
+    /// Asks for a unit. Asking for an object of a unit loads the unit: one call does for both.
+    pub(super) fn unit(&self, root: &Path, name: &str) -> Result<UnitState, ObserveError> {
+        self.properties(&unit_path(name), UNIT).map_err(refused).map(|properties| properties.state(root, name))
     }
 
     /// Does something to a unit and waits for it.
