@@ -30,6 +30,7 @@ mod saved;
 pub mod system;
 #[cfg(test)]
 mod test_support;
+pub mod undo;
 mod units;
 mod world;
 
@@ -52,6 +53,7 @@ pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError};
 pub use stead_catalog::OutcomeKind;
 pub use system::accounts::Shadow;
+pub use undo::{Restore, Restorer, RestoringResource};
 pub use units::unit_of;
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,

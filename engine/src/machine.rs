@@ -19,7 +19,7 @@ use crate::observed::Observed;
 use crate::process::{Ended, Spawn};
 use crate::root::Entry;
 use crate::system::System;
-use crate::{ApplyError, World};
+use crate::{ApplyError, Restorer, World};
 
 mod attributes;
 mod before;
@@ -242,17 +242,37 @@ impl Machine {
     }
 
     /// Writes to the journal what was there before a change that is none of the above: an account, a package, a unit.
+    /// The restorer says how an undo brings it back; its documentation says what `before` holds.
     ///
     /// # Errors
     /// [`ApplyError::Journal`]; nothing may be changed then.
-    pub fn record(&self, kind: &'static str, name: &str, before: serde_json::Value) -> Result<(), ApplyError> {
+    pub fn record(&self, restorer: &'static Restorer, name: &str, before: serde_json::Value) -> Result<(), ApplyError> {
         self.may_change()?;
-        let before = Before::Record { kind: kind.to_owned(), name: name.to_owned(), state: before };
+        let before = Before::Record { kind: restorer.kind.to_owned(), name: name.to_owned(), state: before };
         self.shared
             .journal
             .write(vec![Op::Before { sequence: self.scope.sequence, before: NewBefore { before, content: None } }])?;
         self.scope.touched.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Writes to the journal what is at paths that a tool is about to make, change or remove: contents and all. Nothing
+    /// there is kept as well, so that an undo removes what the tool makes.
+    ///
+    /// # Errors
+    /// [`ApplyError::Journal`], and what looking at a path fails with; nothing may be changed then.
+    pub fn keep_before<'p>(&self, paths: impl IntoIterator<Item = &'p Path>) -> Result<(), ApplyError> {
+        self.may_change()?;
+        before::keep_all(self, paths)
+    }
+
+    /// Writes to the journal what is at a path and everything below it, before a tool removes or changes it.
+    ///
+    /// # Errors
+    /// As [`Machine::keep_before`]; a mount point below it is refused.
+    pub fn keep_tree(&self, path: &Path) -> Result<(), ApplyError> {
+        self.may_change()?;
+        tree::keep_tree(self, path)
     }
 
     fn spawn(&self, run: &Run, chroot: Option<PathBuf>) -> Result<Output, ApplyError> {

@@ -9,7 +9,7 @@ use stead_catalog::{Action, AttributeError, Attributes, Change, Command, Schema}
 use crate::discreet::discreet;
 use crate::machine::Machine;
 use crate::predicted::Predicted;
-use crate::{ApplyError, ObserveError, PackageWish, Probe, World};
+use crate::{ApplyError, ObserveError, PackageWish, Probe, Restorer, World, undo};
 
 /// The difference between what is wanted and what was observed: decided here and nowhere else.
 #[derive(Clone, Debug, PartialEq)]
@@ -283,12 +283,31 @@ impl TypeEntry {
 #[derive(Clone)]
 pub struct Registry {
     entries: Vec<(Arc<Schema>, TypeEntry)>,
+    restorers: Vec<&'static Restorer>,
 }
 
 impl Registry {
     /// Makes a registry of these types.
     pub fn new(entries: &[TypeEntry]) -> Self {
-        Self { entries: entries.iter().map(|entry| (Arc::new(entry.schema()), *entry)).collect() }
+        let entries = entries.iter().map(|entry| (Arc::new(entry.schema()), *entry)).collect();
+        Self { entries, restorers: undo::OWN.to_vec() }
+    }
+
+    /// The same registry, with these ways to bring back what its types record.
+    #[must_use]
+    pub fn restoring(mut self, restorers: &[&'static Restorer]) -> Self {
+        self.restorers.extend(restorers);
+        self
+    }
+
+    /// Returns the way to bring back what was recorded under a kind.
+    pub fn restorer(&self, kind: &str) -> Option<&'static Restorer> {
+        self.restorers.iter().copied().find(|restorer| restorer.kind == kind)
+    }
+
+    /// All ways to bring things back.
+    pub fn restorers(&self) -> &[&'static Restorer] {
+        &self.restorers
     }
 
     /// Returns the type of this name.

@@ -240,6 +240,33 @@ pub enum EnableState {
     Indirect,
 }
 
+impl ActiveState {
+    /// The word used in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Activating => "activating",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+impl EnableState {
+    /// The word used in the journal.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Static => "static",
+            Self::Runtime => "runtime",
+            Self::Masked => "masked",
+            Self::Indirect => "indirect",
+        }
+    }
+}
+
 /// What the service manager says of one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitState {

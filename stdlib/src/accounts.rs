@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stead_catalog::{Place, PlaceKind, Problem, Shown, Value};
-use stead_engine::{ApplyError, Group, Known, Machine, ObserveError, Predicted, World};
+use stead_engine::undo::recorded_strings;
+use stead_engine::{ApplyError, Group, Known, Machine, ObserveError, Predicted, Restore, Restorer, World};
 
 /// Finds what is wrong with the name of an account. The rules are those of Debian's useradd, which refuses what
 /// would be taken for an option, a path or a number.
@@ -119,8 +120,22 @@ pub(crate) fn record_group(machine: &Machine, name: &str, group: Option<&Group>)
             "members": group.members.iter().map(|member| &**member).collect::<Vec<_>>(),
         }),
     };
-    machine.record("group", name, before)
+    machine.record(&GROUP, name, before)
 }
+
+/// A group is brought back with its id and exactly its members.
+pub(crate) static GROUP: Restorer = Restorer {
+    kind: "group",
+    restore: |name, before| {
+        let group = Restore::resource("group", "name", name);
+        if before.is_null() {
+            return group.with("state", "absent").into();
+        }
+        let gid = before.get("gid").and_then(serde_json::Value::as_i64);
+        let members = recorded_strings(before, "members");
+        group.with_some("gid", gid).with("exclusive_members", members.is_some()).with_some("members", members).into()
+    },
+};
 
 /// What a new account gets when nothing is said: `/etc/login.defs` and `/etc/default/useradd` (login.defs(5), useradd(8)).
 #[derive(Clone, Debug, PartialEq, Eq)]

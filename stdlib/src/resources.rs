@@ -9,7 +9,9 @@ pub mod service;
 pub mod symlink;
 pub mod user;
 
-use stead_engine::{Registry, TypeEntry};
+use stead_engine::{Registry, Restorer, TypeEntry};
+
+use crate::accounts;
 
 /// Every resource type of the standard library, in the order of the documentation.
 const TYPES: &[TypeEntry] = &[
@@ -23,14 +25,47 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<exec::Exec>(),
 ];
 
+/// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
+static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP];
+
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {
-    Registry::new(TYPES)
+    Registry::new(TYPES).restoring(RESTORERS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The statics of type `Restorer` below a folder.
+    fn restorers(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                restorers(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let is_declared =
+                    |line: &&str| line.starts_with(['s', 'p']) && line.contains("static ") && line.contains(": Restorer =");
+                let declared = text.lines().filter(is_declared);
+                found.extend(declared.map(|line| format!("{}: {line}", path.display())));
+            }
+        }
+    }
+
+    #[test]
+    fn everything_that_is_recorded_can_be_brought_back() {
+        let mut found = Vec::new();
+        for folder in ["src", "../engine/src/system"] {
+            restorers(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+        }
+        let registry = registry();
+        assert_eq!(found.len(), registry.restorers().len(), "every `static …: Restorer` is listed in RESTORERS: {found:#?}");
+        let mut kinds: Vec<&str> = registry.restorers().iter().map(|restorer| restorer.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds.len(), found.len(), "each kind has one restorer");
+    }
 
     #[test]
     fn no_file_is_missing_from_the_list() {

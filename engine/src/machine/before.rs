@@ -60,6 +60,27 @@ impl Machine {
     }
 }
 
+/// Makes sure that the journal holds what is at these paths, contents and all, in one go.
+pub(super) fn keep_all<'p>(machine: &Machine, paths: impl IntoIterator<Item = &'p Path>) -> Result<(), ApplyError> {
+    let sequence = machine.scope.sequence;
+    let mut kept = Vec::new();
+    let mut ops = Vec::new();
+    for path in paths {
+        if let Some(before) = machine.before(path, Need::Content)? {
+            ops.push(Op::Before { sequence, before });
+        }
+        kept.push(path);
+    }
+    if !ops.is_empty() {
+        machine.shared.journal.write(ops)?;
+    }
+    for path in kept {
+        machine.recorded(path, Need::Content);
+        machine.touched(path);
+    }
+    Ok(())
+}
+
 /// Looks at the paths a resource owns, for the row of its change: what is not a regular file is complete with that.
 pub(crate) fn survey(observed: &Observed, blobs: &Blobs, paths: &[&Path], scope: &Scope) -> Result<Vec<NewBefore>, ApplyError> {
     let mut befores = Vec::new();

@@ -32,15 +32,32 @@ pub(super) fn remove_file(machine: &Machine, path: &Path) -> Result<(), ApplyErr
     }
 }
 
+/// Writes down what is at a path and below it.
+pub(super) fn keep_tree(machine: &Machine, path: &Path) -> Result<(), ApplyError> {
+    match machine.entry("look at", path) {
+        Ok(entry) => match open_below(&entry.directory, entry.name, path)? {
+            Some(directory) => survey(machine, &entry, &directory, path),
+            None => machine.keep(path, Need::Content),
+        },
+        Err(_) => machine.keep(path, Need::Content),
+    }
+}
+
+fn survey(machine: &Machine, entry: &Entry<'_>, directory: &Arc<Directory>, path: &Path) -> Result<(), ApplyError> {
+    let mut survey = Survey { machine, rows: Vec::new() };
+    survey.row(entry, path)?;
+    survey.walk(directory, path)?;
+    survey.write()?;
+    machine.recorded(path, Need::Content);
+    Ok(())
+}
+
 pub(super) fn remove_tree(machine: &Machine, path: &Path) -> Result<(), ApplyError> {
     let entry = machine.entry("remove", path)?;
     let Some(directory) = open_below(&entry.directory, entry.name, path)? else {
         return remove_file(machine, path);
     };
-    let mut survey = Survey { machine, rows: Vec::new() };
-    survey.row(&entry, path)?;
-    survey.walk(&directory, path)?;
-    survey.write()?;
+    survey(machine, &entry, &directory, path)?;
     remove_below(machine, &directory, path)?;
     match rustix::fs::unlinkat(&*entry.directory, entry.name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => {}

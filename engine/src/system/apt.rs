@@ -12,7 +12,10 @@ use stead_catalog::Command;
 
 use super::Dpkg;
 use super::dpkg::matches_version;
-use crate::{ApplyError, Forecast, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Run, WishedState};
+use crate::{
+    ApplyError, Forecast, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Restore, Restorer, Run,
+    WishedState,
+};
 
 mod index;
 mod orders;
@@ -101,7 +104,7 @@ impl Apt {
             let before = serde_json::json!({
                 "version": change.from, "after": change.to, "config_files": state.config_files, "purge": change.purge,
             });
-            machine.record("package", &change.name, before)?;
+            machine.record(&PACKAGE, &change.name, before)?;
         }
         let outcome = self.groups(&open).into_iter().try_for_each(|group| self.install(machine, &group));
         machine.system().forget();
@@ -113,7 +116,7 @@ impl Apt {
     /// # Errors
     /// apt-mark's failure.
     pub fn set_hold(&self, machine: &Machine, name: &str, held: bool) -> Result<(), ApplyError> {
-        machine.record("package", name, serde_json::json!({ "held": !held }))?;
+        machine.record(&PACKAGE, name, serde_json::json!({ "held": !held }))?;
         let outcome = self.run(machine, &["apt-mark", if held { "hold" } else { "unhold" }, name]);
         self.dpkg.forget();
         self.forget();
@@ -265,7 +268,7 @@ impl Apt {
 
     /// Fetches the index of every repository.
     fn refresh(&self, machine: &Machine, reason: &str) -> Result<(), ApplyError> {
-        machine.record("package-index", "apt", serde_json::json!({ "reason": reason }))?;
+        machine.record(&INDEX, "apt", serde_json::json!({ "reason": reason }))?;
         self.run(machine, &["apt-get", "-q", "-o", LOCK_PATIENCE, "update"])
     }
 
@@ -273,7 +276,7 @@ impl Apt {
     /// administrator's configuration files.
     fn repair(&self, machine: &Machine) -> Result<(), ApplyError> {
         for name in self.dpkg.database()?.broken() {
-            machine.record("package", name, serde_json::json!({ "broken": true }))?;
+            machine.record(&PACKAGE, name, serde_json::json!({ "broken": true }))?;
         }
         let outcome = self.run(machine, &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]);
         machine.system().forget();
@@ -321,6 +324,28 @@ impl Apt {
         Ok(Output { status: output.status.code().unwrap_or(128), stdout: output.stdout, stderr: output.stderr })
     }
 }
+
+/// A package is brought back to the version it had, where a repository still has it, or purged if it was not there.
+pub static PACKAGE: Restorer = Restorer {
+    kind: "package",
+    restore: |name, before| {
+        let held = before.get("held").and_then(serde_json::Value::as_bool);
+        let package = Restore::resource("package", "name", name).with_some("hold", held);
+        match before.get("version") {
+            // Finishing what an interrupted dpkg had begun leaves nothing to go back to.
+            None if held.is_none() => Restore::Nothing,
+            None => package.into(),
+            Some(serde_json::Value::String(version)) => package.with("version", version.as_str()).into(),
+            Some(_) => {
+                let rest = before.get("config_files").and_then(serde_json::Value::as_bool) == Some(true);
+                Restore::resource("package", "name", name).with("state", if rest { "absent" } else { "purged" }).into()
+            }
+        }
+    },
+};
+
+/// An index that was refreshed stays so: it is a cache.
+pub static INDEX: Restorer = Restorer { kind: "package-index", restore: |_, _| Restore::Nothing };
 
 /// What stands before the name that was probably meant, in the reason of an unmet wish.
 const ALIKE: &str = ", but one named ";

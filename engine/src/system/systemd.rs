@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{ApplyError, Machine, ObserveError, UnitState};
+use crate::{ApplyError, Machine, ObserveError, Restore, Restorer, UnitState};
 
 mod bus;
 mod links;
@@ -65,6 +65,29 @@ pub enum FileChange {
     Unmask,
 }
 
+/// A unit is brought back by a `service`: running or not, started at boot or not, masked or not. Whether systemd has read
+/// the unit files again is nothing to be undone.
+pub static UNIT: Restorer = Restorer {
+    kind: "unit",
+    restore: |name, before| {
+        let word = |key: &str| before.get(key).and_then(serde_json::Value::as_str);
+        let mut service = Restore::resource("service", "name", name);
+        match word("active") {
+            Some("active" | "activating") => service = service.with("state", "running"),
+            Some("inactive" | "failed") => service = service.with("state", "stopped"),
+            _ => {}
+        }
+        match word("enabled") {
+            Some("enabled") => service = service.with("masked", false).with("enabled", true),
+            Some("disabled") => service = service.with("masked", false).with("enabled", false),
+            Some("masked") => service = service.with("masked", true),
+            Some("static" | "indirect") => service = service.with("masked", false),
+            _ => {}
+        }
+        if service.attributes.len() == 1 { Restore::Nothing } else { service.into() }
+    },
+};
+
 impl Systemd {
     /// systemd of the system at `root`. Connects to nothing yet.
     pub fn new(root: &Path) -> Self {
@@ -96,7 +119,12 @@ impl Systemd {
         }
         let bus = self.bus()?;
         let before = bus.unit(&self.root, name)?;
-        machine.record("unit", name, serde_json::json!({ "active": before.active.value().map(|state| format!("{state:?}")) }))?;
+        let restarts = matches!(job, Job::Restart | Job::Reload | Job::ReloadOrRestart);
+        machine.record(
+            &UNIT,
+            name,
+            serde_json::json!({ "active": before.active.value().map(|state| state.name()), "restarts": restarts }),
+        )?;
         let limit = [limit, machine.time_left()].into_iter().flatten().min().unwrap_or(JOB_LIMIT);
         bus.run(name, job, limit, &|| machine.is_aborted())
     }
@@ -108,11 +136,7 @@ impl Systemd {
     pub fn change_files(&self, machine: &Machine, name: &str, change: FileChange) -> Result<(), ApplyError> {
         check_name(name)?;
         let before = self.unit(name)?;
-        machine.record(
-            "unit",
-            name,
-            serde_json::json!({ "enabled": before.enabled.value().map(|state| format!("{state:?}")) }),
-        )?;
+        machine.record(&UNIT, name, serde_json::json!({ "enabled": before.enabled.value().map(|state| state.name()) }))?;
         if self.is_tree() {
             return links::change(&self.root, machine, name, change);
         }
@@ -131,7 +155,7 @@ impl Systemd {
         if self.is_tree() {
             return Ok(());
         }
-        machine.record("unit", "", serde_json::json!({ "daemon_reload": true }))?;
+        machine.record(&UNIT, "", serde_json::json!({ "daemon_reload": true }))?;
         Ok(self.bus()?.reload()?)
     }
 

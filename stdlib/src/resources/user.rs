@@ -19,6 +19,7 @@ mod look;
 mod steps;
 
 use home::Skeleton;
+pub(super) use steps::USER;
 
 /// A user account: its id, groups, home and shell.
 ///

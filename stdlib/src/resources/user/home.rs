@@ -63,6 +63,11 @@ impl Skeleton {
         Shown::Value(Value::list(names.map(|entry| Value::string(entry.path.to_string_lossy().as_ref()))))
     }
 
+    /// Where they go in a home.
+    pub(super) fn paths<'s>(&'s self, home: &'s Path) -> impl Iterator<Item = PathBuf> + 's {
+        self.entries.iter().map(|entry| home.join(&entry.path))
+    }
+
     /// Puts them into a home. useradd keeps their modes and gives them to the user.
     pub(super) fn predict(&self, home: &Path, uid: &Owner, gid: &Owner, effects: &mut Predicted<'_>) {
         for entry in &self.entries {

@@ -1,13 +1,42 @@
 //! What a change of an account does: to the predicted world, and to the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_engine::system::accounts::Tool;
-use stead_engine::{ApplyError, FileKind, Known, Machine, Owner, Predicted, Stat, World};
+use stead_engine::undo::recorded_strings;
+use stead_engine::{ApplyError, FileKind, Known, Machine, Owner, Predicted, Restore, Restorer, Stat, World};
 
-use super::{ObservedUser, Primary, User};
+use super::{ObservedUser, Primary, State, User};
 use crate::accounts;
+
+/// A user is brought back with all its fields but the password, which is never kept.
+pub(crate) static USER: Restorer = Restorer {
+    kind: "user",
+    restore: |name, before| {
+        let user = Restore::resource("user", "name", name);
+        if before.is_null() {
+            return user.with("state", "absent").into();
+        }
+        let number = |key: &str| before.get(key).and_then(serde_json::Value::as_i64);
+        let text = |key: &str| before.get(key).and_then(serde_json::Value::as_str);
+        let truth = |key: &str| before.get(key).and_then(serde_json::Value::as_bool);
+        let groups = recorded_strings(before, "groups");
+        user.with_some("uid", number("uid"))
+            .with_some("group", number("gid"))
+            .with_some("home", text("home"))
+            .with("create_home", false)
+            .with_some("move_home", truth("moved"))
+            .with_some("shell", text("shell").filter(|shell| !shell.is_empty()))
+            .with_some("comment", text("comment"))
+            .with("exclusive_groups", groups.is_some())
+            .with_some("groups", groups)
+            .with_some("expires", text("expires"))
+            .with_some("locked", truth("locked"))
+            .without(before.get("password").is_some(), "its password, which is never kept")
+            .into()
+    },
+};
 
 impl User {
     /// The account as it will be.
@@ -100,19 +129,79 @@ impl User {
         observed: &ObservedUser,
         present: Option<&stead_engine::User>,
     ) -> Result<(), ApplyError> {
+        if present.is_none() && self.state == State::Present && matches!(self.primary(observed), Primary::Made) {
+            // Before the user's: what goes back goes the other way round.
+            accounts::record_group(machine, &self.name, None)?;
+        }
         let before = match present {
             None => serde_json::Value::Null,
-            Some(user) => serde_json::json!({
-                "uid": user.uid.value(),
-                "gid": user.gid.value(),
-                "comment": &*user.comment,
-                "home": &*user.home,
-                "shell": &*user.shell,
-                "groups": user.groups.iter().map(|group| &**group).collect::<Vec<_>>(),
-                "expires": observed.shadow.as_ref().and_then(|shadow| shadow.expires),
-            }),
+            Some(user) => self.recorded(machine, observed, user)?,
         };
-        machine.record("user", &self.name, before)
+        machine.record(&USER, &self.name, before)?;
+        if let (true, Known::Is(Some(group))) = (self.state == State::Absent && self.takes_group(observed), &observed.own_group) {
+            accounts::record_group(machine, &self.name, Some(group))?;
+        }
+        self.keep_home(machine, observed, present)
+    }
+
+    fn recorded(
+        &self,
+        machine: &Machine,
+        observed: &ObservedUser,
+        user: &stead_engine::User,
+    ) -> Result<serde_json::Value, ApplyError> {
+        let mut before = serde_json::json!({
+            "uid": user.uid.value(),
+            "gid": user.gid.value(),
+            "comment": &*user.comment,
+            "home": &*user.home,
+            "shell": &*user.shell,
+            "groups": user.groups.iter().map(|group| &**group).collect::<Vec<_>>(),
+        });
+        let is_gone = self.state == State::Absent;
+        if is_gone || self.expires.is_some() {
+            let expires = machine.world().account_expires(&self.name)?.known()?;
+            before["expires"] = expires.map_or_else(|| "never".into(), accounts::date_of).into();
+        }
+        if is_gone || self.password.is_some() || self.locked.is_some() {
+            let hash = machine.world().password_hash(&self.name)?.known()?.unwrap_or_default();
+            let has_password = !matches!(hash.trim_start_matches('!'), "" | "*");
+            if has_password && (is_gone || self.password.is_some()) {
+                before["password"] = serde_json::json!({ "withheld": true });
+            }
+            if has_password && !is_gone {
+                before["locked"] = hash.starts_with('!').into();
+            }
+        }
+        let old = observed.user.value().and_then(Option::as_ref).map(|user| &user.home);
+        if self.move_home && self.home.as_ref().is_some_and(|home| old.is_some_and(|old| **old != *home.as_str())) {
+            before["moved"] = true.into();
+        }
+        Ok(before)
+    }
+
+    /// Keeps what is in a home that goes, and says that nothing was where one will be made.
+    fn keep_home(
+        &self,
+        machine: &Machine,
+        observed: &ObservedUser,
+        present: Option<&stead_engine::User>,
+    ) -> Result<(), ApplyError> {
+        match (self.state, present) {
+            (State::Absent, Some(user)) if self.remove_home => {
+                machine.keep_tree(Path::new(&*user.home))?;
+                machine.keep_before([Path::new("/var/mail").join(&*self.name).as_path()])
+            }
+            (State::Present, None) if self.creates_home() && observed.home == Known::Is(None) => {
+                let home = self.home_of(None, observed.defaults.as_ref());
+                let home = Path::new(&*home);
+                let missing = home.ancestors().take_while(|above| matches!(machine.world().stat(above), Ok(Known::Is(None))));
+                let mut paths: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+                paths.extend(observed.skeleton.paths(home));
+                machine.keep_before(paths.iter().map(PathBuf::as_path))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn add(&self, machine: &Machine, observed: &ObservedUser) -> Result<(), ApplyError> {

@@ -1,0 +1,10 @@
+//! Back to what was there before a run.
+
+mod restorer;
+
+pub use restorer::{IntoValue, Restore, Restorer, RestoringResource, Setting, recorded_strings};
+
+use crate::system;
+
+/// What the engine itself records, besides paths.
+pub(crate) static OWN: [&Restorer; 3] = [&system::systemd::UNIT, &system::apt::PACKAGE, &system::apt::INDEX];
