@@ -48,6 +48,10 @@ impl Place {
     pub fn package(name: impl Into<Arc<str>>) -> Self {
         Self { kind: PlaceKind::Package, name: name.into() }
     }
+    /// Anything else that has one owner; the name carries its own prefix.
+    pub fn other(name: impl Into<Arc<str>>) -> Self {
+        Self { kind: PlaceKind::Other, name: name.into() }
+    }
     /// A service unit, with its suffix.
     pub fn unit(name: impl Into<Arc<str>>) -> Self {
         Self { kind: PlaceKind::Unit, name: name.into() }
@@ -77,6 +81,8 @@ impl fmt::Display for Place {
 /// path means the path itself and every ancestor of it. A resource that takes things away
 /// (`state = absent`) reverses the edges by listing the places under `gone_before`.
 /// *Sweeps*: paths below which unmanaged things are removed (a purged directory).
+/// *Fills*: paths whose whole content this resource decides; *edits*: paths of which it decides a part. Any number of resources
+/// edit one path, one after the other; a path that one resource fills and another one edits would never settle, and is a conflict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// Places with this resource as their one owner.
@@ -90,6 +96,10 @@ pub struct Footprint {
     pub gone_before: Vec<Place>,
     /// Directories that are emptied of what nobody manages.
     pub sweeps: Vec<Arc<str>>,
+    /// Paths whose whole content is decided here.
+    pub fills: Vec<Arc<str>>,
+    /// Paths of which a part is decided here.
+    pub edits: Vec<Arc<str>>,
     /// Says that the resource removes what it owns (`state = absent`).
     pub removes: bool,
 }

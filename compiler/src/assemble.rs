@@ -91,6 +91,7 @@ pub(crate) fn assemble(
     let found = conflicts::merge(project, finished, issues);
     requisites::unresolved_extensions(&extensions, &found, &all, issues);
     conflicts::places(&found, issues);
+    conflicts::contents(&found, issues);
     let explicit = requisites::resolve(&found, &all, issues);
     edges::overlaps(&found, &explicit, issues);
     if issues.iter().any(|issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {

@@ -24,6 +24,7 @@ use crate::{ApplyError, Restorer, World};
 mod attributes;
 mod before;
 mod commit;
+mod kernel;
 mod stage;
 mod sweep;
 mod temporary;
@@ -239,6 +240,16 @@ impl Machine {
     pub fn run(&self, run: &Run) -> Result<Output, ApplyError> {
         let root = self.shared.observed.command_root()?;
         self.spawn(run, root)
+    }
+
+    /// Writes a live setting of the kernel, in place: a file below `/proc/sys` or `/sys`. What it held goes into the journal as a
+    /// record of the kind `kernel`, named by the path.
+    ///
+    /// # Errors
+    /// What the kernel refused, and on the tree of `--root DIR`, which has no kernel.
+    pub fn write_kernel(&self, path: &Path, value: &[u8]) -> Result<(), ApplyError> {
+        self.may_change()?;
+        kernel::write(self, path, value)
     }
 
     /// Writes to the journal what was there before a change that is none of the above: an account, a package, a unit.

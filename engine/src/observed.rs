@@ -357,6 +357,10 @@ impl World for Observed {
         }
     }
 
+    fn is_live(&self) -> bool {
+        !self.system.is_tree()
+    }
+
     fn is_managed(&self, path: &Path) -> bool {
         self.managed.covers(path)
     }

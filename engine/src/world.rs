@@ -423,6 +423,11 @@ pub trait World: Sync {
         Ok(self.stat(path)?.map(|stat| stat.is_some()))
     }
 
+    /// Says whether this is a machine that runs, not the tree of `--root DIR`: a tree has no kernel, no mounts and no live settings.
+    fn is_live(&self) -> bool {
+        true
+    }
+
     /// Returns the ids of the user and group that the engine works as: what it creates is theirs.
     fn identity(&self) -> (u32, u32) {
         (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Action, Change, Place, ResourceId, Shown, Value};
+use stead_catalog::{Action, Change, Place, PlaceKind, ResourceId, Shown, Value};
 use stead_engine::{ApplyError, Difference, FileKind, Known, Look, ObserveError, Owner, Stat, World};
 
 use crate::values::{Account, Mode};
@@ -362,6 +362,13 @@ pub(crate) fn needed_places(path: &Path, owner: Option<&Account>, group: Option<
         places.push(Place::group(name.clone()));
     }
     places
+}
+
+/// What a file's being there brings besides itself: a unit file its unit, and whatever lies below /etc/apt says what can be installed.
+pub(crate) fn brought_with(path: &Path) -> Vec<Place> {
+    let unit = stead_engine::unit_of(path).map(Place::unit);
+    let repository = path.starts_with("/etc/apt").then(|| Place { kind: PlaceKind::Repository, name: "apt".into() });
+    unit.into_iter().chain(repository).collect()
 }
 
 /// Says whether the path is `/`, which nothing can replace.

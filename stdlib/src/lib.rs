@@ -7,6 +7,7 @@ extern crate self as stead_stdlib;
 
 mod accounts;
 pub mod codes;
+pub mod edit;
 mod filesystem;
 pub mod resources;
 pub mod values;

@@ -4,6 +4,7 @@ pub mod directory;
 pub mod exec;
 pub mod file;
 pub mod group;
+pub mod line;
 pub mod package;
 pub mod service;
 pub mod symlink;
@@ -18,6 +19,7 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<file::File>(),
     TypeEntry::of::<directory::Directory>(),
     TypeEntry::of::<symlink::Symlink>(),
+    TypeEntry::of::<line::Line>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<user::User>(),

@@ -5,6 +5,7 @@
 //! | `String`, `Arc<str>` | `String` |
 //! | `bool`, `i64`, `u32`, `f64` | `Bool`, `Int`, `Int(0..=4294967295)`, `Float` |
 //! | [`AbsolutePath`], [`Mode`], [`Size`], [`Port`], `std::time::Duration` | `Path`, `Mode`, `Size`, `Port`, `Duration` |
+//! | [`Pattern`] | `Regex` |
 //! | [`Account`] | `String` or `Int`: a user or group by name or id |
 //! | `stead_catalog::Command`, `stead_catalog::Blob` | a command; a file of the project |
 //! | `Option<T>` | `T`, left as found when absent |
@@ -23,7 +24,7 @@ use std::time::Duration;
 use stead_catalog::{AttributeError, Attributes, Blob, Command, Footprint, Problem, Span64, Type, Value};
 
 pub use collections::Many;
-pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Port, Secret, Size};
+pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Pattern, Port, Secret, Size};
 
 /// A type that an attribute's field may have.
 #[diagnostic::on_unimplemented(

@@ -66,6 +66,7 @@ impl<'t> Reader<'t> {
                 }
                 '\\' => match chars.next().map(|(_, c)| c) {
                     Some('n') => text.push('\n'),
+                    Some('r') => text.push('\r'),
                     Some('t') => text.push('\t'),
                     Some('0') => text.push('\0'),
                     Some('u') => {
@@ -99,6 +100,11 @@ impl<'t> Reader<'t> {
         self.skip();
         if self.rest.starts_with('"') {
             return Value::string(self.string());
+        }
+        if let Some(raw) = self.rest.strip_prefix("r\"") {
+            let (text, rest) = raw.split_once('"').expect("a raw string is closed");
+            self.rest = rest;
+            return Value::string(text);
         }
         if self.rest.starts_with('{') {
             return Value::Map(Arc::new(self.body()));

@@ -74,6 +74,36 @@ fn differs(project: &Project, first: &Finished, second: &Finished) -> Issue {
     first.told(second.told(issue)).hint(hint)
 }
 
+/// Reports paths of which one resource decides all and another one a part: each run would undo what the one before did.
+pub(super) fn contents(found: &Found, issues: &mut Vec<Issue>) {
+    let mut fillers: HashMap<&str, &Finished> = HashMap::new();
+    for one in &found.resources {
+        fillers.extend(one.footprint.fills.iter().map(|path| (&**path, one)));
+    }
+    if fillers.is_empty() {
+        return;
+    }
+    for one in &found.resources {
+        for path in &one.footprint.edits {
+            let Some(filler) = fillers.get(&**path).filter(|filler| filler.id != one.id) else { continue };
+            let (there, hint) = if filler.footprint.removes {
+                ("removed here", "a thing has one owner: remove one of the two".to_owned())
+            } else {
+                let hint = format!(
+                    "put the part into what `{}` holds, or let that make the file only where it is missing: `create_only = true`",
+                    filler.id
+                );
+                ("all of its content is decided here", hint)
+            };
+            let message = format!("`{}` decides all of `{path}`, and `{}` a part of it", filler.id, one.id);
+            let issue = Issue::error("conflicting-resources", one.at, message)
+                .primary("a part of it is decided here")
+                .label(filler.at, there);
+            issues.push(filler.told(one.told(issue)).hint(hint));
+        }
+    }
+}
+
 /// Reports places that two resources own.
 pub(super) fn places(found: &Found, issues: &mut Vec<Issue>) {
     let mut owners: HashMap<&Place, &Finished> = HashMap::with_capacity(found.resources.len());

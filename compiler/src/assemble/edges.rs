@@ -24,6 +24,8 @@ struct Places<'a> {
     owners: HashMap<PlaceRef<'a>, u32>,
     bringers: HashMap<PlaceRef<'a>, Vec<u32>>,
     removers: HashMap<PlaceRef<'a>, Vec<u32>>,
+    /// Who decides a part of a path.
+    editors: HashSet<(&'a str, u32)>,
 }
 
 type PlaceRef<'a> = (PlaceKind, &'a str);
@@ -51,6 +53,7 @@ pub(super) fn automatic(found: &Found, explicit: &[Explicit]) -> Vec<Automatic> 
         for place in &one.footprint.brings {
             places.bringers.entry(key(place)).or_default().push(index(i));
         }
+        places.editors.extend(one.footprint.edits.iter().map(|path| (&**path, index(i))));
         for place in &one.footprint.gone_before {
             places.removers.entry(key(place)).or_default().push(index(i));
         }
@@ -92,8 +95,11 @@ fn needs(found: &Found, places: &Places<'_>, this: u32, one: &Finished, place: &
         let removes = |id: u32| found.resources[id as usize].footprint.removes;
         let owner = places.owners.get(&key).copied().filter(|owner| *owner != this && !removes(*owner));
         let bringers = places.bringers.get(&key).map_or(&[][..], Vec::as_slice);
+        // The editors of one path come one after the other in any order: none of them needs another, and its owner needs none.
+        let is_theirs = places.editors.contains(&(name, this)) || places.owners.get(&key) == Some(&this);
+        let comes_first = |id: &u32| *id != this && !removes(*id) && !(is_theirs && places.editors.contains(&(name, *id)));
         let mut is_found = false;
-        for from in owner.into_iter().chain(bringers.iter().copied().filter(|id| *id != this && !removes(*id))) {
+        for from in owner.into_iter().chain(bringers.iter().copied().filter(comes_first)) {
             is_found = true;
             let reason = reasons.of(&one.footprint, place.kind, name, owner == Some(from));
             edges.add(from, this, &reason);
@@ -185,7 +191,7 @@ pub(super) fn overlaps(found: &Found, explicit: &[Explicit], issues: &mut Vec<Is
     let ordered: HashSet<(u32, u32)> = explicit.iter().flat_map(|edge| [(edge.from, edge.to), (edge.to, edge.from)]).collect();
     for (i, one) in found.resources.iter().enumerate() {
         for place in one.footprint.brings.iter().filter(|place| place.kind == PlaceKind::Path) {
-            if owned.contains(&*place.name) {
+            if owned.contains(&*place.name) || one.footprint.edits.contains(&place.name) {
                 continue;
             }
             let mut at = parent(&place.name);

@@ -223,6 +223,10 @@ impl World for Predicted<'_> {
         }
     }
 
+    fn is_live(&self) -> bool {
+        self.base.is_live()
+    }
+
     fn identity(&self) -> (u32, u32) {
         self.base.identity()
     }

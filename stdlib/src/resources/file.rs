@@ -4,7 +4,7 @@ mod content;
 
 use std::sync::Arc;
 
-use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, PlaceKind, Problem, Shown};
+use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown};
 use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
 };
@@ -112,14 +112,17 @@ impl File {
         if self.state == State::Absent {
             return Footprint {
                 gone_before: std::iter::once(own.clone()).chain(unit).collect(),
+                fills: vec![self.path.shared().clone()],
                 owns: vec![own],
                 removes: true,
                 ..Footprint::default()
             };
         }
+        let fills = (self.content.is_some() || self.source.is_some()) && !self.create_only;
         Footprint {
             owns: vec![own],
-            brings: unit.into_iter().chain(repository_of(self.path.as_path())).collect(),
+            fills: if fills { vec![self.path.shared().clone()] } else { Vec::new() },
+            brings: filesystem::brought_with(self.path.as_path()),
             needs: filesystem::needed_places(self.path.as_path(), self.owner.as_ref(), self.group.as_ref()),
             ..Footprint::default()
         }
@@ -389,9 +392,4 @@ impl File {
             _ => effects.appear(path, because),
         }
     }
-}
-
-/// Returns the package source that a file is a part of: whatever lies below /etc/apt says what can be installed.
-fn repository_of(path: &std::path::Path) -> Option<Place> {
-    path.starts_with("/etc/apt").then(|| Place { kind: PlaceKind::Repository, name: "apt".into() })
 }

@@ -95,6 +95,45 @@ impl FromLiteral<u32> for Mode {
     }
 }
 
+/// A regular expression over the bytes of a file.
+#[derive(Clone, Debug)]
+pub struct Pattern(regex::bytes::Regex);
+
+impl Pattern {
+    /// Makes a pattern; `None` when the expression cannot be read.
+    pub fn new(source: &str) -> Option<Self> {
+        regex::bytes::RegexBuilder::new(source).size_limit(1 << 20).build().ok().map(Self)
+    }
+
+    /// The compiled expression.
+    pub const fn regex(&self) -> &regex::bytes::Regex {
+        &self.0
+    }
+
+    /// Says whether it matches somewhere in the text.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl AttributeType for Pattern {
+    fn ty() -> Type {
+        Type::Regex
+    }
+    fn from_value(value: &Value) -> Option<Self> {
+        value.as_str().and_then(Self::new)
+    }
+    fn to_value(&self) -> Value {
+        Value::string(self.0.as_str())
+    }
+}
+
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Size(pub u64);
