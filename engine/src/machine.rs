@@ -32,6 +32,7 @@ mod tree;
 
 pub(crate) use before::survey;
 pub(crate) use commit::{Group, commit};
+pub(crate) use kernel::KERNEL;
 pub use stage::Staged;
 pub(crate) use sweep::sweep;
 pub(crate) use temporary::random;

@@ -4,7 +4,7 @@ mod restorer;
 
 pub use restorer::{IntoValue, Restore, Restorer, RestoringResource, Setting, recorded_strings};
 
-use crate::system;
+use crate::{machine, system};
 
 /// What the engine itself records, besides paths.
-pub(crate) static OWN: [&Restorer; 3] = [&system::systemd::UNIT, &system::apt::PACKAGE, &system::apt::INDEX];
+pub(crate) static OWN: [&Restorer; 4] = [&machine::KERNEL, &system::systemd::UNIT, &system::apt::PACKAGE, &system::apt::INDEX];

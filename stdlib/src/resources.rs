@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn everything_that_is_recorded_can_be_brought_back() {
         let mut found = Vec::new();
-        for folder in ["src", "../engine/src/system"] {
+        for folder in ["src", "../engine/src/system", "../engine/src/machine"] {
             restorers(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
         }
         let registry = registry();
