@@ -186,10 +186,14 @@ impl Recovery<'_, '_> {
                 SyntaxError::new("unterminated-string", opening(2), "this raw string is not closed")
                     .with_hint("a raw string `r\"…\"` ends on its line; `r#\"…\"#` may span several, and a `\"\"\"` block, too")
             }
-            Kind::Unterminated if text.len() > 1 && text.ends_with('"') => {
+            Kind::Unterminated if text.len() > 1 && text.ends_with('"') && text.contains("${") => {
                 let start = token.span.start + text.find("${").unwrap_or(0) as u32;
                 SyntaxError::new("bad-interpolation", Span::new(start, start + 2), "this interpolation is not closed")
                     .with_hint("`${…}` holds one expression; a plain `${` is written `\\${`")
+            }
+            Kind::Unterminated if text.ends_with("\\\"") => {
+                SyntaxError::new("unterminated-string", opening(1), "this string is not closed on its line")
+                    .with_hint("`\\\"` is a quote in the text; a backslash at the end is written `\\\\`")
             }
             Kind::Unterminated => SyntaxError::new("unterminated-string", opening(1), "this string is not closed on its line")
                 .with_hint("close it with `\"`; for a text of several lines use a `\"\"\"` block"),

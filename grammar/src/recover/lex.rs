@@ -170,6 +170,7 @@ impl Lexer<'_> {
             match self.bytes.get(index)? {
                 b'"' => return Some(index + 1),
                 b'\n' => return None,
+                b'\\' if matches!(self.bytes.get(index + 1), Some(b'\n' | b'\r')) => return None,
                 b'\\' => index += 2,
                 b'$' if self.bytes.get(index + 1) == Some(&b'{') => index = self.interpolation_end(index + 2, depth + 1)?,
                 _ => index += 1,
