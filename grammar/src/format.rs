@@ -52,6 +52,7 @@ fn print(source: &str, parsed: &Parsed) -> String {
         indent: 0,
         is_flat: false,
         last_end: 0,
+        is_misplaced: false,
         trailing: Vec::new(),
     };
     printer.file(&parsed.file);
@@ -64,6 +65,7 @@ struct Mark {
     out: usize,
     next_comment: usize,
     last_end: u32,
+    is_misplaced: bool,
     trailing: usize,
 }
 
@@ -80,6 +82,8 @@ struct Printer<'a> {
     is_flat: bool,
     /// Where in the source ends what was written last.
     last_end: u32,
+    /// Whether a comment would come to stand inside brackets that it stands before.
+    is_misplaced: bool,
     /// Where in the output stand comments that share their line with code, to be aligned.
     trailing: Vec<usize>,
 }
@@ -96,13 +100,20 @@ impl<'a> Printer<'a> {
     }
 
     fn mark(&self) -> Mark {
-        Mark { out: self.out.len(), next_comment: self.next_comment, last_end: self.last_end, trailing: self.trailing.len() }
+        Mark {
+            out: self.out.len(),
+            next_comment: self.next_comment,
+            last_end: self.last_end,
+            is_misplaced: self.is_misplaced,
+            trailing: self.trailing.len(),
+        }
     }
 
     fn reset(&mut self, mark: Mark) {
         self.out.truncate(mark.out);
         self.next_comment = mark.next_comment;
         self.last_end = mark.last_end;
+        self.is_misplaced = mark.is_misplaced;
         self.trailing.truncate(mark.trailing);
     }
 
@@ -192,7 +203,7 @@ impl<'a> Printer<'a> {
     fn trailing_comment(&mut self, is_aligned: bool) {
         let Some(comment) = self.comments.get(self.next_comment) else { return };
         let span = comment.span;
-        if span.start >= self.last_end && !self.has_newline(self.last_end, span.start) {
+        if span.start >= self.last_end && is_blank(Span::new(self.last_end, span.start).text(self.source)) {
             self.push("  ");
             if is_aligned {
                 self.trailing.push(self.out.len());
@@ -203,12 +214,15 @@ impl<'a> Printer<'a> {
         }
     }
 
-    /// Writes what `span` covers by `write`; where that leaves out a comment inside, copies the source instead.
+    /// Writes what `span` covers by `write`; where that leaves out a comment inside, or puts one elsewhere, copies the source
+    /// instead.
     fn with_comments(&mut self, span: Span, write: impl FnOnce(&mut Self)) {
         let mark = self.mark();
+        let was_misplaced = std::mem::replace(&mut self.is_misplaced, false);
         write(self);
+        let is_misplaced = std::mem::replace(&mut self.is_misplaced, was_misplaced);
         let is_left = |comment: &Comment| comment.span.start < span.end;
-        if self.comments.get(self.next_comment).is_some_and(is_left) {
+        if is_misplaced || self.comments.get(self.next_comment).is_some_and(is_left) {
             self.reset(mark);
             self.copy(span);
             while self.comments.get(self.next_comment).is_some_and(is_left) {
@@ -254,4 +268,9 @@ impl<'a> Printer<'a> {
         result.push_str(&self.out[copied..]);
         result
     }
+}
+
+/// Tells whether nothing stands in a piece of a line but blanks and commas.
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b','))
 }

@@ -228,7 +228,8 @@ impl Printer<'_> {
     }
 
     fn list_for(&mut self, list: &ListFor, span: Span) {
-        let only = [Span::new(list.clause.span.start, list.element.span.end)];
+        // From the word `for`, which the clause leaves out.
+        let only = [Span::new(self.skip_trivia(span.start + 1), list.element.span.end)];
         let brackets = super::layout::Brackets { has_commas: false, ..SQUARES };
         self.bracketed(
             brackets,
@@ -246,7 +247,7 @@ impl Printer<'_> {
     }
 
     fn map_for(&mut self, map: &MapFor, span: Span) {
-        let only = [Span::new(map.clause.span.start, map.value.span.end)];
+        let only = [Span::new(self.skip_trivia(span.start + 1), map.value.span.end)];
         self.bracketed(
             BRACES,
             Place::around(span),

@@ -1,6 +1,6 @@
 //! Brackets with elements in them: on one line, or an element a line; and runs of lines that are aligned.
 
-use super::{Printer, WIDTH};
+use super::{Printer, WIDTH, is_blank};
 use crate::ast::{Expr, ExprKind, Span};
 
 /// A pair of brackets and how elements are set in them.
@@ -63,6 +63,7 @@ impl Printer<'_> {
             self.reset(mark);
         }
         let was_flat = std::mem::replace(&mut self.is_flat, false);
+        self.is_misplaced |= self.comments.get(self.next_comment).is_some_and(|comment| comment.span.start < place.open);
         self.push(brackets.open);
         self.last_end = place.open + 1;
         self.trailing_comment(false);
@@ -166,7 +167,7 @@ impl Printer<'_> {
         // The rest of the first line may hold a comment; between the lines nothing may stand.
         lines.next();
         let between: Vec<&str> = lines.collect();
-        between.len() <= 1 && between.iter().all(|line| line.trim().is_empty())
+        between.len() <= 1 && between.iter().all(|line| is_blank(line.trim_end()))
     }
 
     fn close_run(&self, run: &mut Vec<(usize, usize, usize)>, widths: &mut [usize]) {
