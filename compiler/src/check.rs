@@ -14,6 +14,7 @@ mod recursion;
 mod resources;
 mod scope;
 mod stmts;
+mod unused;
 
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
@@ -32,6 +33,7 @@ use crate::issue::{Issue, Loc};
 use crate::sources::Sources;
 use crate::template::Templates;
 use scope::{Global, Use, User};
+use unused::What;
 
 /// The checked code of a program.
 #[derive(Debug, Default)]
@@ -131,6 +133,7 @@ struct FileCode {
     issues: Vec<Issue>,
     diagnostics: Vec<Diagnostic>,
     uses: Vec<Use>,
+    unused: Vec<Issue>,
     bindings: Vec<(Loc, Type)>,
 }
 
@@ -155,6 +158,7 @@ pub(crate) fn check_program(
         .collect();
     let mut code = Code::default();
     let mut uses = Vec::new();
+    let mut unused = Vec::new();
     for (i, mut file) in checked.into_iter().enumerate() {
         code.fns.append(&mut file.fns);
         code.states.append(&mut file.states);
@@ -168,9 +172,15 @@ pub(crate) fn check_program(
         issues.append(&mut file.issues);
         diagnostics.append(&mut file.diagnostics);
         uses.append(&mut file.uses);
+        unused.append(&mut file.unused);
         code.bindings.append(&mut file.bindings);
     }
     recursion::report(program, &uses, issues);
+    // What uses a name may stand where a mistake hides it.
+    if !issues.iter().any(|issue| issue.is_error) && !diagnostics.iter().any(Diagnostic::is_error) {
+        issues.append(&mut unused);
+        unused::definitions(program, issues);
+    }
     code
 }
 
@@ -192,13 +202,17 @@ fn check_file(program: &Program, sources: &dyn Sources, templates: &Templates, f
                 checker.error("duplicate-definition", binding.name.span, message);
             }
             checker.bindings.push((checker.loc(binding.name.span), ty.clone()));
-            checker.globals.push(Global { name: binding.name.name.clone(), id, ty });
+            checker.unused.declare(&binding.name, What::Let);
+            checker.globals.push(Global { name: binding.name.name.clone(), id, ty, span: binding.name.span });
             code.globals.push(GlobalCode { file, expr: value, slots: checker.slots });
         }
     }
     check_items(&mut checker, items, &mut code);
     checker.defaults.clear();
     check_top(&mut checker, items, &constants, &mut code);
+    if !program.files[file as usize].is_dependency {
+        code.unused = checker.unused.report(file);
+    }
     code.issues = checker.issues;
     code.diagnostics = checker.diagnostics;
     code.uses = checker.uses;
@@ -286,6 +300,7 @@ fn params(checker: &mut Checker<'_>, fields: &[ast::Field], params: &[crate::def
         checker.slots = checker.slots.max(index(fields.len()));
         let default = field.default.as_ref().map(|expr| checker.check(expr, &param.ty));
         defaults.push(default);
+        checker.unused.declare(&field.name, What::Parameter);
         let (slot, depth) = (index(slot), checker.depth);
         let local = scope::Local { name: param.name.clone(), slot, ty: param.ty.clone(), span: param.span, depth };
         checker.locals.push(local);
@@ -355,7 +370,7 @@ fn top_definition(program: &Program, file: u32, callee: &ast::Expr) -> Option<De
     match &callee.unparen().kind {
         ast::ExprKind::Name(name) => program.lookup(file, name),
         ast::ExprKind::Field(access) => match program.lookup(file, crate::resolve::bare_name(&access.object)?) {
-            Some(Def::Module(module)) => program.modules[module as usize].names.get(&access.name.name).map(|(def, _)| *def),
+            Some(Def::Module(module)) => program.member(module, &access.name.name),
             _ => None,
         },
         _ => None,

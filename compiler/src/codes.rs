@@ -137,8 +137,12 @@ const PAGES: &[(&str, &str)] = pages![
     "unresolved-reference",
     "unsupported-secret",
     "unterminated-string",
+    "unused-definition",
+    "unused-import",
+    "unused-parameter",
     "unused-template-variable",
     "unused-value",
+    "unused-variable",
 ];
 
 /// Returns the page of `code` in Markdown.

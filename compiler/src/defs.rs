@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use stead_catalog::{SourceLocation, Type};
 use stead_grammar::ast::{Ident, Item, Span};
@@ -33,6 +34,33 @@ pub(crate) struct Module {
     /// The root of its project: where its imports start.
     pub(crate) root: Arc<str>,
     pub(crate) names: HashMap<Arc<str>, (Def, Loc)>,
+    /// Whether a file of another module imports it.
+    pub(crate) is_imported: bool,
+}
+
+/// A name that a file imports.
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) def: Def,
+    pub(crate) at: Loc,
+    pub(crate) is_used: Used,
+}
+
+/// Whether anything uses a definition; files are checked in parallel.
+#[derive(Debug, Default)]
+pub(crate) struct Used(AtomicBool);
+
+impl Used {
+    pub(crate) fn note(&self) {
+        // Looking first keeps the cache line shared: almost every use is not the first.
+        if !self.get() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A named type: record, alias or enum.
@@ -41,6 +69,7 @@ pub(crate) struct TypeInfo {
     pub(crate) at: ItemAt,
     pub(crate) name: Ident,
     pub(crate) ty: Type,
+    pub(crate) is_used: Used,
 }
 
 /// A parameter of a function or state.
@@ -60,6 +89,7 @@ pub(crate) struct Callable {
     pub(crate) params: Vec<Param>,
     /// `None` for a state.
     pub(crate) result: Type,
+    pub(crate) is_used: Used,
 }
 
 /// A fact that the project declares.
@@ -76,7 +106,7 @@ pub(crate) struct Program {
     pub(crate) files: Vec<SourceFile>,
     pub(crate) modules: Vec<Module>,
     /// What each file imports.
-    pub(crate) imports: Vec<HashMap<Arc<str>, (Def, Loc)>>,
+    pub(crate) imports: Vec<HashMap<Arc<str>, Import>>,
     /// The names that each file would import if their modules were there: using one is not told again.
     pub(crate) broken_imports: Vec<HashSet<Arc<str>>>,
     pub(crate) types: Vec<TypeInfo>,
@@ -88,10 +118,30 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Looks a name up in the imports of a file and then in its module.
+    /// Looks a name up in the imports of a file and then in its module, and notes that it is used.
     pub(crate) fn lookup(&self, file: u32, name: &str) -> Option<Def> {
-        let module = self.files[file as usize].module as usize;
-        self.imports[file as usize].get(name).or_else(|| self.modules[module].names.get(name)).map(|(def, _)| *def)
+        if let Some(import) = self.imports[file as usize].get(name) {
+            import.is_used.note();
+            self.note_use(import.def);
+            return Some(import.def);
+        }
+        self.member(self.files[file as usize].module, name)
+    }
+
+    /// Looks a name up in a module, and notes that it is used.
+    pub(crate) fn member(&self, module: u32, name: &str) -> Option<Def> {
+        let (def, _) = self.modules[module as usize].names.get(name)?;
+        self.note_use(*def);
+        Some(*def)
+    }
+
+    fn note_use(&self, def: Def) {
+        match def {
+            Def::Type(id) => self.types[id as usize].is_used.note(),
+            Def::Fn(id) => self.fns[id as usize].is_used.note(),
+            Def::State(id) => self.states[id as usize].is_used.note(),
+            Def::Module(_) => {}
+        }
     }
 
     /// Says whether an import that failed would have brought the name.
@@ -125,7 +175,7 @@ const RESERVED: [&str; 3] = ["facts", "data", "node"];
 
 /// Gathers the definitions of all files and resolves the imports.
 pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Vec<Issue>) -> Program {
-    let mut modules = vec![Module { name: "".into(), root: "".into(), names: HashMap::new() }];
+    let mut modules = vec![Module { name: "".into(), root: "".into(), names: HashMap::new(), is_imported: false }];
     let mut by_dir: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     by_dir.insert("".into(), 0);
     for root in input.dependencies.values() {
@@ -173,7 +223,7 @@ fn add_module(modules: &mut Vec<Module>, by_dir: &mut BTreeMap<Arc<str>, u32>, d
     let id = index(modules.len());
     let shown = dir.strip_prefix(root).unwrap_or(dir).trim_start_matches('/').replace('/', ".");
     let dir: Arc<str> = dir.into();
-    modules.push(Module { name: shown.into(), root: root.into(), names: HashMap::new() });
+    modules.push(Module { name: shown.into(), root: root.into(), names: HashMap::new(), is_imported: false });
     by_dir.insert(dir, id);
     id
 }
@@ -188,16 +238,17 @@ fn collect_file(program: &mut Program, file: u32, issues: &mut Vec<Issue>) {
     let mut new_facts: Vec<FactInfo> = Vec::new();
     for (i, item) in program.files[file as usize].tree.items.iter().enumerate() {
         let at = ItemAt { file, item: index(i) };
-        let callable = |name: &Ident| Callable { at, name: name.clone(), params: Vec::new(), result: Type::None };
+        let callable =
+            |name: &Ident| Callable { at, name: name.clone(), params: Vec::new(), result: Type::None, is_used: Used::default() };
         match item {
             Item::Type(def) => {
                 found.push((def.name.clone(), Def::Type(index(types))));
-                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any });
+                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any, is_used: Used::default() });
                 types += 1;
             }
             Item::Enum(def) => {
                 found.push((def.name.clone(), Def::Type(index(types))));
-                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any });
+                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any, is_used: Used::default() });
                 types += 1;
             }
             Item::Fn(def) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stead_catalog::closest;
 use stead_grammar::ast::{self, Ident, Item};
 
-use crate::defs::{Def, Program, index, is_below, sorted_names};
+use crate::defs::{Def, Import, Program, Used, index, is_below, sorted_names};
 use crate::issue::{Issue, Loc};
 use crate::project::Input;
 
@@ -20,6 +20,9 @@ pub(crate) fn resolve(program: &mut Program, by_dir: &BTreeMap<Arc<str>, u32>, i
         resolve_imports(program, file, by_dir, input, &mut edges, issues);
     }
     cycles(program, &edges, issues);
+    for (_, target, _) in edges {
+        program.modules[target as usize].is_imported = true;
+    }
 }
 
 /// Reports modules that import one another in a circle.
@@ -77,7 +80,7 @@ fn resolve_imports(
     edges: &mut Vec<Edge>,
     issues: &mut Vec<Issue>,
 ) {
-    let mut imports: HashMap<Arc<str>, (Def, Loc)> = HashMap::new();
+    let mut imports: HashMap<Arc<str>, Import> = HashMap::new();
     let mut broken: HashSet<Arc<str>> = HashSet::new();
     let module_id = program.files[file as usize].module;
     let module = &program.modules[module_id as usize];
@@ -97,12 +100,13 @@ fn resolve_imports(
         edges.push((module_id, target, Loc::new(file, import.path.span)));
         let mut bind = |name: &Ident, def: Def| {
             let at = Loc::new(file, name.span);
-            let earlier = imports.get(&name.name).or_else(|| module.names.get(&name.name)).map(|(_, at)| *at);
+            let imported = imports.get(&name.name).map(|import| import.at);
+            let earlier = imported.or_else(|| module.names.get(&name.name).map(|(_, at)| *at));
             if let Some(earlier) = earlier {
                 let issue = Issue::error("duplicate-definition", at, format!("`{}` is defined twice", name.name));
                 issues.push(issue.label(earlier, "first defined here").hint("give the import another name with `as`"));
             } else {
-                imports.insert(name.name.clone(), (def, at));
+                imports.insert(name.name.clone(), Import { def, at, is_used: Used::default() });
             }
         };
         match &import.binding {

@@ -251,8 +251,7 @@ impl Resolver<'_> {
         let mut last = first;
         for segment in rest {
             let Some(Def::Module(module)) = def else { break };
-            let module = &self.program.modules[module as usize];
-            def = module.names.get(segment.as_str()).map(|(def, _)| *def);
+            def = self.program.member(module, segment.as_str());
             last = segment;
         }
         let at = Loc::new(file, last.span);

@@ -5,6 +5,7 @@ use stead_grammar::ast::{Arg, Call, Expr, ExprKind, FieldAccess, Ident, Lambda, 
 
 use super::expr::describe;
 use super::scope::{Checker, User};
+use super::unused::What;
 use crate::builtins::{self, Bindings, Builtin, Shape};
 use crate::defs::{Callable, Def};
 use crate::hir::{self, Argument, Kind};
@@ -425,7 +426,8 @@ impl Checker<'_> {
             return LambdaOutcome(hir::Lambda { params: [].into(), body: hir::Expr::error(span) }, Type::Any);
         }
         self.scoped(|this| {
-            let params: Vec<u32> = lambda.params.iter().zip(types).map(|(param, ty)| this.bind(param, ty.clone())).collect();
+            let params: Vec<u32> =
+                lambda.params.iter().zip(types).map(|(param, ty)| this.bind(param, ty.clone(), What::Each)).collect();
             let (body, ty) = this.infer(&lambda.body);
             LambdaOutcome(hir::Lambda { params: params.into(), body }, ty)
         })

@@ -7,6 +7,7 @@ use stead_grammar::ast::{Expr, ExprKind, ForBinding, ForClause, ListFor, Literal
 
 use super::expr::describe;
 use super::scope::Checker;
+use super::unused::What;
 use crate::hir::{self, Key, Kind, Loop};
 use crate::issue::Issue;
 use crate::typing;
@@ -199,8 +200,8 @@ impl Checker<'_> {
                 (Type::Any, Type::Any)
             }
         };
-        let first = self.bind(&binding.first, first_type);
-        let second = binding.second.as_ref().map(|second| self.bind(second, second_type));
+        let first = self.bind(&binding.first, first_type, What::Each);
+        let second = binding.second.as_ref().map(|second| self.bind(second, second_type, What::Each));
         let filter = filter.map(|condition| {
             let checked = self.condition(condition);
             self.assume(condition, true);

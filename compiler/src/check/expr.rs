@@ -6,6 +6,7 @@ use stead_catalog::{Span64, Type, Value};
 use stead_grammar::ast::{BinaryOp, Expr, ExprKind, IfExpr, Span, Template, TemplatePart};
 
 use super::scope::Checker;
+use super::unused::What;
 use crate::constant;
 use crate::hir::{self, Kind, Part};
 use crate::issue::Issue;
@@ -49,7 +50,7 @@ impl Checker<'_> {
                 let params = lambda.params.len();
                 self.scoped(|this| {
                     for param in &lambda.params[..params] {
-                        this.bind(param, Type::Any);
+                        this.bind(param, Type::Any, What::Each);
                     }
                     this.infer(&lambda.body);
                 });

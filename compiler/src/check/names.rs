@@ -16,10 +16,13 @@ impl Checker<'_> {
     /// A name that is a variable, or one of the three that every file knows.
     fn variable(&mut self, name: &str, span: Span) -> Option<(hir::Expr, Type)> {
         if let Some(local) = self.local(name) {
-            return Some((hir::Expr::new(Kind::Local(local.slot), span), local.ty.clone()));
+            let (slot, ty, declared) = (local.slot, local.ty.clone(), local.span);
+            self.unused.note_use(declared);
+            return Some((hir::Expr::new(Kind::Local(slot), span), ty));
         }
         if let Some(global) = self.global(name) {
             let global = global.clone();
+            self.unused.note_use(global.span);
             self.note_use(User::Global(global.id), span);
             return Some((hir::Expr::new(Kind::Global(global.id), span), global.ty));
         }
@@ -146,7 +149,7 @@ impl Checker<'_> {
             }
             ExprKind::Field(access) => {
                 let module = self.module_of(&access.object)?;
-                self.program.modules[module as usize].names.get(&access.name.name).map(|(def, _)| *def)
+                self.program.member(module, &access.name.name)
             }
             _ => None,
         }

@@ -7,6 +7,7 @@ use stead_grammar::ast::{Expr, Literal, MatchExpr, Pattern, PatternKind, Pattern
 
 use super::expr::describe;
 use super::scope::Checker;
+use super::unused::What;
 use crate::constant;
 use crate::defs::Def;
 use crate::hir::{self, Kind, Test};
@@ -147,7 +148,7 @@ impl Checker<'_> {
                     return Test::Never;
                 }
                 coverage.everything.get_or_insert(span);
-                Test::Bind(self.bind(name, bound.clone()))
+                Test::Bind(self.bind(name, bound.clone(), What::Each))
             }
             PatternKind::Member(path) => self.member_pattern(path, &plain, span, coverage),
             PatternKind::Literal(Literal::None) => {
@@ -206,9 +207,7 @@ impl Checker<'_> {
         let mut def = owner.first().and_then(|first| self.program.lookup(self.file, first.as_str()));
         for segment in owner.iter().skip(1) {
             def = match def {
-                Some(Def::Module(module)) => {
-                    self.program.modules[module as usize].names.get(segment.as_str()).map(|(def, _)| *def)
-                }
+                Some(Def::Module(module)) => self.program.member(module, segment.as_str()),
                 _ => None,
             };
         }

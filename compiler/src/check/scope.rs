@@ -7,6 +7,7 @@ use stead_grammar::ast::{Ident, Span};
 
 use super::narrow::Narrowings;
 use super::resources::DefaultsInScope;
+use super::unused::{Unused, What};
 use crate::defs::Program;
 use crate::diagnostic::Diagnostic;
 use crate::issue::{Issue, Loc};
@@ -30,6 +31,7 @@ pub(crate) struct Global {
     pub(crate) name: Arc<str>,
     pub(crate) id: u32,
     pub(crate) ty: Type,
+    pub(crate) span: Span,
 }
 
 /// A definition that others can use: a node of the graph that must not have cycles.
@@ -65,6 +67,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) user: User,
     pub(crate) uses: Vec<Use>,
+    /// The variables and parameters of the file, and which are used.
+    pub(crate) unused: Unused,
     /// The types of `let` bindings, for editors and tests.
     pub(crate) bindings: Vec<(Loc, Type)>,
     /// What `defaults` give to resources at this point.
@@ -87,6 +91,7 @@ impl<'a> Checker<'a> {
             diagnostics: Vec::new(),
             user: User::Root,
             uses: Vec::new(),
+            unused: Unused::default(),
             bindings: Vec::new(),
             defaults: Vec::new(),
         }
@@ -124,7 +129,8 @@ impl<'a> Checker<'a> {
     }
 
     /// Binds a name to a new slot.
-    pub(crate) fn bind(&mut self, name: &Ident, ty: Type) -> u32 {
+    pub(crate) fn bind(&mut self, name: &Ident, ty: Type, what: What) -> u32 {
+        self.unused.declare(name, what);
         let earlier = self.locals.iter().rev().take_while(|local| local.depth == self.depth);
         if let Some(first) = earlier.filter(|local| local.name == name.name && !name.is_missing() && *name.name != *"_").last() {
             let first = self.loc(first.span);

@@ -6,6 +6,7 @@ use stead_grammar::ast::{self, ArrowOp, Block, Call, Expr, ExprKind, LetValue, S
 use super::collections::Head;
 use super::patterns::Coverage;
 use super::scope::{Checker, User};
+use super::unused::What;
 use crate::defs::Def;
 use crate::hir::{self, Kind};
 use crate::issue::Issue;
@@ -100,7 +101,7 @@ impl Checker<'_> {
                     None => Type::Any,
                 };
                 self.bindings.push((self.loc(binding.name.span), ty.clone()));
-                let slot = self.bind(&binding.name, ty);
+                let slot = self.bind(&binding.name, ty, What::LetResource);
                 let (mut resource, _) = checked?;
                 resource.slot = Some(slot);
                 Some(hir::Stmt::Resource(Box::new(resource)))
@@ -112,14 +113,14 @@ impl Checker<'_> {
                     let checked = self.state_call(call);
                     let ty = Type::list(Type::Ref(None));
                     self.bindings.push((self.loc(binding.name.span), ty.clone()));
-                    let slot = self.bind(&binding.name, ty);
+                    let slot = self.bind(&binding.name, ty, What::LetResource);
                     let mut call = checked?;
                     call.slot = Some(slot);
                     return Some(hir::Stmt::Call(Box::new(call)));
                 }
                 let (value, ty) = self.let_value(binding, expr);
                 self.bindings.push((self.loc(binding.name.span), ty.clone()));
-                let slot = self.bind(&binding.name, ty);
+                let slot = self.bind(&binding.name, ty, What::Let);
                 Some(hir::Stmt::Let(slot, value))
             }
         }
