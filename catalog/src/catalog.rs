@@ -21,6 +21,8 @@ pub enum EdgeKind {
     Listen,
     /// Derived from footprints; as require.
     Automatic,
+    /// `to` comes after `from`, whatever becomes of that.
+    After,
 }
 
 impl EdgeKind {
@@ -34,6 +36,7 @@ impl EdgeKind {
             Self::Prereq => "prereq",
             Self::Listen => "listen",
             Self::Automatic => "automatic",
+            Self::After => "after",
         }
     }
 }

@@ -64,7 +64,7 @@ pub struct SourceLocation {
     pub start: u32,
     /// One past the last byte.
     pub end: u32,
-    /// Line of `start`, from 1.
+    /// Line of `start`, from 1; 0 when `file` names something that is no file.
     pub line: u32,
     /// Column of `start` in characters, from 1.
     pub column: u32,
@@ -72,7 +72,8 @@ pub struct SourceLocation {
 
 impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+        // What stands in no file, such as `run 12`, has no line.
+        if self.line == 0 { f.write_str(&self.file) } else { write!(f, "{}:{}:{}", self.file, self.line, self.column) }
     }
 }
 

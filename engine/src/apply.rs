@@ -1,20 +1,22 @@
 //! Carrying a plan out.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use stead_catalog::{Catalog, PlannedResource};
 
-use crate::journal::{Blobs, Journal, JournalError, NewRun, RunStatus, Writer};
+use crate::journal::{Before, Blobs, Journal, JournalError, NewAfter, NewRun, Op, RunStatus, Writer};
 use crate::lock::{Holder, Lock, LockError};
 use crate::machine::{Shared, random, sweep};
 use crate::observed::Observed;
 use crate::root::Root;
-use crate::{Cancel, Event, Events, ObserveError, Outcome, PendingReaction, Planned, Registry, RootSpec, RunReport, SavedPlan};
+use crate::{
+    Cancel, Event, Events, ObserveError, Outcome, PendingReaction, Planned, Registry, Restorer, RootSpec, RunReport, SavedPlan,
+};
 
 mod expect;
 mod pool;
@@ -40,12 +42,14 @@ pub struct ApplyOptions {
     pub cancel: Arc<Cancel>,
     /// The saved plan that is carried out: what is not as it says is stopped.
     pub saved: Option<SavedPlan>,
+    /// The run that is undone by this one.
+    pub undoes: Option<i64>,
 }
 
 impl ApplyOptions {
     /// Carries plans for this machine out, with state in this directory.
     pub fn new(state: impl Into<PathBuf>) -> Self {
-        Self { state: state.into(), root: RootSpec::Machine, jobs: 0, cancel: Arc::default(), saved: None }
+        Self { state: state.into(), root: RootSpec::Machine, jobs: 0, cancel: Arc::default(), saved: None, undoes: None }
     }
 }
 
@@ -138,6 +142,7 @@ pub fn apply(
         catalog_hash: planned.plan.catalog_hash,
         plan_id: options.saved.as_ref().map(|saved| saved.id),
         token,
+        undoes: options.undoes,
     };
     let writer = journal.begin(&run).map_err(|error| unusable(&options.state, &error))?.ok_or(RunError::PlanUsed)?;
     let run = writer.run();
@@ -149,8 +154,10 @@ pub fn apply(
         blobs: Blobs::new(&options.state),
         cancel: options.cancel.clone(),
         token,
+        records: Mutex::default(),
     });
     let (results, pending) = carry_out(catalog, registry, planned, options, events, &shared, pending);
+    look_at_records(&shared);
     let report =
         RunReport { run: Some(run), results, pending, cancelled: options.cancel.is_cancelled(), duration: begun.elapsed() };
     let status = if report.cancelled {
@@ -198,6 +205,21 @@ fn carry_out(
         pool.close();
         results
     })
+}
+
+/// Notes what the run has left of everything that is no path, so that somebody else's later change can be told from its own.
+fn look_at_records(shared: &Shared) {
+    let records = std::mem::take(&mut *shared.records.lock().unwrap_or_else(PoisonError::into_inner));
+    let look = |((kind, name), (restorer, sequence)): ((&str, String), (&Restorer, u32))| {
+        let state = (restorer.look)(&*shared.observed, &name).ok()?;
+        let after = NewAfter { after: Before::Record { kind: kind.to_owned(), name, state } };
+        Some(Op::After { sequence, after })
+    };
+    let ops: Vec<Op> = records.into_iter().filter_map(look).collect();
+    if !ops.is_empty() {
+        // What is not written is not compared; the run itself is over.
+        let _ = shared.journal.write(ops);
+    }
 }
 
 /// Says whether a saved plan is for what is about to be applied.

@@ -20,13 +20,15 @@ mod before;
 mod blobs;
 mod history;
 mod schema;
+mod shown;
 mod writer;
 
 pub use before::{Before, FileAttributes, FileState};
 pub(crate) use before::{hex, unhex};
 pub(crate) use blobs::{Blobs, Content};
 pub use history::{ChangeRecord, RunRecord, RunStatus};
-pub(crate) use writer::{NewBefore, NewRun, Op, Writer};
+pub(crate) use shown::Detail;
+pub(crate) use writer::{NewAfter, NewBefore, NewRun, Op, Writer};
 
 /// The database's file in the state directory.
 const FILE: &str = "journal.db";
@@ -83,6 +85,8 @@ impl Journal {
         connection.busy_timeout(Duration::from_secs(10))?;
         match schema::version(&connection) {
             Ok(0) => return Ok(None),
+            // Written by an earlier version: brought up to date first, which takes a user who may.
+            Ok(version) if version < schema::CURRENT => return Self::try_open(state).map(Some),
             // Its maker was killed before its first transaction was over: there is nothing in it yet, and only a writer may clean it up.
             Err(error) if is_unfinished(&error) => return Ok(None),
             version => version?,

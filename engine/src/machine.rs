@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use stead_catalog::{Change, Command};
 
 use crate::cancel::Cancel;
-use crate::journal::{Before, Blobs, NewBefore, Op, Writer};
+use crate::journal::{Before, Blobs, FileAttributes, NewAfter, NewBefore, Op, Writer};
 use crate::observed::Observed;
 use crate::process::{Ended, Spawn};
 use crate::root::Entry;
@@ -30,7 +30,7 @@ mod sweep;
 mod temporary;
 mod tree;
 
-pub(crate) use before::survey;
+pub(crate) use before::{afters, look_now, survey, xattrs};
 pub(crate) use commit::{Group, commit};
 pub(crate) use kernel::KERNEL;
 pub use stage::Staged;
@@ -96,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) cancel: Arc<Cancel>,
     /// Part of the name of every temporary file of this run.
     pub(crate) token: u32,
+    /// What besides paths was recorded in this run, with the last change that did.
+    pub(crate) records: Mutex<BTreeMap<(&'static str, String), (&'static Restorer, u32)>>,
 }
 
 /// What is known of one change while it is made.
@@ -108,6 +110,10 @@ pub(crate) struct Scope {
     pub(crate) recorded: Mutex<BTreeMap<PathBuf, bool>>,
     /// Something has been changed.
     pub(crate) touched: AtomicBool,
+    /// What is at paths after the change, as far as it is known without another look.
+    pub(crate) placed: Mutex<BTreeMap<PathBuf, Before>>,
+    /// What the change has left, to be written to the journal with its end.
+    pub(crate) afters: Mutex<Vec<NewAfter>>,
     /// Directories with changed entries, to be synced before the change is reported.
     pub(crate) unsynced: Mutex<Vec<PathBuf>>,
     /// When the current try has to end.
@@ -123,6 +129,8 @@ impl Scope {
             sensitive,
             recorded: Mutex::default(),
             touched: AtomicBool::new(false),
+            placed: Mutex::default(),
+            afters: Mutex::default(),
             unsynced: Mutex::default(),
             deadline: Mutex::default(),
             remaining: Mutex::default(),
@@ -185,6 +193,39 @@ impl Machine {
     pub fn stage_file(&self, write: &FileWrite) -> Result<Staged, ApplyError> {
         self.may_change()?;
         stage::stage(self, write)
+    }
+
+    /// Writes a file as the journal has it beside its destination, with exactly these attributes and the time of its last change.
+    ///
+    /// # Errors
+    /// What the operating system refused.
+    pub(crate) fn stage_restored(
+        &self,
+        path: &Path,
+        content: &[u8],
+        attributes: &FileAttributes,
+        sensitive: bool,
+    ) -> Result<Staged, ApplyError> {
+        self.may_change()?;
+        stage::restore(self, path, content, attributes, sensitive)
+    }
+
+    /// Gives a directory these extended attributes. It was made by this change, so that there is nothing to keep.
+    ///
+    /// # Errors
+    /// What the operating system refused.
+    pub(crate) fn set_xattrs(&self, path: &Path, xattrs: &BTreeMap<String, String>) -> Result<(), ApplyError> {
+        self.may_change()?;
+        attributes::set_xattrs(self, path, xattrs)
+    }
+
+    /// Removes a directory that is empty.
+    ///
+    /// # Errors
+    /// `directory-not-empty`; what the operating system refused.
+    pub(crate) fn remove_directory(&self, path: &Path) -> Result<(), ApplyError> {
+        self.may_change()?;
+        tree::remove_directory(self, path)
     }
 
     /// Makes a directory. Its parent must exist.
@@ -261,6 +302,9 @@ impl Machine {
     pub fn record(&self, restorer: &'static Restorer, name: &str, before: serde_json::Value) -> Result<(), ApplyError> {
         self.may_change()?;
         let before = Before::Record { kind: restorer.kind.to_owned(), name: name.to_owned(), state: before };
+        let mut records = self.shared.records.lock().unwrap_or_else(PoisonError::into_inner);
+        records.insert((restorer.kind, name.to_owned()), (restorer, self.scope.sequence));
+        drop(records);
         self.shared
             .journal
             .write(vec![Op::Before { sequence: self.scope.sequence, before: NewBefore { before, content: None } }])?;

@@ -1,6 +1,7 @@
 //! The machine as it is, or the tree of `--root DIR`.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
@@ -14,6 +15,7 @@ use rustix::io::Errno;
 use stead_catalog::Command;
 
 use crate::cancel::Cancel;
+use crate::machine::xattrs;
 use crate::process::{Ended, RunAs, Spawn};
 use crate::root::{Entry, Root, RootSpec, failed};
 use crate::system::System;
@@ -282,6 +284,17 @@ impl World for Observed {
                 }
             }
         })
+    }
+
+    fn xattrs(&self, path: &Path) -> Look<BTreeMap<String, String>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let look = |entry: &Entry<'_>| match rustix::fs::openat(&*entry.directory, entry.name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(xattrs(&fd))),
+            // A symlink or a special file: nothing that is managed.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NOENT) => Ok(None),
+            Err(error) => Err(failed(path, error)),
+        };
+        Ok(Known::Is(self.at(path, look)?.unwrap_or_default()))
     }
 
     fn list(&self, path: &Path) -> Look<Option<Vec<(OsString, FileKind)>>> {

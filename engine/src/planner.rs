@@ -56,9 +56,6 @@ pub struct Planned {
 
 /// Plans a catalog against a world.
 pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: &PlanOptions) -> Planned {
-    let mut graph = Graph::of(catalog);
-    let order = graph.order();
-    let paths = Arc::new(ManagedPaths::of(catalog, registry));
     let read: Vec<Result<Box<dyn Managed>, ObserveError>> = catalog
         .resources
         .par_iter()
@@ -69,6 +66,20 @@ pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: 
             entry.read(&resource.attributes).map_err(|error| impossible(error.to_string()))
         })
         .collect();
+    plan_managed(catalog, registry, read, world, options)
+}
+
+/// Plans a catalog whose resources have been read.
+pub(crate) fn plan_managed(
+    catalog: &Catalog,
+    registry: &Registry,
+    read: Vec<Result<Box<dyn Managed>, ObserveError>>,
+    world: &dyn World,
+    options: &PlanOptions,
+) -> Planned {
+    let mut graph = Graph::of(catalog);
+    let order = graph.order();
+    let paths = Arc::new(ManagedPaths::of(catalog, registry));
     let wishes = read.iter().flatten().filter_map(|managed| managed.package_wish()).collect();
     let joint = JointForecast::new(world, wishes);
     let early: Vec<(Result<Observation, ObserveError>, Reads)> = read
@@ -202,8 +213,11 @@ impl<'a> Walk<'a> {
             digest: None,
         };
         self.inherit(index);
-        let cause =
-            self.graph.before(index).filter(|(_, kind)| *kind != EdgeKind::OnFail).find_map(|(from, _)| self.failed[from]);
+        let cause = self
+            .graph
+            .before(index)
+            .filter(|(_, kind)| !matches!(kind, EdgeKind::OnFail | EdgeKind::After))
+            .find_map(|(from, _)| self.failed[from]);
         if let Some(cause) = cause {
             self.failed[index] = Some(cause);
             entry.held = Some(format!("needs {}, which cannot be planned", self.catalog.resources[cause].id).into());

@@ -3,6 +3,7 @@
 //! All resources observe the machine at once, before anything is predicted. When its turn in the graph comes, a resource
 //! whose reads no prediction touches keeps its early observation; the others look again.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -94,6 +95,11 @@ impl World for Recorder<'_> {
     fn digest(&self, path: &Path) -> Look<Option<([u8; 32], u64)>> {
         self.note_path(path);
         self.base.digest(path)
+    }
+
+    fn xattrs(&self, path: &Path) -> Look<BTreeMap<String, String>> {
+        self.note_path(path);
+        self.base.xattrs(path)
     }
 
     fn list(&self, path: &Path) -> Look<Option<Vec<(OsString, FileKind)>>> {

@@ -159,6 +159,18 @@ pub struct Observation {
     state: Arc<dyn Any + Send + Sync>,
 }
 
+impl Observation {
+    /// Wraps what was observed.
+    pub(crate) fn new<T: Any + Send + Sync>(state: T) -> Self {
+        Self { state: Arc::new(state) }
+    }
+
+    /// Returns what was observed as its own type's.
+    pub(crate) fn get<T: Any>(&self) -> &T {
+        self.state.downcast_ref().expect("an observation is handed back to the resource that made it")
+    }
+}
+
 /// A resource of any type, ready to be planned and applied.
 pub trait Managed: Debug + Send + Sync {
     /// See [`ResourceType::observe`].
@@ -198,7 +210,7 @@ pub trait Managed: Debug + Send + Sync {
 
 impl<T: ResourceType> Managed for T {
     fn observe(&self, world: &dyn World) -> Result<Observation, ObserveError> {
-        ResourceType::observe(self, world).map(|state| Observation { state: Arc::new(state) })
+        ResourceType::observe(self, world).map(Observation::new)
     }
 
     fn diff(&self, observed: &Observation) -> Difference {
@@ -249,7 +261,7 @@ impl<T: ResourceType> Managed for T {
 
 /// Returns the observation as its own type's.
 fn own<T: ResourceType>(observed: &Observation) -> &T::Observed {
-    observed.state.downcast_ref().expect("an observation is handed back to the resource that made it")
+    observed.get()
 }
 
 /// One resource type in the registry.
@@ -260,6 +272,15 @@ pub struct TypeEntry {
 }
 
 impl TypeEntry {
+    /// The entry of a type whose resources are made by the engine itself and never read.
+    pub(crate) const fn internal(schema: fn() -> Schema) -> Self {
+        let unreadable = |_: &Attributes| {
+            let (expected, found) = ("a resource that the engine made".to_owned(), "attributes".to_owned());
+            Err(AttributeError { attribute: "name".to_owned(), expected, found })
+        };
+        Self { schema, read: unreadable }
+    }
+
     /// The entry of a resource type.
     pub const fn of<T: ResourceType>() -> Self {
         Self { schema: T::schema, read: |attributes| Ok(discreet(Box::new(T::read(attributes)?), attributes)) }
@@ -303,6 +324,17 @@ impl Registry {
     /// Returns the way to bring back what was recorded under a kind.
     pub fn restorer(&self, kind: &str) -> Option<&'static Restorer> {
         self.restorers.iter().copied().find(|restorer| restorer.kind == kind)
+    }
+
+    /// The same registry, with these types in the place of those of the same name.
+    #[must_use]
+    pub(crate) fn overlaid(mut self, entries: &[TypeEntry]) -> Self {
+        for entry in entries {
+            let schema = Arc::new(entry.schema());
+            self.entries.retain(|(known, _)| known.name != schema.name);
+            self.entries.push((schema, *entry));
+        }
+        self
     }
 
     /// All ways to bring things back.

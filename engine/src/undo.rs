@@ -2,7 +2,7 @@
 
 mod restorer;
 
-pub use restorer::{IntoValue, Restore, Restorer, RestoringResource, Setting, recorded_strings};
+pub use restorer::{IntoValue, Restore, Restorer, RestoringResource, SetBack, recorded_strings};
 
 use crate::{machine, system};
 

@@ -3,6 +3,7 @@
 //! There are two layers: the machine as it is, and above it the predicted effects of the resources
 //! planned so far. A resource type is handed a `&dyn World` and cannot tell which it looks at.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -334,6 +335,15 @@ pub trait World: Sync {
     /// # Errors
     /// As [`World::read`].
     fn digest(&self, path: &Path) -> Look<Option<([u8; 32], u64)>>;
+
+    /// Returns the extended attributes of a regular file or directory, values in hex: those that this user may read.
+    ///
+    /// # Errors
+    /// As [`World::stat`].
+    fn xattrs(&self, path: &Path) -> Look<BTreeMap<String, String>> {
+        let _ = path;
+        Ok(Known::Is(BTreeMap::new()))
+    }
 
     /// Returns the entries of a directory, sorted by name; `None` when there is no such directory.
     ///

@@ -15,7 +15,7 @@ pub fn dot(catalog: &Catalog) -> String {
     for edge in &catalog.edges {
         let label = if edge.reason.is_empty() { edge.kind.name() } else { &*edge.reason };
         let style = match edge.kind {
-            EdgeKind::Automatic => ", style = dashed",
+            EdgeKind::Automatic | EdgeKind::After => ", style = dashed",
             EdgeKind::Watch | EdgeKind::Listen | EdgeKind::OnChanges => ", color = blue",
             EdgeKind::OnFail => ", color = red",
             EdgeKind::Require | EdgeKind::Prereq => "",

@@ -113,19 +113,18 @@ pub(crate) fn predict_leaving(effects: &mut Predicted<'_>, group: &str, user: &s
 /// # Errors
 /// When the journal cannot be written.
 pub(crate) fn record_group(machine: &Machine, name: &str, group: Option<&Group>) -> Result<(), ApplyError> {
-    let before = match group {
-        None => serde_json::Value::Null,
-        Some(group) => serde_json::json!({
-            "gid": group.gid.value(),
-            "members": group.members.iter().map(|member| &**member).collect::<Vec<_>>(),
-        }),
-    };
-    machine.record(&GROUP, name, before)
+    machine.record(&GROUP, name, group.map_or(serde_json::Value::Null, recorded))
+}
+
+fn recorded(group: &Group) -> serde_json::Value {
+    let members: Vec<&str> = group.members.iter().map(|member| &**member).collect();
+    serde_json::json!({ "gid": group.gid.value(), "members": members })
 }
 
 /// A group is brought back with its id and exactly its members.
 pub(crate) static GROUP: Restorer = Restorer {
     kind: "group",
+    look: |world, name| Ok(world.group(name)?.known()?.map_or(serde_json::Value::Null, |group| recorded(&group))),
     restore: |name, before| {
         let group = Restore::resource("group", "name", name);
         if before.is_null() {

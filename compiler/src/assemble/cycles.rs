@@ -110,7 +110,7 @@ fn tell(found: &Found, circle: &[&Explicit]) -> Issue {
             EdgeKind::OnFail => format!("`{to}` acts on a failure of `{from}`"),
             EdgeKind::Prereq => format!("`{from}` acts before `{to}` changes"),
             EdgeKind::Listen => format!("`{to}` listens to `{from}`"),
-            EdgeKind::Automatic => format!("`{to}` comes after `{from}`"),
+            EdgeKind::Automatic | EdgeKind::After => format!("`{to}` comes after `{from}`"),
         };
         issue = issue.label(edge.at, text);
     }

@@ -14,7 +14,7 @@ use stead_catalog::{Action, Cause, EdgeKind, PlannedResource};
 use super::pool::Pool;
 use super::reactions::Reactions;
 use super::work::{Message, Progress, Ready, Task, Verdict, Work};
-use crate::journal::{NewBefore, Op};
+use crate::journal::{Detail, NewBefore, Op};
 use crate::machine::{Group, Scope};
 use crate::{ApplyError, Event, Events, LockClass, Outcome, OutcomeKind, PendingReaction, SavedPlan};
 
@@ -279,7 +279,9 @@ impl<'a> Scheduler<'a> {
             let sequence = ready.scope.sequence;
             let entry = self.entry(resource);
             let action = if ready.difference.is_none() { Action::Restart } else { entry.action };
-            ops.push(Op::Begin { sequence, resource: entry.id.to_string().into(), action });
+            let (changes, because) = (entry.changes.clone(), entry.because.clone());
+            let detail = Detail { changes, because, sensitive: ready.scope.sensitive };
+            ops.push(Op::Begin { sequence, resource: entry.id.to_string().into(), action, detail });
             ops.extend(befores.into_iter().map(|before| Op::Before { sequence, before }));
             ops.extend(self.reactions.before_change(resource));
             resources.push(resource);
@@ -494,6 +496,9 @@ impl<'a> Scheduler<'a> {
             && let Some(scope) = &place.scope
         {
             let (code, message) = (outcome.code.clone(), outcome.message.clone());
+            let sequence = scope.sequence;
+            let afters = std::mem::take(&mut *scope.afters.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            self.finish.extend(afters.into_iter().map(|after| Op::After { sequence, after }));
             self.finish.push(Op::Finish { sequence: scope.sequence, outcome: outcome.kind, code, message });
         } else if outcome.kind.is_bad() {
             self.tell_journal(resource, &outcome);
@@ -511,7 +516,8 @@ impl<'a> Scheduler<'a> {
         let entry = self.entry(resource);
         let (id, action) = (entry.id.to_string(), entry.action);
         let (code, message) = (outcome.code.clone(), outcome.message.clone());
-        self.finish.push(Op::Begin { sequence, resource: id.into(), action });
+        let detail = Detail { changes: entry.changes.clone(), because: entry.because.clone(), sensitive: false };
+        self.finish.push(Op::Begin { sequence, resource: id.into(), action, detail });
         self.finish.push(Op::Finish { sequence, outcome: outcome.kind, code, message });
     }
 

@@ -14,7 +14,7 @@ use stead_catalog::{Catalog, Meta, PlaceKind, Resource};
 use super::expect::{as_planned, remaining};
 use crate::joint::JointForecast;
 use crate::journal::NewBefore;
-use crate::machine::{Group, Scope, Shared, Staged, commit, survey};
+use crate::machine::{Group, Scope, Shared, Staged, afters, commit, survey};
 use crate::{
     Applied, ApplyError, Difference, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish, Planned,
     Predicted, Registry, World,
@@ -125,6 +125,7 @@ impl Work<'_> {
             Task::Act { resource, ready } => {
                 let scope = ready.scope.clone();
                 let (result, attempts) = self.act(resource, ready, &say);
+                self.look_after(&result, &scope);
                 say(Message::Acted { resource, result, attempts, scope });
             }
             Task::ActPackages { resources } => self.act_packages(resources, &say),
@@ -289,7 +290,15 @@ impl Work<'_> {
                 }
                 Err(error) => (Err(error), ready.attempt),
             };
+            self.look_after(&result, &scope);
             say(Message::Acted { resource, result, attempts, scope });
+        }
+    }
+
+    /// Notes what a change that is over has left. One that is still to be put in place is not.
+    fn look_after(&self, result: &Result<Progress, ApplyError>, scope: &Scope) {
+        if !matches!(result, Ok(Progress::Staged(staged)) if !staged.is_empty()) && scope.is_touched() {
+            *scope.afters.lock().unwrap_or_else(PoisonError::into_inner) = afters(&self.shared.observed, scope);
         }
     }
 
@@ -313,12 +322,16 @@ impl Work<'_> {
             .into_par_iter()
             .zip(&resources)
             .map(|(group, (resource, _))| {
+                let was_staged = !group.staged.is_empty();
+                drop(group.staged);
+                if was_staged {
+                    self.look_after(&Ok(Progress::Done), &group.scope);
+                }
                 group.result?;
                 committed.clone()?;
-                if group.staged.is_empty() {
+                if !was_staged {
                     return Ok(());
                 }
-                drop(group.staged);
                 contained(|| self.verify(*resource, &group.scope))
             })
             .collect();

@@ -54,7 +54,24 @@ impl Blobs {
         kept.map(|(hash, size)| (hash, size, Content::File))
     }
 
-    fn copy(&self, read_already: &[u8], file: &mut File, unfinished: &Path) -> io::Result<([u8; 32], u64)> {
+    /// Keeps bytes of which the caller knows the hash. They are on the disk when this returns.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub(crate) fn keep_bytes(&self, hash: &[u8; 32], bytes: &[u8]) -> io::Result<()> {
+        if self.path(hash).try_exists()? {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        let unfinished = self.directory.join(format!("unfinished-{:016x}", crate::machine::random()));
+        let kept = self.copy(bytes, &mut io::empty(), &unfinished);
+        if kept.is_err() {
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        kept.map(drop)
+    }
+
+    fn copy(&self, read_already: &[u8], file: &mut impl Read, unfinished: &Path) -> io::Result<([u8; 32], u64)> {
         let mut copy = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
         let mut hasher = blake3::Hasher::new();
         hasher.update(read_already);

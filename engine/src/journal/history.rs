@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, Row, params};
-use stead_catalog::{Action, ResourceId};
+use stead_catalog::{Action, Cause, Change, ResourceId};
 
-use super::{Before, Journal, JournalError};
+use super::shown::read_causes;
+use super::{Before, Detail, Journal, JournalError};
 use crate::OutcomeKind;
 
 /// How a run ended.
@@ -64,6 +65,10 @@ pub struct RunRecord {
     pub status: RunStatus,
     /// Resources whose change had begun and not ended: where a killed run stood.
     pub unfinished: Vec<String>,
+    /// The run that this one undid.
+    pub undoes: Option<i64>,
+    /// How many changes it made, and how many failed.
+    pub counts: (u32, u32),
     pub(crate) token: u32,
 }
 
@@ -82,6 +87,18 @@ pub struct ChangeRecord {
     pub code: Option<String>,
     /// The failure in words.
     pub message: Option<String>,
+    /// Attribute by attribute, as it was shown. Texts that are not kept any more are told by their hash.
+    pub changes: Vec<Change>,
+    /// What caused it, and what it reacted to.
+    pub because: Vec<Cause>,
+    /// It reacted to what it watches.
+    pub reacted: Vec<Cause>,
+    /// The resource has secrets.
+    pub sensitive: bool,
+    /// When it began, by the machine's clock.
+    pub started: SystemTime,
+    /// When it ended.
+    pub finished: Option<SystemTime>,
     /// What was there before, the earliest first. Several entries for one path complete each other.
     pub befores: Vec<Before>,
 }
@@ -119,11 +136,16 @@ impl Journal {
     /// # Errors
     /// What the database says.
     pub fn changes(&self, run: i64) -> Result<Vec<ChangeRecord>, JournalError> {
-        let query = "SELECT sequence, resource, action, outcome, code, message FROM changes WHERE run = ?1 ORDER BY sequence";
+        let query =
+            "SELECT sequence, resource, action, outcome, code, message, detail, reacted, sensitive, started_ns, finished_ns
+             FROM changes WHERE run = ?1 ORDER BY sequence";
         let mut statement = self.connection.prepare(query)?;
         let rows = statement.query_map([run], |row| {
             let (resource, action): (String, String) = (row.get(1)?, row.get(2)?);
             let outcome: Option<String> = row.get(3)?;
+            let stored: Option<String> = row.get(6)?;
+            let detail = Detail::read(&stored.unwrap_or_default(), |hash| self.blob(hash).ok().flatten());
+            let reacted: Option<String> = row.get(7)?;
             Ok(ChangeRecord {
                 sequence: row.get(0)?,
                 resource: ResourceId::parse(&resource),
@@ -131,39 +153,71 @@ impl Journal {
                 outcome: outcome.and_then(|name| OutcomeKind::from_name(&name)),
                 code: row.get(4)?,
                 message: row.get(5)?,
+                changes: detail.changes,
+                because: detail.because,
+                reacted: read_causes(reacted.and_then(|stored| serde_json::from_str(&stored).ok()).unwrap_or_default()),
+                sensitive: row.get(8)?,
+                started: time(row.get(9)?),
+                finished: row.get::<_, Option<i64>>(10)?.map(time),
                 befores: Vec::new(),
             })
         })?;
         let mut changes: Vec<ChangeRecord> = rows.collect::<Result<_, _>>()?;
-        for change in &mut changes {
-            change.befores = self.befores(run, change.sequence)?;
+        let query = "SELECT sequence, kind, name, state, blob FROM befores WHERE run = ?1 ORDER BY id";
+        for (sequence, before) in self.things(query, run)? {
+            if let Ok(at) = changes.binary_search_by_key(&sequence, |change| change.sequence) {
+                changes[at].befores.push(before);
+            }
         }
         Ok(changes)
     }
 
-    fn befores(&self, run: i64, sequence: u32) -> Result<Vec<Before>, JournalError> {
-        let query = "SELECT kind, name, state, blob FROM befores WHERE run = ?1 AND sequence = ?2 ORDER BY id";
+    /// Returns what a run left, the earliest first, each with the number of its change.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn afters(&self, run: i64) -> Result<Vec<(u32, Before)>, JournalError> {
+        self.things("SELECT sequence, kind, name, state, digest FROM afters WHERE run = ?1 ORDER BY id", run)
+    }
+
+    fn things(&self, query: &str, run: i64) -> Result<Vec<(u32, Before)>, JournalError> {
         let mut statement = self.connection.prepare_cached(query)?;
-        let rows = statement.query_map(params![run, sequence], |row| {
-            let state: String = row.get(2)?;
-            Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?, state, row.get::<_, Option<Vec<u8>>>(3)?))
+        let rows = statement.query_map([run], |row| {
+            let state: String = row.get(3)?;
+            let blob: Option<Vec<u8>> = row.get(4)?;
+            Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?, state, blob))
         })?;
-        let mut befores = Vec::new();
+        let mut things = Vec::new();
         for row in rows {
-            let (kind, name, state, blob) = row?;
+            let (sequence, kind, name, state, blob) = row?;
             if kind == "path" {
                 let Ok(state) = serde_json::from_str(&state) else { continue };
                 let path = PathBuf::from(std::ffi::OsString::from_vec(name));
-                befores.push(Before::Path { path, state, blob: blob.and_then(|blob| blob.try_into().ok()) });
+                things.push((sequence, Before::Path { path, state, blob: blob.and_then(|blob| blob.try_into().ok()) }));
             } else {
                 let Ok(state) = serde_json::from_str(&state) else { continue };
-                befores.push(Before::Record { kind, name: String::from_utf8_lossy(&name).into_owned(), state });
+                let name = String::from_utf8_lossy(&name).into_owned();
+                things.push((sequence, Before::Record { kind, name, state }));
             }
         }
-        Ok(befores)
+        Ok(things)
+    }
+
+    /// Returns the runs after `run` that changed a thing: `path` with the path's bytes, or another kind with its name.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn later_runs(&self, run: i64, kind: &str, name: &[u8]) -> Result<Vec<i64>, JournalError> {
+        let query = "SELECT DISTINCT run FROM afters WHERE run > ?1 AND kind = ?2 AND name = ?3 ORDER BY run";
+        let mut statement = self.connection.prepare_cached(query)?;
+        Ok(statement.query_map(params![run, kind, name], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
     fn completed(&self, mut run: RunRecord) -> Result<RunRecord, JournalError> {
+        let query =
+            "SELECT count(*) FILTER (WHERE outcome = 'changed'), count(*) FILTER (WHERE outcome IN ('failed', 'not_converged'))
+             FROM changes WHERE run = ?1";
+        run.counts = self.connection.prepare_cached(query)?.query_row([run.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if run.status == RunStatus::Running && !self.is_running() {
             run.status = RunStatus::Interrupted;
         }
@@ -185,10 +239,9 @@ impl Journal {
     }
 }
 
-const RUNS: &str = "SELECT id, started_ns, finished_ns, node, root, catalog_hash, status, token FROM runs";
+const RUNS: &str = "SELECT id, started_ns, finished_ns, node, root, catalog_hash, status, token, undoes FROM runs";
 
 fn run(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
-    let time = |ns: i64| UNIX_EPOCH + Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     let status: String = row.get(6)?;
     Ok(RunRecord {
         id: row.get(0)?,
@@ -200,5 +253,11 @@ fn run(row: &Row<'_>) -> rusqlite::Result<RunRecord> {
         status: RunStatus::from_name(&status),
         unfinished: Vec::new(),
         token: row.get(7)?,
+        undoes: row.get(8)?,
+        counts: (0, 0),
     })
+}
+
+fn time(ns: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
 }

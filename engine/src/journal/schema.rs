@@ -5,7 +5,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::JournalError;
 
 /// One step a version. A released step is never edited; a change is a new step.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE runs (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         started_ns INTEGER NOT NULL,
@@ -59,7 +60,43 @@ const STEPS: &[&str] = &["
         id BLOB PRIMARY KEY,
         run INTEGER NOT NULL
     ) WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE changes ADD COLUMN detail TEXT;
+    ALTER TABLE changes ADD COLUMN texts BLOB;
+    ALTER TABLE changes ADD COLUMN reacted TEXT;
+    ALTER TABLE changes ADD COLUMN sensitive INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE runs ADD COLUMN undoes INTEGER;
+    CREATE TABLE afters (
+        id INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        name BLOB NOT NULL,
+        state TEXT NOT NULL,
+        digest BLOB
+    );
+    CREATE INDEX afters_of_run ON afters (run);
+    CREATE TABLE applied (
+        resource TEXT PRIMARY KEY,
+        wanted BLOB NOT NULL,
+        run INTEGER,
+        at_ns INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE ledger (
+        resource TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        name BLOB NOT NULL,
+        node TEXT NOT NULL,
+        run INTEGER NOT NULL,
+        at_ns INTEGER NOT NULL,
+        PRIMARY KEY (kind, name)
+    ) WITHOUT ROWID;
+",
+];
+
+/// The version of the tables that this version of Stead writes.
+pub(super) const CURRENT: usize = STEPS.len();
 
 /// Sets the connection up: nothing that was committed is lost with the power.
 pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {

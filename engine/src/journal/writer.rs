@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use stead_catalog::Action;
+use stead_catalog::{Action, Cause};
 
-use super::{Before, Content, Journal, JournalError, RunStatus, now_ns};
+use super::blobs::INLINE;
+use super::{Before, Blobs, Content, Detail, Journal, JournalError, RunStatus, now_ns, shown};
 use crate::{ApplyError, OutcomeKind, PendingReaction};
 
 /// Requests taken together at most.
@@ -26,13 +27,23 @@ pub(crate) struct NewBefore {
     pub(crate) content: Option<(u64, Content)>,
 }
 
+/// What is there after a change.
+#[derive(Clone, Debug)]
+pub(crate) struct NewAfter {
+    pub(crate) after: Before,
+}
+
 /// One thing to be written.
 #[derive(Debug)]
 pub(crate) enum Op {
     /// A change begins.
-    Begin { sequence: u32, resource: Arc<str>, action: Action },
+    Begin { sequence: u32, resource: Arc<str>, action: Action, detail: Detail },
     /// What was there before it.
     Before { sequence: u32, before: NewBefore },
+    /// What is there after it.
+    After { sequence: u32, after: NewAfter },
+    /// A resource has reacted.
+    Reacted { sequence: u32, because: Vec<Cause> },
     /// A change is over.
     Finish { sequence: u32, outcome: OutcomeKind, code: Option<String>, message: Option<String> },
     /// A reaction is due.
@@ -58,6 +69,8 @@ pub(crate) struct NewRun {
     /// The saved plan it carries out.
     pub(crate) plan_id: Option<[u8; 32]>,
     pub(crate) token: u32,
+    /// The run that it undoes.
+    pub(crate) undoes: Option<i64>,
 }
 
 /// The writing end of the journal during one run.
@@ -82,8 +95,8 @@ impl Journal {
     pub(crate) fn begin(mut self, run: &NewRun) -> Result<Option<Writer>, JournalError> {
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         transaction.execute(
-            "INSERT INTO runs (started_ns, node, root, catalog_hash, plan_id, status, token, pid, boot_id, process_start, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO runs (started_ns, node, root, catalog_hash, plan_id, status, token, pid, boot_id, process_start, version, undoes)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
                 now_ns(),
                 &*run.node,
@@ -95,6 +108,7 @@ impl Journal {
                 boot_id(),
                 process_start(),
                 env!("CARGO_PKG_VERSION"),
+                run.undoes,
             ],
         )?;
         let id = transaction.last_insert_rowid();
@@ -108,7 +122,8 @@ impl Journal {
         transaction.commit()?;
         let (sender, receiver) = channel();
         let connection = self.connection;
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || write(connection, id, &receiver))?;
+        let blobs = Blobs::new(&self.state);
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || write(connection, &blobs, id, &receiver))?;
         Ok(Some(Writer { run: id, sender: Some(sender), thread: Some(thread) }))
     }
 }
@@ -155,11 +170,11 @@ impl Writer {
 }
 
 /// The thread.
-fn write(mut connection: Connection, run: i64, receiver: &Receiver<Request>) -> Connection {
+fn write(mut connection: Connection, blobs: &Blobs, run: i64, receiver: &Receiver<Request>) -> Connection {
     while let Ok(first) = receiver.recv() {
         let mut group = vec![first];
         group.extend(receiver.try_iter().take(GROUP));
-        let result = commit(&mut connection, run, &group);
+        let result = commit(&mut connection, blobs, run, &group);
         for request in group {
             let result = match &result {
                 Ok(()) => Ok(()),
@@ -171,20 +186,51 @@ fn write(mut connection: Connection, run: i64, receiver: &Receiver<Request>) -> 
     connection
 }
 
-fn commit(connection: &mut Connection, run: i64, group: &[Request]) -> Result<(), JournalError> {
+fn commit(connection: &mut Connection, blobs: &Blobs, run: i64, group: &[Request]) -> Result<(), JournalError> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     for op in group.iter().flat_map(|request| &request.ops) {
-        put(&transaction, run, op)?;
+        put(&transaction, blobs, run, op)?;
     }
     transaction.commit()?;
     Ok(())
 }
 
-fn put(to: &Transaction<'_>, run: i64, op: &Op) -> Result<(), JournalError> {
+fn put(to: &Transaction<'_>, blobs: &Blobs, run: i64, op: &Op) -> Result<(), JournalError> {
     match op {
-        Op::Begin { sequence, resource, action } => {
-            to.prepare_cached("INSERT INTO changes (run, sequence, resource, action, started_ns) VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![run, sequence, &**resource, action.name(), now_ns()])?;
+        Op::Begin { sequence, resource, action, detail } => {
+            let mut texts = Vec::new();
+            let mut kept: Result<(), JournalError> = Ok(());
+            let stored = detail.store(|hash, text| {
+                texts.extend_from_slice(&hash);
+                if kept.is_ok() {
+                    kept = keep_text(to, blobs, &hash, text);
+                }
+            });
+            kept?;
+            to.prepare_cached(
+                "INSERT INTO changes (run, sequence, resource, action, started_ns, detail, texts, sensitive)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                run,
+                sequence,
+                &**resource,
+                action.name(),
+                now_ns(),
+                stored,
+                texts,
+                detail.sensitive
+            ])?;
+        }
+        Op::After { sequence, after } => {
+            let (kind, name, state, digest) = row(&after.after)?;
+            to.prepare_cached("INSERT INTO afters (run, sequence, kind, name, state, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                .execute(params![run, sequence, kind, name, state, digest])?;
+        }
+        Op::Reacted { sequence, because } => {
+            let because = serde_json::to_string(&shown::causes(because)).unwrap_or_default();
+            to.prepare_cached("UPDATE changes SET reacted = ?1 WHERE run = ?2 AND sequence = ?3")?
+                .execute(params![because, run, sequence])?;
         }
         Op::Before { sequence, before } => put_before(to, run, *sequence, before)?,
         Op::Finish { sequence, outcome, code, message } => {
@@ -214,26 +260,47 @@ fn put(to: &Transaction<'_>, run: i64, op: &Op) -> Result<(), JournalError> {
 }
 
 fn put_before(to: &Transaction<'_>, run: i64, sequence: u32, new: &NewBefore) -> Result<(), JournalError> {
-    let failed = |error: serde_json::Error| JournalError::Io(error.into());
-    let (kind, name, state, blob) = match &new.before {
-        Before::Path { path, state, blob } => {
-            ("path", path.as_os_str().as_bytes(), serde_json::to_string(state).map_err(failed)?, blob.as_ref())
-        }
-        Before::Record { kind, name, state } => (&**kind, name.as_bytes(), state.to_string(), None),
-    };
+    let (kind, name, state, blob) = row(&new.before)?;
     if let (Some(hash), Some((size, content))) = (blob, &new.content) {
         let content = match content {
             Content::Inline(bytes) => Some(&**bytes),
             Content::File => None,
         };
         to.prepare_cached("INSERT OR IGNORE INTO blobs (hash, size, content) VALUES (?1, ?2, ?3)")?.execute(params![
-            hash.as_slice(),
+            hash,
             i64::try_from(*size).unwrap_or(i64::MAX),
             content
         ])?;
     }
     to.prepare_cached("INSERT INTO befores (run, sequence, kind, name, state, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![run, sequence, kind, name, state, blob.map(<[u8; 32]>::as_slice)])?;
+        .execute(params![run, sequence, kind, name, state, blob])?;
+    Ok(())
+}
+
+/// What stands in a row for something that was there: kind, name, state, digest of a content.
+fn row(thing: &Before) -> Result<(&str, &[u8], String, Option<&[u8]>), JournalError> {
+    let failed = |error: serde_json::Error| JournalError::Io(error.into());
+    Ok(match thing {
+        Before::Path { path, state, blob } => {
+            let state = serde_json::to_string(state).map_err(failed)?;
+            ("path", path.as_os_str().as_bytes(), state, blob.as_ref().map(<[u8; 32]>::as_slice))
+        }
+        Before::Record { kind, name, state } => (kind, name.as_bytes(), state.to_string(), None),
+    })
+}
+
+/// Keeps a text that was shown: mostly the content that is kept anyway, or will be when it is changed again.
+fn keep_text(to: &Transaction<'_>, blobs: &Blobs, hash: &[u8; 32], text: &str) -> Result<(), JournalError> {
+    let size = text.len() as u64;
+    let inline = (size <= INLINE).then_some(text.as_bytes());
+    if inline.is_none() {
+        blobs.keep_bytes(hash, text.as_bytes())?;
+    }
+    to.prepare_cached("INSERT OR IGNORE INTO blobs (hash, size, content) VALUES (?1, ?2, ?3)")?.execute(params![
+        hash.as_slice(),
+        i64::try_from(size).unwrap_or(i64::MAX),
+        inline
+    ])?;
     Ok(())
 }
 

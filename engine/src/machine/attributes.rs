@@ -1,14 +1,16 @@
 //! Directories, symlinks, owners and modes.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::before::Need;
 use super::{Machine, refused, temporary};
 use crate::ApplyError;
+use crate::journal::unhex;
 
 pub(super) fn make_directory(
     machine: &Machine,
@@ -102,6 +104,31 @@ pub(super) fn set_attributes(
         }
     } else if !is_symlink && wished != old {
         set_mode(wished)?;
+    }
+    Ok(())
+}
+
+pub(super) fn set_xattrs(machine: &Machine, path: &Path, xattrs: &BTreeMap<String, String>) -> Result<(), ApplyError> {
+    if xattrs.is_empty() {
+        return Ok(());
+    }
+    let failed = |error| refused("set the extended attributes of", path, error);
+    let entry = machine.entry("set the extended attributes of", path)?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(&*entry.directory, entry.name, flags, Mode::empty()).map_err(failed)?;
+    put_xattrs(&fd, xattrs).map_err(failed)
+}
+
+/// Sets extended attributes as the journal has them.
+pub(super) fn put_xattrs(fd: impl AsFd, xattrs: &BTreeMap<String, String>) -> Result<(), Errno> {
+    for (name, value) in xattrs {
+        let value = unhex(value).unwrap_or_default();
+        match rustix::fs::fsetxattr(&fd, name.as_str(), &value, XattrFlags::empty()) {
+            // Attributes of the system's own (labels, trusted ones) are not this user's to set.
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::ACCESS) if !name.starts_with("system.posix_acl") => {}
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
     }
     Ok(())
 }

@@ -6,11 +6,11 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Machine, Scope};
-use crate::journal::{Before, Blobs, Content, FileAttributes, FileState, NewBefore, Op, hex};
+use crate::journal::{Before, Blobs, Content, FileAttributes, FileState, NewAfter, NewBefore, Op, hex};
 use crate::observed::{Observed, open_regular};
 use crate::root::{Entry, failed};
 use crate::{ApplyError, ObserveError};
@@ -114,13 +114,7 @@ pub(super) fn look(entry: &Entry<'_>, path: &Path, keep: Keep, blobs: &Blobs) ->
         Err(Errno::NOENT) => return Ok(absent(path)),
         Err(error) => return Err(failed(path, error).into()),
     };
-    let mut attributes = FileAttributes {
-        mode: stat.st_mode & 0o7777,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        modified_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec.cast_signed()),
-        xattrs: BTreeMap::new(),
-    };
+    let mut attributes = attributes_of(&stat);
     let mut blob = None;
     let mut content = None;
     let state = match FileType::from_raw_mode(stat.st_mode) {
@@ -135,7 +129,19 @@ pub(super) fn look(entry: &Entry<'_>, path: &Path, keep: Keep, blobs: &Blobs) ->
             }
             FileState::File { attributes, size, withheld: is_withheld }
         }
-        FileType::Directory => FileState::Directory { attributes },
+        FileType::Directory => {
+            if matches!(keep, Keep::Content { .. })
+                && let Ok(directory) = rustix::fs::openat(
+                    &*entry.directory,
+                    entry.name,
+                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )
+            {
+                attributes.xattrs = xattrs(&directory);
+            }
+            FileState::Directory { attributes }
+        }
         FileType::Symlink => {
             let target =
                 rustix::fs::readlinkat(&*entry.directory, entry.name, Vec::new()).map_err(|error| failed(path, error))?;
@@ -159,10 +165,66 @@ fn take(file: &mut File, size: u64, withheld: bool, path: &Path, blobs: &Blobs) 
     Ok((Some(hash), Some((size, content)), size))
 }
 
+/// Owner, mode and time.
+pub(super) fn attributes_of(stat: &Stat) -> FileAttributes {
+    FileAttributes {
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        modified_ns: stat.st_mtime.saturating_mul(1_000_000_000).saturating_add(stat.st_mtime_nsec.cast_signed()),
+        xattrs: BTreeMap::new(),
+    }
+}
+
+/// Looks at what is at a path now: its state, and the digest of a regular file's content where that is asked for.
+pub(crate) fn look_now(observed: &Observed, path: &Path, digest: bool) -> Result<(FileState, Option<[u8; 32]>), ObserveError> {
+    let Some(entry) = observed.root().parent(path)? else { return Ok((FileState::Absent, None)) };
+    let stat = match rustix::fs::statat(&*entry.directory, entry.name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok((FileState::Absent, None)),
+        Err(error) => return Err(failed(path, error)),
+    };
+    let mut attributes = attributes_of(&stat);
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            let mut size = u64::try_from(stat.st_size).unwrap_or(0);
+            let mut found = None;
+            if digest && let Some((mut file, _)) = open_regular(&entry, path)? {
+                attributes.xattrs = xattrs(&file);
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_reader(&mut file).map_err(|error| ObserveError::io(path, &error))?;
+                size = hasher.count();
+                found = Some(*hasher.finalize().as_bytes());
+            }
+            (FileState::File { attributes, size, withheld: false }, found)
+        }
+        FileType::Directory => (FileState::Directory { attributes }, None),
+        FileType::Symlink => {
+            let target =
+                rustix::fs::readlinkat(&*entry.directory, entry.name, Vec::new()).map_err(|error| failed(path, error))?;
+            (FileState::symlink(attributes, &std::ffi::OsString::from_vec(target.into_bytes())), None)
+        }
+        _ => (FileState::Other { attributes, file_type: stat.st_mode & 0o170_000, device: stat.st_rdev }, None),
+    })
+}
+
+/// Looks at what a change has left at the paths it was recorded for, for the journal. What cannot be looked at is left out.
+pub(crate) fn afters(observed: &Observed, scope: &Scope) -> Vec<NewAfter> {
+    let mut placed = std::mem::take(&mut *scope.placed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let recorded = scope.recorded();
+    let looked = recorded.iter().filter(|(path, _)| !placed.contains_key(*path)).filter_map(|(path, with_content)| {
+        let (state, blob) = look_now(observed, path, *with_content).ok()?;
+        Some(Before::Path { path: path.clone(), state, blob })
+    });
+    let mut found: Vec<NewAfter> = looked.map(|after| NewAfter { after }).collect();
+    found.extend(placed.values_mut().map(|after| NewAfter { after: after.clone() }));
+    found
+}
+
 /// Extended attributes for the journal; none where the file system has none.
-fn xattrs(file: &File) -> BTreeMap<String, String> {
+pub(crate) fn xattrs(file: impl AsFd) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for (name, value) in read_xattrs(file) {
+    for (name, value) in read_xattrs(&file) {
         found.insert(String::from_utf8_lossy(&name).into_owned(), hex(&value));
     }
     found

@@ -115,6 +115,10 @@ fn place(machine: &Machine, staged: &mut Staged) -> Result<(), ApplyError> {
     rustix::fs::renameat(&*directory, &staged.temporary, &*directory, name)
         .map_err(|error| refused("rename", &staged.destination, error))?;
     staged.committed = true;
+    if let Some(after) = staged.after.take() {
+        let mut placed = machine.scope.placed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        placed.insert(staged.destination.clone(), after);
+    }
     machine.touched(&staged.destination);
     Ok(())
 }

@@ -8,14 +8,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 use stead_catalog::Command;
 
-use super::before::{Need, read_xattrs};
+use super::attributes::put_xattrs;
+use super::before::{Need, attributes_of, read_xattrs, xattrs};
 use super::{FileWrite, Machine, Shared, refused, temporary};
 use crate::ApplyError;
-use crate::journal::NewBefore;
+use crate::journal::{Before, FileAttributes, FileState, NewBefore};
 use crate::observed::open_regular;
 use crate::process::{Ended, Spawn};
 use crate::root::Entry;
@@ -38,6 +39,8 @@ pub struct Staged {
     pub(super) destination: PathBuf,
     /// What is at the destination, to be written to the journal before the renaming.
     pub(super) before: Option<NewBefore>,
+    /// What will be at the destination.
+    pub(super) after: Option<Before>,
     pub(super) committed: bool,
 }
 
@@ -87,12 +90,13 @@ pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, Appl
         before.content = None;
     }
     let (fd, temporary) = create(machine, &entry, path)?;
-    let staged = Staged {
+    let mut staged = Staged {
         shared: machine.shared.clone(),
         directory: entry.directory.identity,
         temporary,
         destination: path.to_owned(),
         before,
+        after: None,
         committed: false,
     };
     let mut file = File::from(fd);
@@ -110,7 +114,56 @@ pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, Appl
         let mode = Mode::from_raw_mode(write.mode & 0o7777);
         rustix::fs::fchmod(&file, mode).map_err(|error| refused("set the mode of", path, error))?;
     }
+    staged.after = Some(state_of(&file, path, *blake3::hash(&write.content).as_bytes(), write.sensitive)?);
     Ok(staged)
+}
+
+/// Writes the file as it was: content, owner, extended attributes, mode and time, and nothing of what is there now.
+pub(super) fn restore(
+    machine: &Machine,
+    path: &Path,
+    content: &[u8],
+    attributes: &FileAttributes,
+    sensitive: bool,
+) -> Result<Staged, ApplyError> {
+    let entry = machine.entry("write", path)?;
+    let mut before = machine.before(path, Need::Content)?;
+    if sensitive && let Some(before) = &mut before {
+        before.content = None;
+    }
+    let (fd, temporary) = create(machine, &entry, path)?;
+    let mut staged = Staged {
+        shared: machine.shared.clone(),
+        directory: entry.directory.identity,
+        temporary,
+        destination: path.to_owned(),
+        before,
+        after: None,
+        committed: false,
+    };
+    let mut file = File::from(fd);
+    file.write_all(content).map_err(|error| ApplyError::io("write", path, &error))?;
+    let (uid, gid) = (Some(Uid::from_raw(attributes.uid)), Some(Gid::from_raw(attributes.gid)));
+    set_owner(&file, uid, gid).map_err(|error| refused("set the owner of", path, error))?;
+    put_xattrs(&file, &attributes.xattrs).map_err(|error| refused("set the extended attributes of", path, error))?;
+    let mode = Mode::from_raw_mode(attributes.mode & 0o7777);
+    rustix::fs::fchmod(&file, mode).map_err(|error| refused("set the mode of", path, error))?;
+    let modified = Timespec {
+        tv_sec: attributes.modified_ns.div_euclid(1_000_000_000),
+        tv_nsec: attributes.modified_ns.rem_euclid(1_000_000_000) as _,
+    };
+    // A file system that keeps no such times has lost nothing.
+    let _ = rustix::fs::futimens(&file, &Timestamps { last_access: modified, last_modification: modified });
+    staged.after = Some(state_of(&file, path, *blake3::hash(content).as_bytes(), sensitive)?);
+    Ok(staged)
+}
+
+/// What a file that has been written will be like at its destination.
+pub(super) fn state_of(file: &File, path: &Path, digest: [u8; 32], withheld: bool) -> Result<Before, ApplyError> {
+    let stat = rustix::fs::fstat(file).map_err(|error| refused("look at", path, error))?;
+    let attributes = FileAttributes { xattrs: xattrs(file), ..attributes_of(&stat) };
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    Ok(Before::Path { path: path.to_owned(), state: FileState::File { attributes, size, withheld }, blob: Some(digest) })
 }
 
 fn create(machine: &Machine, entry: &Entry<'_>, path: &Path) -> Result<(OwnedFd, OsString), ApplyError> {

@@ -32,6 +32,26 @@ pub(super) fn remove_file(machine: &Machine, path: &Path) -> Result<(), ApplyErr
     }
 }
 
+pub(super) fn remove_directory(machine: &Machine, path: &Path) -> Result<(), ApplyError> {
+    let entry = machine.entry("remove", path)?;
+    machine.keep(path, Need::Content)?;
+    match rustix::fs::unlinkat(&*entry.directory, entry.name, AtFlags::REMOVEDIR) {
+        Ok(()) => {
+            machine.touched(path);
+            machine.shared.observed.root().forget();
+            Ok(())
+        }
+        Err(Errno::NOENT) => Ok(()),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Err(ApplyError::Io {
+            operation: "remove",
+            path: path.to_owned(),
+            message: "it is not empty".into(),
+            code: "directory-not-empty",
+        }),
+        Err(error) => Err(refused("remove", path, error)),
+    }
+}
+
 /// Writes down what is at a path and below it.
 pub(super) fn keep_tree(machine: &Machine, path: &Path) -> Result<(), ApplyError> {
     match machine.entry("look at", path) {

@@ -76,6 +76,17 @@ impl World for Predicted<'_> {
         }
     }
 
+    fn xattrs(&self, path: &Path) -> Look<BTreeMap<String, String>> {
+        match self.find(&self.resolve(path)) {
+            Found::Base(found) => self.base.xattrs(&found),
+            Found::Entry(Entry::Present { kept: true, .. }) => self.base.xattrs(&self.resolve(path)),
+            Found::Entry(Entry::Obscured(because) | Entry::Appearing(because)) | Found::Unknown(because) => {
+                Ok(Known::Unknown(because.clone()))
+            }
+            Found::Entry(_) | Found::Absent => Ok(Known::Is(BTreeMap::new())),
+        }
+    }
+
     fn list(&self, path: &Path) -> Look<Option<Vec<(OsString, FileKind)>>> {
         if let Some(because) = self.spoken_of(path) {
             return Ok(Known::Unknown(because.clone()));

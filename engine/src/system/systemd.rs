@@ -69,6 +69,11 @@ pub enum FileChange {
 /// the unit files again is nothing to be undone.
 pub static UNIT: Restorer = Restorer {
     kind: "unit",
+    // Whether it runs changes by itself.
+    look: |world, name| match name {
+        "" => Ok(serde_json::Value::Null),
+        _ => Ok(serde_json::json!({ "enabled": world.unit(name)?.known()?.enabled.value().map(|state| state.name()) })),
+    },
     restore: |name, before| {
         let word = |key: &str| before.get(key).and_then(serde_json::Value::as_str);
         let mut service = Restore::resource("service", "name", name);

@@ -21,6 +21,11 @@ use crate::{ApplyError, Machine, ObserveError, World};
 /// /// How an alarm is set again.
 /// pub static ALARM: Restorer = Restorer {
 ///     kind: "alarm",
+///     look: |world, name| {
+///         let set = world.read(&std::path::Path::new("/etc/alarms").join(name))?.known()?;
+///         let minutes = set.and_then(|text| String::from_utf8_lossy(&text).trim().parse::<i64>().ok());
+///         Ok(minutes.map_or(serde_json::Value::Null, |minutes| serde_json::json!({ "minutes": minutes })))
+///     },
 ///     restore: |name, before| match before.get("minutes").and_then(serde_json::Value::as_i64) {
 ///         // It was not there: the resource that takes it away.
 ///         None if before.is_null() => Restore::resource("alarm", "name", name).with("state", "absent").into(),
@@ -38,6 +43,9 @@ use crate::{ApplyError, Machine, ObserveError, World};
 pub struct Restorer {
     /// The kind, as it stands in the journal: `user`.
     pub kind: &'static str,
+    /// Looks at the thing as it is now, in the terms of the record: what somebody else's change of it would change. It is asked at the end of
+    /// a run and again before an undo, which is refused where the two differ. Leave out what changes by itself.
+    pub look: fn(world: &dyn World, name: &str) -> Result<Json, ObserveError>,
     /// Says what brings the thing of this name back to what was recorded. Pure.
     pub restore: fn(name: &str, before: &Json) -> Restore,
 }
@@ -46,8 +54,8 @@ pub struct Restorer {
 pub enum Restore {
     /// A resource of the library: it is planned, shown and applied as any other.
     Resource(RestoringResource),
-    /// A setting that no resource manages alone: it is compared key by key with what was recorded, and set.
-    Setting(Setting),
+    /// A setting that no resource manages alone: what [`Restorer::look`] finds is compared key by key with what was recorded, and set.
+    Setting(SetBack),
     /// Nothing is left to be undone.
     Nothing,
     /// It cannot be brought back: why, in words that go on `cannot be undone: `.
@@ -67,14 +75,8 @@ pub struct RestoringResource {
     pub lost: Vec<String>,
 }
 
-/// A setting that is read and written by two functions.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Reads it, in the terms of the record: `null` when it is not there.
-    pub look: fn(world: &dyn World, name: &str) -> Result<Json, ObserveError>,
-    /// Brings it back to what was recorded.
-    pub set: fn(machine: &Machine, name: &str, before: &Json) -> Result<(), ApplyError>,
-}
+/// Brings a setting back to what was recorded. The engine has recorded what it was until then.
+pub type SetBack = fn(machine: &Machine, name: &str, before: &Json) -> Result<(), ApplyError>;
 
 impl Restore {
     /// Begins to describe a resource of a type, with its key attribute.

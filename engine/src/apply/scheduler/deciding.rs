@@ -66,7 +66,8 @@ impl Scheduler<'_> {
     /// Why a resource is not tried: something it depends on failed, or was not tried for that reason.
     fn blocked(&self, index: usize) -> Option<Outcome> {
         let graph = &self.work.planned.graph;
-        let needed = graph.before(index).filter(|(_, kind)| !matches!(kind, EdgeKind::OnFail | EdgeKind::Listen));
+        let needed =
+            graph.before(index).filter(|(_, kind)| !matches!(kind, EdgeKind::OnFail | EdgeKind::Listen | EdgeKind::After));
         let mut blockers: Vec<usize> = needed.map(|(from, _)| from).collect();
         blockers.sort_unstable();
         for from in blockers {

@@ -8,7 +8,7 @@ use stead_catalog::Action;
 
 use super::{Next, Scheduler};
 use crate::apply::work::Task;
-use crate::journal::Op;
+use crate::journal::{Detail, Op};
 use crate::machine::Scope;
 use crate::{ApplyError, Event, Outcome, OutcomeKind};
 
@@ -48,6 +48,9 @@ impl Scheduler<'_> {
             Ok(()) => {
                 let ops = self.reactions.settled(resource);
                 self.finish.extend(ops);
+                if let Some(scope) = &self.places[resource].scope {
+                    self.finish.push(Op::Reacted { sequence: scope.sequence, because: because.clone() });
+                }
                 Outcome::new(OutcomeKind::Changed)
             }
             Err(ApplyError::Cancelled) if !self.is_touched(resource) => Outcome::skipped("cancelled", "the run was aborted"),
@@ -97,7 +100,9 @@ impl Scheduler<'_> {
         }
         let sequence = self.places[resource].scope.as_ref().map_or(0, |scope| scope.sequence);
         let id = self.entry(resource).id.to_string();
-        self.work.shared.journal.write(vec![Op::Begin { sequence, resource: id.into(), action: Action::Restart }])?;
+        let because = self.places[resource].listen.clone();
+        let detail = Detail { because, ..Detail::default() };
+        self.work.shared.journal.write(vec![Op::Begin { sequence, resource: id.into(), action: Action::Restart, detail }])?;
         self.places[resource].acted = true;
         Ok(())
     }

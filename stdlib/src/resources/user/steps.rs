@@ -13,6 +13,7 @@ use crate::accounts;
 /// A user is brought back with all its fields but the password, which is never kept.
 pub(crate) static USER: Restorer = Restorer {
     kind: "user",
+    look: |world, name| Ok(world.user(name)?.known()?.map_or(serde_json::Value::Null, |user| fields(&user))),
     restore: |name, before| {
         let user = Restore::resource("user", "name", name);
         if before.is_null() {
@@ -37,6 +38,17 @@ pub(crate) static USER: Restorer = Restorer {
             .into()
     },
 };
+
+fn fields(user: &stead_engine::User) -> serde_json::Value {
+    serde_json::json!({
+        "uid": user.uid.value(),
+        "gid": user.gid.value(),
+        "comment": &*user.comment,
+        "home": &*user.home,
+        "shell": &*user.shell,
+        "groups": user.groups.iter().map(|group| &**group).collect::<Vec<_>>(),
+    })
+}
 
 impl User {
     /// The account as it will be.
@@ -150,14 +162,7 @@ impl User {
         observed: &ObservedUser,
         user: &stead_engine::User,
     ) -> Result<serde_json::Value, ApplyError> {
-        let mut before = serde_json::json!({
-            "uid": user.uid.value(),
-            "gid": user.gid.value(),
-            "comment": &*user.comment,
-            "home": &*user.home,
-            "shell": &*user.shell,
-            "groups": user.groups.iter().map(|group| &**group).collect::<Vec<_>>(),
-        });
+        let mut before = fields(user);
         let is_gone = self.state == State::Absent;
         if is_gone || self.expires.is_some() {
             let expires = machine.world().account_expires(&self.name)?.known()?;
