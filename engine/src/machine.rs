@@ -30,7 +30,7 @@ mod sweep;
 mod temporary;
 mod tree;
 
-pub(crate) use before::{afters, look_now, survey, xattrs};
+pub(crate) use before::{afters, survey, xattrs};
 pub(crate) use commit::{Group, commit};
 pub(crate) use kernel::KERNEL;
 pub use stage::Staged;

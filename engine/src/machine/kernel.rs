@@ -8,7 +8,6 @@ use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::Machine;
-use crate::undo::Setting;
 use crate::{ApplyError, ObserveError, Restore, Restorer, World};
 
 /// The trees in which a file is a variable of the kernel (proc_sys(5), sysfs(5)).
@@ -20,8 +19,9 @@ const LONGEST: u64 = 64 << 10;
 /// A setting is brought back by writing what it held. One that could not be read has no way back.
 pub(crate) static KERNEL: Restorer = Restorer {
     kind: "kernel",
+    look,
     restore: |_, before| match before.get("value") {
-        Some(serde_json::Value::String(_)) => Restore::Setting(Setting { look, set }),
+        Some(serde_json::Value::String(_)) => Restore::Setting(set),
         _ => Restore::Impossible("the setting could not be read before it was written".into()),
     },
 };
