@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = pages![
     "catalog-mismatch",
     "command-failed",
     "dependency-failed",
+    "directory-not-empty",
     "disk-full",
     "dpkg-interrupted",
     "edit-too-large",
