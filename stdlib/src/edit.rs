@@ -4,7 +4,10 @@
 //! A type hands its function from the old content to the new; everything else happens here. The function is asked again after the change,
 //! and has to find nothing left to do then.
 
+#[cfg(test)]
+mod laws;
 pub(crate) mod lines;
+mod resource;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +17,8 @@ use stead_engine::{Applied, ApplyError, Difference, FileKind, FileWrite, Known, 
 
 use crate::filesystem::{self, Ownership};
 use crate::values::{AbsolutePath, Account, Mode};
+
+pub(crate) use resource::{Edits, edits_a_file};
 
 /// Largest content that is shown as a text diff, in bytes; larger content is told by size and hash.
 const DIFF_LIMIT: usize = 1 << 20;

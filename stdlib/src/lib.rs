@@ -9,6 +9,7 @@ mod accounts;
 pub mod codes;
 pub mod edit;
 mod filesystem;
+mod problems;
 pub mod resources;
 pub mod values;
 

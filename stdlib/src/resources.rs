@@ -1,9 +1,11 @@
 //! The resource types, as a list that can be read.
 
+pub mod block;
 pub mod directory;
 pub mod exec;
 pub mod file;
 pub mod group;
+pub mod ini;
 pub mod line;
 pub mod package;
 pub mod service;
@@ -20,6 +22,8 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<directory::Directory>(),
     TypeEntry::of::<symlink::Symlink>(),
     TypeEntry::of::<line::Line>(),
+    TypeEntry::of::<block::Block>(),
+    TypeEntry::of::<ini::Ini>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<user::User>(),

@@ -6,6 +6,7 @@
 //! | `bool`, `i64`, `u32`, `f64` | `Bool`, `Int`, `Int(0..=4294967295)`, `Float` |
 //! | [`AbsolutePath`], [`Mode`], [`Size`], [`Port`], `std::time::Duration` | `Path`, `Mode`, `Size`, `Port`, `Duration` |
 //! | [`Pattern`] | `Regex` |
+//! | [`Scalar`], [`Scalars`] | `String`, `Int`, `Float` or `Bool`; a list of them as well |
 //! | [`Account`] | `String` or `Int`: a user or group by name or id |
 //! | `stead_catalog::Command`, `stead_catalog::Blob` | a command; a file of the project |
 //! | `Option<T>` | `T`, left as found when absent |
@@ -17,6 +18,7 @@
 
 mod collections;
 mod newtypes;
+mod scalars;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use stead_catalog::{AttributeError, Attributes, Blob, Command, Footprint, Proble
 
 pub use collections::Many;
 pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Pattern, Port, Secret, Size};
+pub use scalars::{Scalar, Scalars};
 
 /// A type that an attribute's field may have.
 #[diagnostic::on_unimplemented(

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use stead_catalog::{Command, Footprint, Problem};
-use stead_engine::{Applied, ApplyError, Difference, Machine, ObserveError, Predicted, ResourceType, World};
 
 use crate::edit::lines::{self, body, split};
-use crate::edit::{Edited, EditedFile, Flaw, ObservedEdit};
+use crate::edit::{Edited, EditedFile, Edits, Flaw, edits_a_file};
 use crate::values::{AbsolutePath, Account, Guarded, Mode, Pattern};
 use crate::{Choice, Resource};
 
@@ -98,18 +97,6 @@ pub enum Place {
 }
 
 impl Line {
-    fn file(&self) -> EditedFile<'_> {
-        EditedFile {
-            create: self.create,
-            mode: self.mode,
-            owner: self.owner.as_ref(),
-            group: self.group.as_ref(),
-            validate: self.validate.as_ref(),
-            sensitive: self.line.is_sensitive(),
-            ..EditedFile::new(&self.path, self.state == State::Present)
-        }
-    }
-
     fn footprint(&self) -> Footprint {
         // Two resources that replace what the same expression finds would take turns for ever.
         let part = match (&self.r#match, self.state) {
@@ -153,17 +140,6 @@ impl Line {
             }
         }
         problems
-    }
-
-    fn edit(&self, text: &[u8]) -> Edited {
-        let all = split(text);
-        match self.state {
-            State::Absent => {
-                let kept: Vec<&[u8]> = all.iter().copied().filter(|line| !self.is_unwanted(body(line))).collect();
-                Ok((kept.len() < all.len()).then(|| kept.concat()))
-            }
-            State::Present => self.edit_present(text, &all),
-        }
     }
 
     fn is_unwanted(&self, line: &[u8]) -> bool {
@@ -249,26 +225,29 @@ impl Line {
     }
 }
 
-impl ResourceType for Line {
-    type Observed = ObservedEdit;
-
-    fn observe(&self, world: &dyn World) -> Result<ObservedEdit, ObserveError> {
-        self.file().observe(world, |text| self.edit(text))
+impl Edits for Line {
+    fn file(&self) -> EditedFile<'_> {
+        EditedFile {
+            create: self.create,
+            mode: self.mode,
+            owner: self.owner.as_ref(),
+            group: self.group.as_ref(),
+            validate: self.validate.as_ref(),
+            sensitive: self.line.is_sensitive(),
+            ..EditedFile::new(&self.path, self.state == State::Present)
+        }
     }
 
-    fn diff(&self, observed: &ObservedEdit) -> Difference {
-        self.file().diff(observed)
-    }
-
-    fn digest(&self, observed: &ObservedEdit, hasher: &mut blake3::Hasher) -> bool {
-        self.file().digest(observed, hasher)
-    }
-
-    fn predict(&self, observed: &ObservedEdit, difference: &Difference, effects: &mut Predicted<'_>) {
-        self.file().predict(observed, difference, effects);
-    }
-
-    fn apply(&self, observed: &ObservedEdit, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
-        self.file().apply(observed, machine)
+    fn edit(&self, text: &[u8]) -> Edited {
+        let all = split(text);
+        match self.state {
+            State::Absent => {
+                let kept: Vec<&[u8]> = all.iter().copied().filter(|line| !self.is_unwanted(body(line))).collect();
+                Ok((kept.len() < all.len()).then(|| kept.concat()))
+            }
+            State::Present => self.edit_present(text, &all),
+        }
     }
 }
+
+edits_a_file!(Line);

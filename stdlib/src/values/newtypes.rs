@@ -301,4 +301,7 @@ impl<T: AttributeType> AttributeType for Guarded<T> {
         let value = self.value.to_value();
         if self.sensitive { value.secret() } else { value }
     }
+    fn absent() -> Option<Self> {
+        T::absent().map(Self::plain)
+    }
 }
