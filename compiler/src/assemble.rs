@@ -17,6 +17,8 @@ use crate::issue::{Issue, Loc};
 use crate::lower::{Draft, Extension, Given, Lowered};
 use crate::project::Project;
 
+pub(crate) use finish::finish;
+
 /// A resource with everything filled in, before it is put into the catalog.
 #[derive(Debug)]
 pub(crate) struct Finished {

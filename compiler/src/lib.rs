@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod assemble;
+mod beforehand;
 pub mod builtins;
 mod check;
 pub mod codes;

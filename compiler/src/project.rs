@@ -142,10 +142,20 @@ impl Project {
         let data = read_data(&input, &config.data.directory, &mut diagnostics);
         let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
-        config.apply_lints(&mut diagnostics);
-        diagnostic::arrange(&mut diagnostics);
         let merge_rules = config.data.merge.clone();
-        Self { input, program, code, hierarchy, merge_rules, data, templates, config, diagnostics }
+        let mut project = Self { input, program, code, hierarchy, merge_rules, data, templates, config, diagnostics };
+        project.look_beforehand();
+        project.config.apply_lints(&mut project.diagnostics);
+        diagnostic::arrange(&mut project.diagnostics);
+        project
+    }
+
+    /// Adds what is certain about code that no node may run.
+    fn look_beforehand(&mut self) {
+        if !self.has_errors() {
+            let found = crate::beforehand::check(self);
+            self.diagnostics.extend(found.into_iter().map(|issue| issue.into_diagnostic(&self.program.files)));
+        }
     }
 
     /// What `stead.toml` says; the defaults when there is none.

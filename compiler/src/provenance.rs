@@ -8,7 +8,7 @@ use stead_catalog::{SourceLocation, Value};
 use crate::defs::Param;
 use crate::diagnostic::Diagnostic;
 use crate::eval::World;
-use crate::hir::{Argument, Expr, Key, Kind, Loop, Part};
+use crate::hir::{Argument, Expr, Key, Kind, Loop, Part, Test};
 use crate::lower::ParamSource;
 
 /// A step in words and its place.
@@ -115,14 +115,29 @@ impl Derived {
 
 /// The slots and constants that an expression reads, in order.
 #[derive(Default)]
-struct Used {
-    slots: Vec<u32>,
-    globals: Vec<u32>,
+pub(crate) struct Used {
+    pub(crate) slots: Vec<u32>,
+    pub(crate) globals: Vec<u32>,
     data: Vec<Vec<Arc<str>>>,
+    /// The slots that the expression binds itself.
+    pub(crate) bound: Vec<u32>,
+    /// Whether it also looks at the node, at data or files, or calls functions of the project.
+    pub(crate) is_open: bool,
 }
 
 impl Used {
-    fn visit(&mut self, expr: &Expr) {
+    pub(crate) fn visit(&mut self, expr: &Expr) {
+        self.is_open |= matches!(
+            expr.kind,
+            Kind::Facts
+                | Kind::Data
+                | Kind::Node
+                | Kind::Function(..)
+                | Kind::Render(_)
+                | Kind::RenderText(_)
+                | Kind::ReadFile(..)
+                | Kind::Error
+        );
         match &expr.kind {
             Kind::Const(_) | Kind::Facts | Kind::Data | Kind::Node | Kind::Error => {}
             Kind::Local(slot) => self.slots.push(*slot),
@@ -151,7 +166,10 @@ impl Used {
                 self.visit(&range.0);
                 self.visit(&range.1);
             }
-            Kind::Field(_) | Kind::Index(_) if data_path(expr).is_some() => self.data.extend(data_path(expr)),
+            Kind::Field(_) | Kind::Index(_) if data_path(expr).is_some() => {
+                self.data.extend(data_path(expr));
+                self.is_open = true;
+            }
             Kind::Field(field) => self.visit(&field.object),
             Kind::Index(pair) | Kind::Render(pair) | Kind::RenderText(pair) => {
                 self.visit(&pair.0);
@@ -159,7 +177,10 @@ impl Used {
             }
             Kind::Builtin(call) => call.args.iter().for_each(|arg| match arg {
                 Argument::Value(value) => self.visit(value),
-                Argument::Lambda(lambda) => self.visit(&lambda.body),
+                Argument::Lambda(lambda) => {
+                    self.bound.extend(&lambda.params);
+                    self.visit(&lambda.body);
+                }
                 Argument::Absent => {}
             }),
             Kind::If(branches, otherwise) => {
@@ -171,12 +192,20 @@ impl Used {
             }
             Kind::Match(matched) => {
                 self.visit(&matched.subject);
-                matched.arms.iter().for_each(|(_, value)| self.visit(value));
+                for (tests, value) in &matched.arms {
+                    self.bound.extend(tests.iter().filter_map(|test| match test {
+                        Test::Bind(slot) => Some(*slot),
+                        _ => None,
+                    }));
+                    self.visit(value);
+                }
             }
         }
     }
 
     fn clause(&mut self, clause: &Loop) {
+        self.bound.push(clause.first);
+        self.bound.extend(clause.second);
         self.visit(&clause.iterable);
         clause.filter.iter().for_each(|filter| self.visit(filter));
         clause.key.iter().for_each(|key| self.visit(key));

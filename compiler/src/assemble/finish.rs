@@ -9,7 +9,8 @@ use crate::issue::{Issue, Loc};
 use crate::lower::{Draft, Extension, Given};
 use crate::project::Project;
 
-pub(super) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) -> (Finished, Vec<Issue>) {
+/// Makes the resource of a claim; with what is wrong with it.
+pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) -> (Finished, Vec<Issue>) {
     let schema = project.program.schemas.at(draft.schema);
     let mut one = Finished {
         id: draft.id,

@@ -28,6 +28,11 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// A budget of fewer steps than usual.
+    pub(crate) fn with_steps(steps: u64) -> Self {
+        Self { steps: steps.min(MAX_STEPS), ..Self::default() }
+    }
+
     /// Counts steps of evaluation.
     pub(crate) fn spend(&mut self, steps: u64) -> Result<(), &'static str> {
         match self.steps.checked_sub(steps) {
