@@ -49,6 +49,12 @@ pub(crate) enum Command {
     Apply(ApplyArguments),
     /// Shows what earlier runs did.
     History(HistoryArguments),
+    /// Pins and fetches the repositories that a project depends on.
+    ///
+    /// stead.toml names them, stead.lock pins each to a commit, and the user's own `git` fetches them into a cache
+    /// ($STEAD_CACHE_DIR, else $XDG_CACHE_HOME/stead or ~/.cache/stead). Other commands take what stead.lock says, fetch what is
+    /// missing, and never change it.
+    Deps(DepsArguments),
     /// Rewrites source files in the one style there is.
     Fmt(FmtArguments),
     /// Shows what comes before what, and why.
@@ -77,6 +83,59 @@ pub(crate) struct SourceArguments {
     pub(crate) path: PathBuf,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) network: NetworkArguments,
+}
+
+/// Whether dependencies may be fetched.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct NetworkArguments {
+    /// Fetch no dependency: what is not in the cache is an error.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DepsArguments {
+    #[command(subcommand)]
+    pub(crate) command: DepsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DepsCommand {
+    /// Shows what stead.lock pins, and whether it was fetched.
+    List(DepsListArguments),
+    /// Pins what stead.lock does not pin yet, and fetches everything.
+    Fetch(DepsFetchArguments),
+    /// Pins every dependency to what its tag or branch is now, and fetches everything.
+    Update(DepsUpdateArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DepsListArguments {
+    /// A directory with a stead.toml, or a .stead file beside one.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DepsFetchArguments {
+    /// A directory with a stead.toml, or a .stead file beside one.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Fetch nothing: say whether everything is there.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DepsUpdateArguments {
+    /// A directory with a stead.toml, or a .stead file beside one.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// Only these dependencies.
+    #[arg(long, value_name = "NAME", num_args = 1)]
+    pub(crate) only: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +214,8 @@ pub(crate) struct ApplyArguments {
     pub(crate) path: PathBuf,
     #[command(flatten)]
     pub(crate) node: NodeArguments,
+    #[command(flatten)]
+    pub(crate) network: NetworkArguments,
     #[command(flatten)]
     pub(crate) select: SelectArguments,
     #[command(flatten)]

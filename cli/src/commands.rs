@@ -4,6 +4,7 @@ mod apply;
 mod catalog;
 mod check;
 mod completions;
+mod deps;
 mod docs;
 mod explain;
 mod facts;
@@ -26,6 +27,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Check(arguments) => check::run(&arguments, terminal),
         Command::Plan(arguments) => plan::run(&arguments, terminal),
         Command::Apply(arguments) => apply::run(&arguments, terminal),
+        Command::Deps(arguments) => deps::run(&arguments, terminal),
         Command::History(arguments) => history::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),

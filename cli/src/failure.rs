@@ -46,6 +46,9 @@ pub(crate) enum Failure {
     /// The facts cannot be used.
     #[error("{0}")]
     Facts(#[from] stead_engine::facts::FactsError),
+    /// A dependency cannot be had.
+    #[error("{0}")]
+    Dependency(#[from] crate::dependencies::DependencyError),
     /// The machine, or the tree, cannot be looked at.
     #[error("{0}")]
     Machine(stead_engine::ObserveError),
@@ -130,6 +133,7 @@ impl Failure {
             Self::Unreadable { .. } => "unreadable-file",
             Self::Unwritable { .. } => "unwritable-file",
             Self::Facts(_) => "invalid-facts",
+            Self::Dependency(error) => error.code(),
             Self::Machine(error) => error.code(),
             Self::Run(error) => error.code(),
             Self::SavedPlan { source, .. } => source.code(),
@@ -157,6 +161,7 @@ impl Failure {
                 Some("run as a user who may, or as root".into())
             }
             Self::Facts(_) => Some("write the file with `stead facts --json` on the node".into()),
+            Self::Dependency(error) => error.hint(),
             Self::Machine(error) => error.hint(),
             Self::Run(error) => error.hint(),
             Self::SavedPlan { .. } => Some("plan again: stead plan -o FILE".into()),

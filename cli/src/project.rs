@@ -8,7 +8,8 @@ use stead_compiler::diagnostic::render::SourceText;
 use stead_compiler::{Diagnostic, Input, NodeContext, Project, Schemas};
 use stead_engine::{Registry, facts};
 
-use crate::args::{NodeArguments, SourceArguments};
+use crate::args::{NetworkArguments, NodeArguments, SourceArguments};
+use crate::dependencies::{self, Cache, Dependencies, Lock, Pinning, ProjectSources};
 use crate::failure::Failure;
 use crate::sources::DirectorySources;
 use crate::terminal::Terminal;
@@ -21,29 +22,48 @@ pub(crate) struct Loaded {
     pub(crate) root: PathBuf,
 }
 
-/// Loads the file or project at `path`.
-pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
+/// Loads the file or project at `path`, with what it depends on.
+pub(crate) fn load(path: &Path, network: NetworkArguments) -> Result<Loaded, Failure> {
+    let root = root_of(path)?;
+    let registry = stead_stdlib::registry();
+    let schemas = Arc::new(Schemas::new(registry.schemas()));
+    let dependencies = dependencies(&root, network)?;
+    let unreadable = |(path, source): (PathBuf, std::io::Error)| Failure::Unreadable { path, source };
+    let own = DirectorySources::open(&root).map_err(|source| unreadable((root.clone(), source)))?;
+    let sources = Arc::new(ProjectSources::open(own, &dependencies.trees).map_err(unreadable)?);
+    let mut input = if path.is_dir() {
+        Input::directory(sources, schemas)
+    } else {
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| Failure::NoSuchPath(path.to_owned()))?;
+        Input::file(sources, schemas, name)
+    };
+    input.dependencies = dependencies.directories;
+    Ok(Loaded { project: Project::load(input), registry, root })
+}
+
+/// The directory of the file or project at `path`.
+pub(crate) fn root_of(path: &Path) -> Result<PathBuf, Failure> {
     let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Failure::NoSuchPath(path.to_owned()),
         _ => Failure::Unreadable { path: path.to_owned(), source },
     })?;
-    let registry = stead_stdlib::registry();
-    let schemas = Arc::new(Schemas::new(registry.schemas()));
-    let open = |root: &Path| {
-        let sources = DirectorySources::open(root).map_err(|source| Failure::Unreadable { path: root.to_owned(), source })?;
-        Ok::<_, Failure>(Arc::new(sources))
-    };
-    let (root, input) = if metadata.is_dir() {
+    if metadata.is_dir() {
         if !path.join("stead.toml").is_file() {
             return Err(Failure::NotAProject { path: path.to_owned(), suggestion: suggest(path) });
         }
-        (path.to_owned(), Input::directory(open(path)?, schemas))
-    } else {
-        let root = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| Failure::NoSuchPath(path.to_owned()))?;
-        (root.to_owned(), Input::file(open(root)?, schemas, name))
-    };
-    Ok(Loaded { project: Project::load(input), registry, root })
+        return Ok(path.to_owned());
+    }
+    Ok(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned())
+}
+
+/// The repositories that a project depends on, as its lock pins them.
+fn dependencies(root: &Path, network: NetworkArguments) -> Result<Dependencies, Failure> {
+    let config = dependencies::read_config(root);
+    if !dependencies::has_repositories(&config) {
+        return Ok(Dependencies::default());
+    }
+    let lock = Lock::read(root)?;
+    Ok(dependencies::find(&config, &lock, &Pinning::Kept, &Cache::of_user(network.offline))?)
 }
 
 /// What is meant most likely by a directory that is no project.
@@ -116,7 +136,7 @@ impl Loaded {
 
 /// Loads and compiles for one node.
 pub(crate) fn compile(arguments: &SourceArguments, terminal: &Terminal) -> Result<(Loaded, Catalog), Failure> {
-    let loaded = load(&arguments.path)?;
+    let loaded = load(&arguments.path, arguments.network)?;
     let node = node(&arguments.node, Path::new("/"))?;
     let catalog = loaded.compile(&node, terminal)?;
     Ok((loaded, catalog))

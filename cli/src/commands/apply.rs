@@ -11,7 +11,7 @@ use stead_catalog::{Action, Catalog, Plan};
 use stead_engine::{ApplyOptions, Cancel, Planned, RootSpec, RunReport, SavedPlan};
 use stead_report::{TextOptions, apply_summary, clean, plan_text};
 
-use crate::args::{ApplyArguments, NodeArguments, SelectArguments};
+use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::progress::{Manner, Progress};
 use crate::project::{self, Loaded};
@@ -22,6 +22,7 @@ use crate::{machine, selection};
 struct Task {
     path: PathBuf,
     node: NodeArguments,
+    network: NetworkArguments,
     select: SelectArguments,
     root: RootSpec,
     saved: Option<SavedPlan>,
@@ -58,7 +59,14 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
     if is_source || !path.exists() {
         let node = NodeArguments { node: arguments.node.node.clone(), facts: arguments.node.facts.clone() };
         let root = machine::root(&arguments.machine)?;
-        return Ok(Task { path: path.clone(), node, select: arguments.select.clone(), root, saved: None });
+        return Ok(Task {
+            path: path.clone(),
+            node,
+            network: arguments.network,
+            select: arguments.select.clone(),
+            root,
+            saved: None,
+        });
     }
     let saved = SavedPlan::read(path).map_err(|source| Failure::SavedPlan { path: path.clone(), source })?;
     if arguments.machine.root.is_some() || !selection::to_words(&arguments.select).is_empty() || arguments.node.node.is_some() {
@@ -71,6 +79,7 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
     Ok(Task {
         path: PathBuf::from(&saved.project),
         node: NodeArguments { node: Some(saved.node.clone()), facts: arguments.node.facts.clone() },
+        network: arguments.network,
         select: selection::from_words(&saved.selection),
         root,
         saved: Some(saved),
@@ -78,7 +87,7 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
 }
 
 fn compile(task: &Task, terminal: &Terminal) -> Result<(Loaded, Catalog), Failure> {
-    let loaded = project::load(&task.path)?;
+    let loaded = project::load(&task.path, task.network)?;
     let node = project::node(&task.node, task.root.path())?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &task.select)?;
     Ok((loaded, catalog))

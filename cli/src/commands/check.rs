@@ -12,7 +12,7 @@ use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let loaded = project::load(&arguments.source.path)?;
+    let loaded = project::load(&arguments.source.path, arguments.source.network)?;
     let mut diagnostics = loaded.project.diagnostics().to_vec();
     let mut compiled = Vec::new();
     if !loaded.project.has_errors() {

@@ -19,7 +19,7 @@ const PENDING: u8 = 2;
 pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
-    let loaded = project::load(&arguments.source.path)?;
+    let loaded = project::load(&arguments.source.path, arguments.source.network)?;
     let node = project::node(&arguments.source.node, root.path())?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
     let planned = machine::plan(&catalog, &loaded.registry, &root, &state_dir, terminal)?;
