@@ -35,6 +35,8 @@ const PAGES: &[(&str, &str)] = pages![
     "missing-directory",
     "missing-parent",
     "mount-point",
+    "no-cron",
+    "no-home",
     "no-matching-line",
     "no-password",
     "no-such-file",

@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod laws;
 pub(crate) mod lines;
+pub(crate) mod owned;
 mod resource;
 
 use std::path::Path;
@@ -43,10 +44,10 @@ pub(crate) struct Flaw {
 pub(crate) type Edited = Result<Option<Vec<u8>>, Flaw>;
 
 /// The file that a managed part lies in, as a resource describes it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct EditedFile<'a> {
     /// The file.
-    pub(crate) path: &'a AbsolutePath,
+    pub(crate) path: AbsolutePath,
     /// The part is wanted; otherwise it is taken away, and a missing file is as good.
     pub(crate) wanted: bool,
     /// Make the file when it is missing.
@@ -63,6 +64,10 @@ pub(crate) struct EditedFile<'a> {
     pub(crate) validate: Option<&'a Command>,
     /// The part holds a secret: no content is shown or kept.
     pub(crate) sensitive: bool,
+    /// A file in which nothing is left once the part is taken away goes as well.
+    pub(crate) remove_empty: bool,
+    /// The resource makes the directory that the file is in.
+    pub(crate) makes_parent: bool,
 }
 
 /// What was found, and what the edit makes of it.
@@ -77,9 +82,9 @@ pub struct ObservedEdit {
 
 impl<'a> EditedFile<'a> {
     /// A part of the file at `path` that is wanted, or not, with everything else as found. A new file would get 0644.
-    pub(crate) fn new(path: &'a AbsolutePath, wanted: bool) -> Self {
+    pub(crate) fn new(path: &AbsolutePath, wanted: bool) -> Self {
         Self {
-            path,
+            path: path.clone(),
             wanted,
             create: false,
             mode: None,
@@ -88,7 +93,15 @@ impl<'a> EditedFile<'a> {
             group: None,
             validate: None,
             sensitive: false,
+            remove_empty: false,
+            makes_parent: false,
         }
+    }
+
+    /// Says whether the file goes, since nothing is left in it.
+    fn removes(&self, observed: &ObservedEdit) -> bool {
+        let is_there = matches!(observed.before, Known::Is(Some(_)));
+        self.remove_empty && !self.wanted && is_there && observed.after.as_ref().is_some_and(|after| after.is_empty())
     }
 
     /// What the part owns, brings and needs. `parts` names what has one owner within the file: `ini:/etc/x.ini[server]port`.
@@ -139,7 +152,7 @@ impl<'a> EditedFile<'a> {
                 if self.wanted && !self.create {
                     return Err(missing_file(path));
                 }
-                if self.wanted {
+                if self.wanted && !self.makes_parent {
                     parent = filesystem::parent(world, path)?;
                 }
                 Known::Is(None)
@@ -182,15 +195,23 @@ impl<'a> EditedFile<'a> {
             }
             Known::Is(before) => before,
         };
+        let is_removed = self.removes(observed);
         if let Some(after) = &observed.after {
-            let change = self.content_change(before.as_deref(), after, observed.stat.value().and_then(Option::as_ref));
+            let mut change = self.content_change(before.as_deref(), after, observed.stat.value().and_then(Option::as_ref));
+            if is_removed {
+                change.after = Shown::Absent;
+            }
             changes.push(if self.sensitive { change.hidden() } else { change });
         }
         if self.wanted {
             filesystem::mode_change(&observed.stat, self.mode, self.new_mode, &mut changes);
             observed.ownership.changes(&observed.stat, &mut changes);
         }
-        let action = if before.is_some() { Action::Update } else { Action::Create };
+        let action = match before {
+            Some(_) if is_removed => Action::Delete,
+            Some(_) => Action::Update,
+            None => Action::Create,
+        };
         if changes.is_empty() { Difference::NONE } else { Difference { action, changes, unknown: None } }
     }
 
@@ -247,6 +268,9 @@ impl<'a> EditedFile<'a> {
             (Known::Unknown(because), _) => return effects.obscure(path, because),
             (Known::Is(None), Some(because)) => return effects.obscure(path, because),
         };
+        if self.removes(observed) {
+            return effects.remove(path);
+        }
         let Some((uid, gid)) = observed.ownership.predicted(found) else {
             return effects.appear(path, &format!("the owner of {} is known", path.display()));
         };
@@ -265,6 +289,10 @@ impl<'a> EditedFile<'a> {
     /// What the operating system refused, or the validation command.
     pub(crate) fn apply(&self, observed: &ObservedEdit, machine: &Machine) -> Result<Applied, ApplyError> {
         let path = self.path.as_path();
+        if self.removes(observed) {
+            machine.remove_file(path)?;
+            return Ok(Applied::Done);
+        }
         let stat = observed.stat.clone().known()?;
         let (uid, gid) = observed.ownership.settled(stat.as_ref())?;
         let mode = self.mode.or_else(|| stat.as_ref().map(|found| Mode(found.mode)));

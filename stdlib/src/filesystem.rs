@@ -182,7 +182,8 @@ fn pending(id: Known<u32>, name: &Arc<str>) -> Owner {
     }
 }
 
-fn unknown_account(kind: &str, name: &str) -> ObserveError {
+/// The failure to find an account that something is to belong to.
+pub(crate) fn unknown_account(kind: &str, name: &str) -> ObserveError {
     ObserveError::Impossible {
         code: if kind == "user" { "unknown-user" } else { "unknown-group" },
         message: format!("there is no {kind} `{name}` on this machine, and nothing planned before brings it"),

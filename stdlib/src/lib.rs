@@ -11,6 +11,7 @@ pub mod edit;
 mod filesystem;
 mod problems;
 pub mod resources;
+mod ssh_keys;
 pub mod values;
 
 pub use resources::registry;

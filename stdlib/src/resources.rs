@@ -1,14 +1,19 @@
 //! The resource types, as a list that can be read.
 
+pub mod authorized_key;
 pub mod block;
+pub mod cron;
 pub mod directory;
+pub mod environment;
 pub mod exec;
 pub mod file;
 pub mod group;
+pub mod host;
 pub mod ini;
 pub mod line;
 pub mod package;
 pub mod service;
+pub mod sudoers;
 pub mod symlink;
 pub mod user;
 
@@ -24,6 +29,11 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<line::Line>(),
     TypeEntry::of::<block::Block>(),
     TypeEntry::of::<ini::Ini>(),
+    TypeEntry::of::<authorized_key::AuthorizedKey>(),
+    TypeEntry::of::<cron::Cron>(),
+    TypeEntry::of::<sudoers::Sudoers>(),
+    TypeEntry::of::<host::Host>(),
+    TypeEntry::of::<environment::Environment>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<user::User>(),

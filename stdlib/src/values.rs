@@ -7,6 +7,7 @@
 //! | [`AbsolutePath`], [`Mode`], [`Size`], [`Port`], `std::time::Duration` | `Path`, `Mode`, `Size`, `Port`, `Duration` |
 //! | [`Pattern`] | `Regex` |
 //! | [`Scalar`], [`Scalars`] | `String`, `Int`, `Float` or `Bool`; a list of them as well |
+//! | [`Address`], [`HostName`] | `Ip`, `Hostname` |
 //! | [`Account`] | `String` or `Int`: a user or group by name or id |
 //! | `stead_catalog::Command`, `stead_catalog::Blob` | a command; a file of the project |
 //! | `Option<T>` | `T`, left as found when absent |
@@ -17,6 +18,7 @@
 //! | an enum with `#[derive(Choice)]` | a choice of bare words |
 
 mod collections;
+mod network;
 mod newtypes;
 mod scalars;
 
@@ -26,6 +28,7 @@ use std::time::Duration;
 use stead_catalog::{AttributeError, Attributes, Blob, Command, Footprint, Problem, Span64, Type, Value};
 
 pub use collections::Many;
+pub use network::{Address, HostName};
 pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Pattern, Port, Secret, Size};
 pub use scalars::{Scalar, Scalars};
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use stead_catalog::{Attributes, Value};
 use stead_engine::Described;
 
-use super::{Edits, lines::split};
+use super::{Edited, Edits, lines::split};
 
 /// A type's part in the laws.
 pub(crate) struct Laws<'l> {
@@ -32,21 +32,34 @@ pub(crate) fn attributes<T: Described>(given: &[(&str, Value)]) -> Attributes {
 /// Checks the laws of a type on one file. A file that the edit refuses has no laws to keep.
 pub(crate) fn check<T: Edits + Described>(laws: &Laws<'_>, text: &[u8]) -> Result<(), TestCaseError> {
     let present = T::read(&laws.present).expect("the types are right");
-    let Ok(edited) = present.edit(text) else { return Ok(()) };
+    let absent = laws.absent.as_ref().map(|absent| T::read(absent).expect("the types are right"));
+    let absent = absent.as_ref().map(|absent| |text: &[u8]| absent.edit(text));
+    let absent = absent.as_ref().map(|edit| edit as &dyn Fn(&[u8]) -> Edited);
+    check_edits(&|text| present.edit(text), absent, laws.is_own, text)
+}
+
+/// Checks the laws of two edits that undo each other, or of one.
+pub(crate) fn check_edits(
+    present: &dyn Fn(&[u8]) -> Edited,
+    absent: Option<&dyn Fn(&[u8]) -> Edited>,
+    is_own: &dyn Fn(&[u8]) -> bool,
+    text: &[u8],
+) -> Result<(), TestCaseError> {
+    let Ok(edited) = present(text) else { return Ok(()) };
     let after = edited.unwrap_or_else(|| text.to_vec());
-    let again = present.edit(&after);
-    prop_assert_eq!(again, Ok(None), "an edit made twice: {:?}", String::from_utf8_lossy(&after));
-    untouched(text, &after, laws.is_own)?;
-    let Some(absent) = &laws.absent else { return Ok(()) };
-    let absent = T::read(absent).expect("the types are right");
-    let Ok(without) = absent.edit(text) else { return Ok(()) };
-    if without.is_none() {
-        let back = absent.edit(&after).expect("what was just written can be read").unwrap_or_else(|| after.clone());
-        prop_assert_eq!(String::from_utf8_lossy(&back), String::from_utf8_lossy(text), "added, then taken away");
-    }
-    if let Some(without) = without {
-        untouched(text, &without, laws.is_own)?;
-        prop_assert_eq!(absent.edit(&without), Ok(None), "taken away twice");
+    prop_assert_eq!(present(&after), Ok(None), "an edit made twice: {:?}", String::from_utf8_lossy(&after));
+    untouched(text, &after, is_own)?;
+    let Some(absent) = absent else { return Ok(()) };
+    match absent(text) {
+        Err(_) => {}
+        Ok(None) => {
+            let back = absent(&after).expect("what was just written can be read").unwrap_or_else(|| after.clone());
+            prop_assert_eq!(String::from_utf8_lossy(&back), String::from_utf8_lossy(text), "added, then taken away");
+        }
+        Ok(Some(without)) => {
+            untouched(text, &without, is_own)?;
+            prop_assert_eq!(absent(&without), Ok(None), "taken away twice");
+        }
     }
     Ok(())
 }
@@ -68,7 +81,11 @@ pub(crate) fn text(of: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>
 
 mod types {
     use super::*;
+    use crate::resources::authorized_key::AuthorizedKey;
     use crate::resources::block::Block;
+    use crate::resources::cron::Cron;
+    use crate::resources::environment::Environment;
+    use crate::resources::host::Host;
     use crate::resources::ini::Ini;
     use crate::resources::line::Line;
 
@@ -131,5 +148,60 @@ mod types {
             };
             check::<Ini>(&laws, &text)?;
         }
+
+        #[test]
+        fn a_key(text in text(&["# keys\n", "\n", "junk\n", BOB, OWN, "no-pty ", "command=\"a b\" "])) {
+            let key = [("name", string("own")), ("user", string("root")), ("key", string(OWN.trim_end()))];
+            let present = AuthorizedKey::read(&attributes::<AuthorizedKey>(&key)).expect("the types are right");
+            let gone: Vec<_> = key.into_iter().chain([("state", absent())]).collect();
+            let gone = AuthorizedKey::read(&attributes::<AuthorizedKey>(&gone)).expect("the types are right");
+            let is_own = |line: &[u8]| line.windows(10).any(|part| part == b"DtgOBuGRye");
+            let ends = text.is_empty() || text.ends_with(b"\n");
+            let absent: &dyn Fn(&[u8]) -> Edited = &|text| gone.edit(text);
+            if ends {
+                check_edits(&|text| present.edit(text), Some(absent), &is_own, &text)?;
+            }
+        }
+
+        #[test]
+        fn a_job(text in text(&["# mine\n", "\n", "MAILTO=x\n", "0 1 * * * a\n", "# stead: own\n", "#Ansible: own\n", "1 1 * * * own\n", "@daily b\n", "# 2 2 * * * own\n"])) {
+            let job = [("name", string("own")), ("command", string("own")), ("at", string("1 1 * * *"))];
+            let present = Cron::read(&attributes::<Cron>(&job)).expect("the types are right");
+            let gone = Cron::read(&attributes::<Cron>(&[("name", string("own")), ("state", absent())])).expect("the types are right");
+            // An entry that has a name has the variables and the job below it.
+            let has_name = text.windows(4).any(|part| part == b": ow");
+            let is_own = |line: &[u8]| line.ends_with(b"own") || (has_name && (line.ends_with(b"* a") || line.ends_with(b" b") || line == b"MAILTO=x"));
+            let absent: &dyn Fn(&[u8]) -> Edited = &|text| gone.edit(text);
+            let has_job = text.windows(13).any(|part| part == b"1 1 * * * own");
+            check_edits(&|text| present.edit(text), (!has_job).then_some(absent), &is_own, &text)?;
+        }
+
+        #[test]
+        fn a_host(text in text(&["127.0.0.1 localhost\n", "# hosts\n", "\n", "10.0.0.1 own\n", "10.0.0.2\tother own # x\n", "::1 own\n", "10.0.0.1 other\n"])) {
+            let name = ("name", string("own"));
+            let laws = Laws {
+                present: attributes::<Host>(&[name.clone(), ("ip", Value::list([string("10.0.0.1")])), ("aliases", Value::list([string("alias")]))]),
+                absent: Some(attributes::<Host>(&[name, ("aliases", Value::list([string("alias")])), ("state", absent())])),
+                is_own: &|line| line.windows(3).any(|part| part == b"own") || line.starts_with(b"10.0.0.2"),
+            };
+            check::<Host>(&laws, &text)?;
+        }
+
+        #[test]
+        fn a_variable(text in text(&["A=1\n", "# OWN=2\n", "\n", "OWN=2\n", "export OWN=3\n", "OWNER=x\n", "OWN=\"a b\"\n"]), is_script in any::<bool>()) {
+            let path = string(if is_script { "/f.sh" } else { "/f" });
+            let part = [("name", string("OWN")), ("path", path)];
+            let present: Vec<_> = part.iter().cloned().chain([("value", string("a b"))]).collect();
+            let gone: Vec<_> = part.into_iter().chain([("state", absent())]).collect();
+            let laws = Laws {
+                present: attributes::<Environment>(&present),
+                absent: Some(attributes::<Environment>(&gone)),
+                is_own: &|line| line.starts_with(b"OWN=") || line.starts_with(b"export OWN="),
+            };
+            check::<Environment>(&laws, &text)?;
+        }
     }
+
+    const OWN: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN59GjxEYb9UrMxXongctVV8YiJbDtgOBuGRyex8bgnm own\n";
+    const BOB: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIhTyG0NnkqAyE8pKW1KCg2GcHyfJf8sJkN1Pd3jDRgv bob\n";
 }

@@ -106,6 +106,11 @@ pub struct ObservedFile {
 }
 
 impl File {
+    /// What it owns, brings and needs, for a type that is a file of a certain form.
+    pub(crate) fn places(&self) -> Footprint {
+        self.footprint()
+    }
+
     fn footprint(&self) -> Footprint {
         let own = Place::path(self.path.shared().clone());
         let unit = stead_engine::unit_of(self.path.as_path()).map(Place::unit);

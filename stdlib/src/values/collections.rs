@@ -67,6 +67,12 @@ impl<T> Default for Many<T> {
     }
 }
 
+impl<T> FromLiteral<Many<T>> for Many<T> {
+    fn from_literal(literal: Many<T>) -> Self {
+        literal
+    }
+}
+
 impl<T> Many<T> {
     /// Iterates over the values.
     pub fn iter(&self) -> std::slice::Iter<'_, T> {

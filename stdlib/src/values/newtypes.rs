@@ -13,6 +13,11 @@ use super::{AttributeType, FromLiteral};
 pub struct AbsolutePath(Arc<str>);
 
 impl AbsolutePath {
+    /// Makes a path of a text, normalised; `None` of one that is not absolute, or leads above `/`.
+    pub fn new(text: &str) -> Option<Self> {
+        Type::Path.admit(&Value::string(text), false).ok().and_then(|path| Self::from_value(&path))
+    }
+
     /// As a path of the file system.
     pub fn as_path(&self) -> &Path {
         Path::new(&*self.0)
@@ -276,6 +281,11 @@ impl<T> Guarded<T> {
     /// The value. Ask [`Guarded::is_sensitive`] before it gets into a message.
     pub const fn reveal(&self) -> &T {
         &self.value
+    }
+
+    /// Another value, as secret as this one.
+    pub const fn with<U>(&self, value: U) -> Guarded<U> {
+        Guarded { value, sensitive: self.sensitive }
     }
 
     /// Says whether the value came from a secret.
