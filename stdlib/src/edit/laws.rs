@@ -7,6 +7,9 @@ use stead_engine::Described;
 
 use super::{Edited, Edits, lines::split};
 
+/// An edit.
+pub(crate) type Edit<'e> = &'e dyn Fn(&[u8]) -> Edited;
+
 /// A type's part in the laws.
 pub(crate) struct Laws<'l> {
     /// Attributes of the part that is wanted.
@@ -34,14 +37,14 @@ pub(crate) fn check<T: Edits + Described>(laws: &Laws<'_>, text: &[u8]) -> Resul
     let present = T::read(&laws.present).expect("the types are right");
     let absent = laws.absent.as_ref().map(|absent| T::read(absent).expect("the types are right"));
     let absent = absent.as_ref().map(|absent| |text: &[u8]| absent.edit(text));
-    let absent = absent.as_ref().map(|edit| edit as &dyn Fn(&[u8]) -> Edited);
+    let absent = absent.as_ref().map(|edit| edit as Edit<'_>);
     check_edits(&|text| present.edit(text), absent, laws.is_own, text)
 }
 
 /// Checks the laws of two edits that undo each other, or of one.
 pub(crate) fn check_edits(
-    present: &dyn Fn(&[u8]) -> Edited,
-    absent: Option<&dyn Fn(&[u8]) -> Edited>,
+    present: Edit<'_>,
+    absent: Option<Edit<'_>>,
     is_own: &dyn Fn(&[u8]) -> bool,
     text: &[u8],
 ) -> Result<(), TestCaseError> {
@@ -157,7 +160,7 @@ mod types {
             let gone = AuthorizedKey::read(&attributes::<AuthorizedKey>(&gone)).expect("the types are right");
             let is_own = |line: &[u8]| line.windows(10).any(|part| part == b"DtgOBuGRye");
             let ends = text.is_empty() || text.ends_with(b"\n");
-            let absent: &dyn Fn(&[u8]) -> Edited = &|text| gone.edit(text);
+            let absent: Edit<'_> = &|text| gone.edit(text);
             if ends {
                 check_edits(&|text| present.edit(text), Some(absent), &is_own, &text)?;
             }
@@ -171,7 +174,7 @@ mod types {
             // An entry that has a name has the variables and the job below it.
             let has_name = text.windows(4).any(|part| part == b": ow");
             let is_own = |line: &[u8]| line.ends_with(b"own") || (has_name && (line.ends_with(b"* a") || line.ends_with(b" b") || line == b"MAILTO=x"));
-            let absent: &dyn Fn(&[u8]) -> Edited = &|text| gone.edit(text);
+            let absent: Edit<'_> = &|text| gone.edit(text);
             let has_job = text.windows(13).any(|part| part == b"1 1 * * * own");
             check_edits(&|text| present.edit(text), (!has_job).then_some(absent), &is_own, &text)?;
         }

@@ -81,7 +81,7 @@ fn part_mistake(field: &Field, part: &str) -> Option<String> {
     let Some(from) = value(first) else {
         return Some(format!("`{first}` is not in {}-{}", field.min, field.max));
     };
-    let Some(last) = last else { return None };
+    let last = last?;
     match value(last) {
         None => Some(format!("`{last}` is not in {}-{}", field.min, field.max)),
         Some(to) if to < from => Some(format!("the range `{range}` ends before it begins")),
