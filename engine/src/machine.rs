@@ -228,6 +228,22 @@ impl Machine {
         tree::remove_directory(self, path)
     }
 
+    /// Puts staged files in place at once, for a change that goes on after them: a service that is started with its new unit file.
+    /// A change that ends with its files leaves that to the engine, which does it for many changes together.
+    ///
+    /// # Errors
+    /// What the operating system refused.
+    pub fn commit(&self, staged: Vec<Staged>) -> Result<(), ApplyError> {
+        if staged.is_empty() {
+            return Ok(());
+        }
+        self.may_change()?;
+        let mut groups = [Group { scope: self.scope.clone(), staged, result: Ok(()) }];
+        commit(&self.shared, &mut groups);
+        let [group] = groups;
+        group.result
+    }
+
     /// Makes a directory. Its parent must exist.
     ///
     /// # Errors

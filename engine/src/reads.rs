@@ -168,6 +168,10 @@ impl World for Recorder<'_> {
         self.base.exists(path)
     }
 
+    fn is_live(&self) -> bool {
+        self.base.is_live()
+    }
+
     fn identity(&self) -> (u32, u32) {
         self.base.identity()
     }

@@ -15,6 +15,7 @@ pub mod package;
 pub mod service;
 pub mod sudoers;
 pub mod symlink;
+pub mod sysctl;
 pub mod user;
 
 use stead_engine::{Registry, Restorer, TypeEntry};
@@ -34,6 +35,7 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<sudoers::Sudoers>(),
     TypeEntry::of::<host::Host>(),
     TypeEntry::of::<environment::Environment>(),
+    TypeEntry::of::<sysctl::Sysctl>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<user::User>(),

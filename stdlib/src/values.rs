@@ -8,6 +8,7 @@
 //! | [`Pattern`] | `Regex` |
 //! | [`Scalar`], [`Scalars`] | `String`, `Int`, `Float` or `Bool`; a list of them as well |
 //! | [`Address`], [`HostName`] | `Ip`, `Hostname` |
+//! | [`Scalar`] | any single value, for a setting whose type only its program knows |
 //! | [`Account`] | `String` or `Int`: a user or group by name or id |
 //! | `stead_catalog::Command`, `stead_catalog::Blob` | a command; a file of the project |
 //! | `Option<T>` | `T`, left as found when absent |
@@ -21,6 +22,7 @@ mod collections;
 mod network;
 mod newtypes;
 mod scalars;
+mod scalar;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,7 @@ pub use collections::Many;
 pub use network::{Address, HostName};
 pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Pattern, Port, Secret, Size};
 pub use scalars::{Scalar, Scalars};
+pub use scalar::Scalar;
 
 /// A type that an attribute's field may have.
 #[diagnostic::on_unimplemented(

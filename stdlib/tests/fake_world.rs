@@ -21,6 +21,7 @@
 //! unit nginx.service active enabled reload stale
 //! probe "test -e /x" 0                               # a command and its exit status
 //! managed /etc/x                                     # by some other resource
+//! tree                                               # what is looked at is the tree of `--root DIR`
 //! ```
 //!
 //! Directories above a path are there, root's and 0755; so are a few that every machine has, and root itself.
@@ -63,6 +64,7 @@ pub(crate) struct FakeWorld {
     probes: BTreeMap<String, i32>,
     managed: Vec<PathBuf>,
     identity: (u32, u32),
+    is_tree: bool,
 }
 
 impl FakeWorld {
@@ -182,6 +184,7 @@ impl FakeWorld {
                 let command = reader.string();
                 self.probes.insert(command, reader.word().parse().expect("an exit status"));
             }
+            "tree" => self.is_tree = true,
             "managed" => self.managed.push(rest.trim().into()),
             _ => panic!("no line of a world: {line}"),
         }
@@ -452,6 +455,10 @@ impl World for FakeWorld {
 
     fn is_declared(&self, path: &Path) -> bool {
         self.managed.iter().any(|managed| managed == path)
+    }
+
+    fn is_live(&self) -> bool {
+        !self.is_tree
     }
 
     fn identity(&self) -> (u32, u32) {

@@ -13,6 +13,7 @@ mod runs;
 mod saved;
 mod secrets;
 mod spy;
+mod system;
 mod trouble;
 mod users;
 mod web;
