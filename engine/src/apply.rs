@@ -157,6 +157,8 @@ pub fn apply(
         records: Mutex::default(),
     });
     let (results, pending) = carry_out(catalog, registry, planned, options, events, &shared, pending);
+    // What was removed is not put in place with others.
+    shared.observed.system().systemd.read_changed();
     look_at_records(&shared);
     let report =
         RunReport { run: Some(run), results, pending, cancelled: options.cancel.is_cancelled(), duration: begun.elapsed() };

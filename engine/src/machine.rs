@@ -406,6 +406,7 @@ impl Machine {
     /// Notes that an entry of a directory was changed.
     fn touched(&self, path: &Path) {
         self.scope.touched.store(true, Ordering::Relaxed);
+        self.system().systemd.note_change(path);
         let directory = path.parent().unwrap_or(path);
         let mut unsynced = self.scope.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         if unsynced.last().is_none_or(|last| last != directory) {

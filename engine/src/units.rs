@@ -15,7 +15,7 @@ pub(crate) const DIRECTORIES: [&str; 5] = [
 ];
 
 /// Suffixes of units that a service resource can manage.
-const SUFFIXES: [&str; 7] = [".service", ".socket", ".timer", ".path", ".mount", ".target", ".slice"];
+const SUFFIXES: [&str; 9] = [".service", ".socket", ".timer", ".path", ".mount", ".automount", ".swap", ".target", ".slice"];
 
 /// A path that defines a unit, or adds to one.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +45,12 @@ impl UnitFile {
 /// Returns the unit that a path defines, or adds to by a drop-in (systemd.unit(5)); `None` of any other path.
 pub fn unit_of(path: &Path) -> Option<Arc<str>> {
     UnitFile::of(path).map(|file| file.unit)
+}
+
+/// Says whether systemd makes units of what is at a path: unit files, drop-ins and links, and the tables that its generators read.
+pub(crate) fn is_read_by_systemd(path: &Path) -> bool {
+    const TABLES: [&str; 2] = ["/etc/fstab", "/etc/crypttab"];
+    DIRECTORIES.iter().any(|directory| path.starts_with(directory)) || TABLES.iter().any(|table| path == Path::new(table))
 }
 
 /// The state of a unit whose file has just been written: not running, and enabled only if somebody enables it.

@@ -40,6 +40,7 @@ const PAGES: &[(&str, &str)] = pages![
     "no-matching-line",
     "no-password",
     "no-such-file",
+    "no-systemd",
     "not-a-plan",
     "not-converged",
     "overridden-setting",

@@ -10,6 +10,7 @@ pub mod codes;
 pub mod edit;
 mod filesystem;
 mod problems;
+mod init;
 mod parts;
 pub mod resources;
 mod ssh_keys;

@@ -11,8 +11,8 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use stead_catalog::{Action, Change, Shown};
-use stead_engine::{Applied, ApplyError, Difference, Machine, ObserveError, Predicted, ResourceType, World};
+use stead_catalog::{Action, Attributes, Change, Shown, Value};
+use stead_engine::{Applied, ApplyError, Described, Difference, Machine, ObserveError, Predicted, ResourceType, World};
 
 pub(crate) use self::file::EditPart;
 pub(crate) use self::kernel::{KERNEL_SETTINGS, KernelPart, normalized};
@@ -37,6 +37,12 @@ pub(crate) trait Part: Debug + Send + Sync {
 /// What was seen, as the type that the part made it of.
 pub(crate) fn own<T: 'static>(seen: &Seen) -> &T {
     seen.downcast_ref().expect("what was seen is handed back to the part that saw it")
+}
+
+/// A resource of another type as a part of this one, with its defaults where nothing is said.
+pub(crate) fn made<T: Described>(attributes: impl IntoIterator<Item = (&'static str, Value)>) -> T {
+    let attributes: Attributes = attributes.into_iter().map(|(name, value)| (Arc::from(name), value)).collect();
+    T::read(&attributes).expect("the values are of the attributes' types")
 }
 
 impl<T: ResourceType> Part for T {
@@ -68,6 +74,8 @@ enum Label {
     Own,
     /// A file: its content by this name, and its mode and owner by that name and theirs. Those of a new file are not told.
     File(&'static str),
+    /// A unit: whether it runs is told as `running`, for `state` is the resource's own.
+    Unit,
 }
 
 /// The parts of a resource, in the order in which they are changed.
@@ -99,6 +107,11 @@ impl Parts {
     /// Adds a file; the change of its content is told as `name`.
     pub(crate) fn push_file(&mut self, name: &'static str, part: impl Part + 'static) {
         self.list.push((Label::File(name), Arc::new(part)));
+    }
+
+    /// Adds a unit that runs or starts at boot; what comes before it is in place by then.
+    pub(crate) fn push_unit(&mut self, part: impl Part + 'static) {
+        self.list.push((Label::Unit, Arc::new(part)));
     }
 
     /// Looks at each part, on the machine as the parts before will have left it.
@@ -165,7 +178,7 @@ impl ObservedParts {
     pub(crate) fn apply(&self, machine: &Machine) -> Result<Applied, ApplyError> {
         let mut staged = Vec::new();
         for part in self.open() {
-            if let Label::Own = part.label {
+            if !matches!(part.label, Label::File(_)) {
                 // What is not a file may count on the files.
                 machine.commit(std::mem::take(&mut staged))?;
             }
@@ -178,6 +191,26 @@ impl ObservedParts {
     }
 }
 
+/// The change of a unit's state, told as whether it runs.
+fn running(change: &Change) -> Change {
+    let mut change = change.clone();
+    if &*change.attribute == "state" {
+        change.attribute = "running".into();
+        for side in [&mut change.before, &mut change.after] {
+            let word = match side {
+                Shown::Value(value) => value.as_str().map(str::to_owned),
+                _ => None,
+            };
+            match word.as_deref() {
+                Some("running") => *side = Shown::Value(Value::Bool(true)),
+                Some("stopped") => *side = Shown::Value(Value::Bool(false)),
+                _ => {}
+            }
+        }
+    }
+    change
+}
+
 /// Says whether what is done to a part goes along with the removal of its resource: a service that is stopped, a line that goes.
 fn takes_away(part: &SeenPart) -> bool {
     let adds = |change: &Change| matches!(change.before, Shown::Absent);
@@ -186,7 +219,11 @@ fn takes_away(part: &SeenPart) -> bool {
 
 impl SeenPart {
     fn changes(&self) -> Vec<Change> {
-        let Label::File(name) = self.label else { return self.difference.changes.clone() };
+        let name = match self.label {
+            Label::Own => return self.difference.changes.clone(),
+            Label::Unit => return self.difference.changes.iter().map(running).collect(),
+            Label::File(name) => name,
+        };
         let is_new = |change: &Change| self.difference.action == Action::Create && &*change.attribute != "content";
         let told = self.difference.changes.iter().filter(|change| !is_new(change)).cloned();
         told.map(|mut change| {

@@ -16,6 +16,8 @@ pub mod service;
 pub mod sudoers;
 pub mod symlink;
 pub mod sysctl;
+pub mod timer;
+pub mod unit;
 pub mod user;
 
 use stead_engine::{Registry, Restorer, TypeEntry};
@@ -38,6 +40,8 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<sysctl::Sysctl>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
+    TypeEntry::of::<unit::Unit>(),
+    TypeEntry::of::<timer::Timer>(),
     TypeEntry::of::<user::User>(),
     TypeEntry::of::<group::Group>(),
     TypeEntry::of::<exec::Exec>(),

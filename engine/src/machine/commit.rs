@@ -33,6 +33,7 @@ pub(crate) fn commit(shared: &Arc<Shared>, groups: &mut [Group]) {
         group.result = group.staged.iter_mut().try_for_each(|staged| place(&machine, staged));
     });
     sync_directories(shared, groups);
+    shared.observed.system().systemd.read_changed();
 }
 
 /// Writes down what is at the destinations.

@@ -10,8 +10,9 @@ use crate::{ActiveState, Known, World};
 impl Predicted<'_> {
     pub(super) fn put_unit_file(&mut self, file: &UnitFile, content: Option<&[u8]>) {
         let state = match self.unit(&file.unit) {
+            // systemd reads what an apply puts in place right away, once for all of it.
             Ok(Known::Is(mut state)) if state.exists => {
-                state.needs_daemon_reload = true;
+                state.needs_daemon_reload = false;
                 state
             }
             Ok(Known::Unknown(_)) => return,
@@ -32,7 +33,6 @@ impl Predicted<'_> {
         if let (false, Ok(Known::Is(mut state))) = (elsewhere, self.unit(&file.unit)) {
             // A running service goes on without its unit file; nothing is enabled that cannot be found.
             state.exists = matches!(state.active, Known::Is(ActiveState::Active));
-            state.needs_daemon_reload = true;
             self.writers.name(Name::Unit, &file.unit);
             self.units.insert(file.unit.clone(), state);
         }

@@ -3,9 +3,11 @@
 //! Nothing is kept but the connection, which all looks share: units change by themselves. A look is one call.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::units;
 use crate::{ApplyError, Machine, ObserveError, Restore, Restorer, UnitState};
 
 mod bus;
@@ -22,6 +24,8 @@ const JOB_LIMIT: Duration = Duration::from_secs(300);
 pub struct Systemd {
     root: PathBuf,
     bus: Mutex<Option<Arc<Bus>>>,
+    /// Files that it reads have changed since it was last told.
+    changed: AtomicBool,
 }
 
 /// What is done to a unit that is or is not running.
@@ -96,7 +100,7 @@ pub static UNIT: Restorer = Restorer {
 impl Systemd {
     /// systemd of the system at `root`. Connects to nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), bus: Mutex::default() }
+        Self { root: root.to_owned(), bus: Mutex::default(), changed: AtomicBool::new(false) }
     }
 
     /// Returns what systemd says of a unit, by name with suffix.
@@ -162,6 +166,21 @@ impl Systemd {
         }
         machine.record(&UNIT, "", serde_json::json!({ "daemon_reload": true }))?;
         Ok(self.bus()?.reload()?)
+    }
+
+    /// Notes that a file was changed; one that systemd reads is read again at the next [`Systemd::read_changed`].
+    pub(crate) fn note_change(&self, path: &Path) {
+        if units::is_read_by_systemd(path) {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets systemd read its unit files again, if any of them has changed since it last did: once for all of them. Where that cannot be,
+    /// each unit still says that its file is newer, and is read before it is started.
+    pub(crate) fn read_changed(&self) {
+        if self.changed.swap(false, Ordering::Relaxed) && !self.is_tree() && Path::new("/run/systemd/system").is_dir() {
+            let _ = self.bus().and_then(|bus| bus.reload());
+        }
     }
 
     fn is_tree(&self) -> bool {
