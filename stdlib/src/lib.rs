@@ -7,6 +7,7 @@ extern crate self as stead_stdlib;
 
 mod accounts;
 pub mod codes;
+mod commands;
 pub mod edit;
 mod filesystem;
 mod problems;

@@ -224,11 +224,12 @@ impl SeenPart {
             Label::Unit => return self.difference.changes.iter().map(running).collect(),
             Label::File(name) => name,
         };
-        let is_new = |change: &Change| self.difference.action == Action::Create && &*change.attribute != "content";
+        let is_main = |change: &Change| matches!(&*change.attribute, "content" | "target");
+        let is_new = |change: &Change| matches!(change.before, Shown::Absent) && !is_main(change);
         let told = self.difference.changes.iter().filter(|change| !is_new(change)).cloned();
         told.map(|mut change| {
             change.attribute = match &*change.attribute {
-                "content" => name.into(),
+                "content" | "target" => name.into(),
                 other if name == "content" => other.into(),
                 other => format!("{name}_{other}").into(),
             };

@@ -10,13 +10,17 @@ pub mod file;
 pub mod group;
 pub mod host;
 pub mod ini;
+pub mod hostname;
+pub mod kernel_module;
 pub mod line;
+pub mod locale;
 pub mod package;
 pub mod service;
 pub mod sudoers;
 pub mod symlink;
 pub mod sysctl;
 pub mod timer;
+pub mod timezone;
 pub mod unit;
 pub mod user;
 
@@ -38,6 +42,10 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<host::Host>(),
     TypeEntry::of::<environment::Environment>(),
     TypeEntry::of::<sysctl::Sysctl>(),
+    TypeEntry::of::<kernel_module::KernelModule>(),
+    TypeEntry::of::<hostname::Hostname>(),
+    TypeEntry::of::<timezone::Timezone>(),
+    TypeEntry::of::<locale::Locale>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<unit::Unit>(),
@@ -48,7 +56,7 @@ const TYPES: &[TypeEntry] = &[
 ];
 
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
-static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP];
+static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {

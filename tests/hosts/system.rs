@@ -116,3 +116,32 @@ fn a_timer_runs_its_command() {
     assert_eq!(host.run("systemctl is-active demo-night.timer").code, 3);
     assert_eq!(host.read("/etc/systemd/system/demo-night.service"), None);
 }
+
+#[test]
+fn a_name_a_zone_and_a_language() {
+    let Some(site) = Site::new(
+        "hostname \"web-1.example.com\" { hosts = true, pretty = \"Web server no. 1\", chassis = vm, location = \"\" }\n\
+         timezone \"Europe/Berlin\" { hardware_clock = utc }\n\
+         locale \"C.UTF-8\" { default = true, variables = { LC_TIME = \"POSIX\" } }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    let before = host.snapshot();
+    let plan = site.plan();
+    assert_eq!(before.changes(&host.snapshot()), [""; 0], "a plan changes nothing");
+    assert_eq!(planned(&plan, "timezone[\"Europe/Berlin\"]").action, "update");
+    site.converge();
+    assert_eq!(host.must("hostname").trim(), "web-1.example.com");
+    assert_eq!(
+        host.must("getent hosts web-1").split_whitespace().collect::<Vec<_>>(),
+        ["127.0.1.1", "web-1.example.com", "web-1"]
+    );
+    assert_eq!(host.must("date -d @0 +%Z").trim(), "CET");
+    assert_eq!(host.read("/etc/timezone").as_deref(), Some("Europe/Berlin\n"));
+    assert_eq!(host.read("/etc/default/locale").as_deref(), Some("LANG=C.UTF-8\nLC_TIME=POSIX\n"));
+    let changes: Vec<String> = before.changes(&host.snapshot());
+    let expected = ["/etc/default/locale", "/etc/hostname", "/etc/hosts", "/etc/localtime", "/etc/machine-info", "/etc/timezone"];
+    assert!(changes.iter().all(|change| expected.iter().any(|path| change.contains(path))), "{changes:?}");
+    assert_eq!(changes.len(), expected.len(), "{changes:?}");
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use stead_engine::{Applied, ApplyError, Difference, Machine, ObserveError, Predicted, World};
+use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, World};
 
 use super::{Part, Seen, own};
 use crate::edit::{Edited, EditedFile, ObservedEdit};
@@ -32,29 +32,40 @@ impl EditPart {
         Self { path, wanted, new_mode: Mode(0o644), edit: Arc::new(edit) }
     }
 
-    fn file(&self) -> EditedFile<'_> {
-        EditedFile { create: true, new_mode: self.new_mode, ..EditedFile::new(&self.path, self.wanted) }
+    fn file(&self, wanted: bool) -> EditedFile<'_> {
+        EditedFile { create: true, new_mode: self.new_mode, ..EditedFile::new(&self.path, wanted) }
     }
 }
 
+/// What was found, and whether something has to be in the file.
+type Found = (bool, ObservedEdit);
+
 impl Part for EditPart {
     fn observe(&self, world: &dyn World) -> Result<Seen, ObserveError> {
-        Ok(Arc::new(self.file().observe(world, |text| (self.edit)(text))?))
+        // A file that would hold nothing is not made.
+        let is_missing = self.wanted && matches!(world.stat(self.path.as_path())?, Known::Is(None));
+        let wanted = self.wanted && !(is_missing && matches!((self.edit)(&[]), Ok(None)));
+        let found: Found = (wanted, self.file(wanted).observe(world, |text| (self.edit)(text))?);
+        Ok(Arc::new(found))
     }
 
     fn diff(&self, seen: &Seen) -> Difference {
-        self.file().diff(own::<ObservedEdit>(seen))
+        let (wanted, found) = own::<Found>(seen);
+        self.file(*wanted).diff(found)
     }
 
     fn digest(&self, seen: &Seen, hasher: &mut blake3::Hasher) -> bool {
-        self.file().digest(own::<ObservedEdit>(seen), hasher)
+        let (wanted, found) = own::<Found>(seen);
+        self.file(*wanted).digest(found, hasher)
     }
 
     fn predict(&self, seen: &Seen, difference: &Difference, effects: &mut Predicted<'_>) {
-        self.file().predict(own::<ObservedEdit>(seen), difference, effects);
+        let (wanted, found) = own::<Found>(seen);
+        self.file(*wanted).predict(found, difference, effects);
     }
 
     fn apply(&self, seen: &Seen, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
-        self.file().apply(own::<ObservedEdit>(seen), machine)
+        let (wanted, found) = own::<Found>(seen);
+        self.file(*wanted).apply(found, machine)
     }
 }
