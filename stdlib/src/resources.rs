@@ -11,6 +11,7 @@ pub mod group;
 pub mod host;
 pub mod ini;
 pub mod hostname;
+pub mod ini;
 pub mod kernel_module;
 pub mod line;
 pub mod locale;

@@ -9,6 +9,7 @@
 //! | [`Scalar`], [`Scalars`] | `String`, `Int`, `Float` or `Bool`; a list of them as well |
 //! | [`Address`], [`HostName`] | `Ip`, `Hostname` |
 //! | [`Scalar`] | any single value, for a setting whose type only its program knows |
+//! | [`SettingValue`] | any single value, for a setting whose type only its program knows |
 //! | [`Account`] | `String` or `Int`: a user or group by name or id |
 //! | `stead_catalog::Command`, `stead_catalog::Blob` | a command; a file of the project |
 //! | `Option<T>` | `T`, left as found when absent |
@@ -22,7 +23,7 @@ mod collections;
 mod network;
 mod newtypes;
 mod scalars;
-mod scalar;
+mod setting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub use collections::Many;
 pub use network::{Address, HostName};
 pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Pattern, Port, Secret, Size};
 pub use scalars::{Scalar, Scalars};
-pub use scalar::Scalar;
+pub use setting::SettingValue;
 
 /// A type that an attribute's field may have.
 #[diagnostic::on_unimplemented(

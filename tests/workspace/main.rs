@@ -98,15 +98,17 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Strings in the form of codes that are none: names of tools and of states of units.
-const NO_CODES: [&str; 8] = [
+const NO_CODES: [&str; 10] = [
     "apt-get",
     "auto-restart",
     "deb-systemd-helper",
     "deb-systemd-invoke",
     "dpkg-deb",
+    "locale-archive",
     "package-index",
     "reload-or-restart",
     "systemd-jobs",
+    "tzdata-legacy",
 ];
 
 /// Every code that a machine or the command line can come up with has a page that `stead explain` shows.

@@ -17,7 +17,7 @@ use crate::edit::lines::{body, split};
 use crate::filesystem;
 use crate::parts::{EditPart, KERNEL_SETTINGS, Parts, made, resource_of_parts};
 use crate::resources::file;
-use crate::values::{AbsolutePath, FromLiteral as _, Scalar};
+use crate::values::{AbsolutePath, FromLiteral as _, SettingValue};
 use crate::{Choice, Resource};
 
 /// A module of the kernel: loaded now, loaded at boot, its options, or kept from being loaded.
@@ -57,7 +57,7 @@ pub struct KernelModule {
     #[default(true)]
     pub persistent: bool,
     /// Options it is loaded with. Left as found when absent; an empty map takes them away. One that is loaded has them when it is loaded next.
-    pub options: Option<IndexMap<Arc<str>, Scalar>>,
+    pub options: Option<IndexMap<Arc<str>, SettingValue>>,
     /// Keep the system from loading it by itself, for a device that it finds. Left as found when absent.
     pub blacklisted: Option<bool>,
     /// Keep anybody from loading it. Left as found when absent.
@@ -224,9 +224,9 @@ impl KernelModule {
 }
 
 /// A value as the kernel reads it.
-fn shown(value: &Scalar) -> String {
+fn shown(value: &SettingValue) -> String {
     match value {
-        Scalar::Bool(truth) => if *truth { "Y" } else { "N" }.to_owned(),
+        SettingValue::Bool(truth) => if *truth { "Y" } else { "N" }.to_owned(),
         other => other.to_string(),
     }
 }

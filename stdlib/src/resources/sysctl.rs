@@ -11,7 +11,7 @@ use stead_engine::{ObserveError, World};
 use self::conf::Setting;
 use crate::edit::EditedFile;
 use crate::parts::{EditPart, KernelPart, Parts, normalized, resource_of_parts};
-use crate::values::{AbsolutePath, Many, Scalar};
+use crate::values::{AbsolutePath, Many, SettingValue};
 use crate::{Choice, Resource};
 
 /// A setting of the kernel: its value now, and from the next boot on.
@@ -50,7 +50,7 @@ pub struct Sysctl {
     #[default(State::Present)]
     pub state: State,
     /// The value; several numbers as a text or a list. `true` is 1 and `false` is 0. Required unless `state = absent`.
-    pub value: Option<Many<Scalar>>,
+    pub value: Option<Many<SettingValue>>,
     /// The file that keeps it for the next boot.
     #[default("/etc/sysctl.d/60-stead.conf")]
     pub file: AbsolutePath,
@@ -134,8 +134,8 @@ impl Sysctl {
 
     /// The value as one text.
     fn text(&self) -> String {
-        let one = |value: &Scalar| match value {
-            Scalar::Bool(truth) => i32::from(*truth).to_string(),
+        let one = |value: &SettingValue| match value {
+            SettingValue::Bool(truth) => i32::from(*truth).to_string(),
             other => other.to_string(),
         };
         normalized(&self.value.iter().flatten().map(one).collect::<Vec<_>>().join(" "))

@@ -14,11 +14,11 @@ use crate::init::refuse_without_systemd;
 use crate::parts::{Parts, made, resource_of_parts};
 use crate::resources::unit::syntax;
 use crate::resources::{file, service};
-use crate::values::{AbsolutePath, AttributeType as _, Guarded, Many, Scalar};
+use crate::values::{AbsolutePath, AttributeType as _, Guarded, Many, SettingValue};
 use crate::{Choice, Resource};
 
 /// Settings of one section.
-type Settings = IndexMap<Arc<str>, Many<Scalar>>;
+type Settings = IndexMap<Arc<str>, Many<SettingValue>>;
 
 /// A timer of systemd, and the command that it runs.
 ///
@@ -100,7 +100,7 @@ pub struct Timer {
     /// The directory the command runs in.
     pub cwd: Option<AbsolutePath>,
     /// Variables of the command. With a secret among them only root can read the unit file.
-    pub environment: Option<Guarded<IndexMap<Arc<str>, Scalar>>>,
+    pub environment: Option<Guarded<IndexMap<Arc<str>, SettingValue>>>,
     /// More settings of the service's section `Service`, such as `{ Nice = 10, TimeoutStartSec = 1h }`.
     pub service_settings: Option<Guarded<Settings>>,
     /// More settings of the timer's section `Timer`.

@@ -13,11 +13,11 @@ use crate::filesystem;
 use crate::init::refuse_without_systemd;
 use crate::parts::{Parts, made, resource_of_parts};
 use crate::resources::{directory, file};
-use crate::values::{AbsolutePath, Account, AttributeType as _, Guarded, Many, Mode, Scalar};
+use crate::values::{AbsolutePath, Account, AttributeType as _, Guarded, Many, Mode, SettingValue};
 use crate::{Choice, Resource};
 
 /// Sections of a unit file, each with its settings; a list is one line for each of its values.
-pub(crate) type Sections = IndexMap<Arc<str>, IndexMap<Arc<str>, Many<Scalar>>>;
+pub(crate) type Sections = IndexMap<Arc<str>, IndexMap<Arc<str>, Many<SettingValue>>>;
 
 /// A unit file of systemd, or a drop-in that changes a unit of somebody else's.
 ///

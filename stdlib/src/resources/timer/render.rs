@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stead_catalog::Command;
 
 use super::{Settings, Timer, with_suffix};
-use crate::values::{Guarded, Scalar};
+use crate::values::{Guarded, SettingValue};
 
 impl Timer {
     pub(super) fn render_timer(&self) -> String {
@@ -27,7 +27,7 @@ impl Timer {
         ];
         for (name, length) in spans {
             if let Some(length) = length {
-                set(&mut text, name, &Scalar::Duration(length).to_string());
+                set(&mut text, name, &SettingValue::Duration(length).to_string());
             }
         }
         let switches =

@@ -10,7 +10,7 @@ use super::AttributeType;
 
 /// A text, a number or another single value, for a setting whose type only its program knows.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Scalar {
+pub enum SettingValue {
     /// A text.
     Text(Arc<str>),
     /// A whole number.
@@ -26,7 +26,7 @@ pub enum Scalar {
 }
 
 /// As most programs read it: `true`, bytes as a number, permission bits in octal, a length of time in the units of systemd.time(7).
-impl fmt::Display for Scalar {
+impl fmt::Display for SettingValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -57,7 +57,7 @@ pub(crate) fn span(length: Duration) -> String {
     }
 }
 
-impl AttributeType for Scalar {
+impl AttributeType for SettingValue {
     fn ty() -> Type {
         Type::Union(Arc::new(vec![Type::STRING, Type::INT, Type::Bool, Type::Duration, Type::Size, Type::Mode]))
     }
@@ -90,12 +90,12 @@ mod tests {
 
     #[test]
     fn values_are_written_as_programs_read_them() {
-        let shown = |scalar: Scalar| scalar.to_string();
-        assert_eq!(shown(Scalar::Duration(Duration::from_secs(90))), "90s");
-        assert_eq!(shown(Scalar::Duration(Duration::from_secs(7200))), "2h");
-        assert_eq!(shown(Scalar::Duration(Duration::from_millis(1500))), "1500ms");
-        assert_eq!(shown(Scalar::Duration(Duration::ZERO)), "0us");
-        assert_eq!(shown(Scalar::Mode(0o27)), "0027");
-        assert_eq!(shown(Scalar::Bool(true)), "true");
+        let shown = |scalar: SettingValue| scalar.to_string();
+        assert_eq!(shown(SettingValue::Duration(Duration::from_secs(90))), "90s");
+        assert_eq!(shown(SettingValue::Duration(Duration::from_secs(7200))), "2h");
+        assert_eq!(shown(SettingValue::Duration(Duration::from_millis(1500))), "1500ms");
+        assert_eq!(shown(SettingValue::Duration(Duration::ZERO)), "0us");
+        assert_eq!(shown(SettingValue::Mode(0o27)), "0027");
+        assert_eq!(shown(SettingValue::Bool(true)), "true");
     }
 }
