@@ -9,7 +9,6 @@ pub mod exec;
 pub mod file;
 pub mod group;
 pub mod host;
-pub mod ini;
 pub mod hostname;
 pub mod ini;
 pub mod kernel_module;
