@@ -60,8 +60,8 @@ pub enum Value {
     Duration(u64),
     /// A number of bytes.
     Size(u64),
-    /// Bytes of a project file.
-    Blob(Blob),
+    /// Bytes of a project file. Shared, so that every other value stays small.
+    Blob(Arc<Blob>),
     /// A list.
     List(Arc<Vec<Value>>),
     /// A record or a map with string keys.

@@ -120,6 +120,11 @@ impl Loaded {
         catalog.ok_or(Failure::Diagnosed)
     }
 
+    /// Gives up the sources and their syntax trees: from a catalog on, only the resource types are needed.
+    pub(crate) fn into_registry(self) -> Registry {
+        self.registry
+    }
+
     /// The texts that diagnostics point into.
     pub(crate) fn texts(&self, diagnostics: &[Diagnostic]) -> Texts {
         let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();

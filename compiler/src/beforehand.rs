@@ -432,7 +432,7 @@ fn samples(ty: &Type) -> Vec<Value> {
         Type::Float(_) => fits(vec![Value::Float(1.0), Value::Float(2.0)]),
         Type::Map(_) => vec![Value::map([])],
         Type::List(item, _) => fits(vec![Value::list(samples(item).first().cloned()), Value::list([])]),
-        Type::Source => SAMPLES[..2].iter().map(|text| Value::Blob(Blob::new(*text, text.as_bytes()))).collect(),
+        Type::Source => SAMPLES[..2].iter().map(|text| Value::Blob(Blob::new(*text, text.as_bytes()).into())).collect(),
         Type::Any | Type::Record(_) | Type::Ref(_) => Vec::new(),
         _ => fits(SAMPLES.iter().map(|text| Value::string(*text)).collect()),
     }

@@ -36,7 +36,7 @@ pub(crate) fn read(sources: &dyn Sources, from: &str, path: &str, as_bytes: bool
     let found = find(sources, from, path, "files");
     let bytes = read_bytes(sources, &found)?;
     if as_bytes {
-        return Ok(Value::Blob(Blob::new(found, bytes)));
+        return Ok(Value::Blob(Blob::new(found, bytes).into()));
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Value::string(text)),

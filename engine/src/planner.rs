@@ -5,7 +5,7 @@
 //! predicted world; requisites, guards and reactions are decided; the change's effects are predicted. A catalog
 //! with `prereq` is walked until what the prerequisites know of their targets no longer changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,8 +42,6 @@ pub struct Planned {
     pub order: Vec<usize>,
     /// For each resource of the catalog, what manages it; `None` when its attributes could not be read.
     pub managed: Vec<Option<Box<dyn Managed>>>,
-    /// For each entry of the plan, the difference that was planned before requisites and guards had their say.
-    pub differences: Vec<Difference>,
     /// For each entry of the plan, whether a reaction is due besides or instead of the difference.
     pub reactions: Vec<bool>,
     /// Every package change that was simulated, by whichever wish; `None` where nothing was, or nothing could be known.
@@ -110,7 +108,7 @@ pub(crate) fn plan_managed(
         walk = Walk::run(catalog, registry, world, options, &graph, &order, &read, &early, &joint, &paths, &prerequisites);
     }
 
-    let Walk { planned, differences, reactions, counts_on, .. } = walk;
+    let Walk { planned, reactions, counts_on, .. } = walk;
     for (from, to) in counts_on {
         graph.put_after(from, to);
     }
@@ -120,7 +118,6 @@ pub(crate) fn plan_managed(
         plan: Plan { node: catalog.node.clone(), catalog_hash: *catalog.hash().as_bytes(), resources: planned },
         order,
         managed: read.into_iter().map(Result::ok).collect(),
-        differences,
         reactions,
         forecast,
         paths,
@@ -152,8 +149,9 @@ struct Walk<'a> {
     bringers: Vec<Arc<[Arc<str>]>>,
     /// By resource: the last change at or before it.
     unsettled: Vec<Option<usize>>,
+    /// By resource: its id in words, where another one asked for it.
+    words: HashMap<usize, Arc<str>>,
     planned: Vec<PlannedResource>,
-    differences: Vec<Difference>,
     reactions: Vec<bool>,
     /// Pairs of resources with no edge between them of which the second was planned with what the first will have done:
     /// the order of the walk is then the order of the apply.
@@ -187,8 +185,8 @@ impl<'a> Walk<'a> {
             failed: vec![None; count],
             bringers: vec![Arc::default(); count],
             unsettled: vec![None; count],
+            words: HashMap::new(),
             planned: Vec::with_capacity(count),
-            differences: Vec::with_capacity(count),
             reactions: Vec::with_capacity(count),
             counts_on: Vec::new(),
         };
@@ -221,7 +219,7 @@ impl<'a> Walk<'a> {
         if let Some(cause) = cause {
             self.failed[index] = Some(cause);
             entry.held = Some(format!("needs {}, which cannot be planned", self.catalog.resources[cause].id).into());
-            return self.finish(entry, Difference::NONE, false);
+            return self.finish(entry, false);
         }
 
         let again;
@@ -234,7 +232,7 @@ impl<'a> Walk<'a> {
         } else {
             &early.0
         };
-        let difference = match (managed, observed) {
+        let mut difference = match (managed, observed) {
             (Some(managed), Ok(observed)) => managed.diff(observed),
             (_, Err(ObserveError::Unknown { because })) => {
                 Difference { action: Action::Update, changes: Vec::new(), unknown: Some(because.clone()) }
@@ -246,12 +244,11 @@ impl<'a> Walk<'a> {
                     None => error.to_string(),
                 };
                 entry.error = Some((error.code().into(), message.into()));
-                return self.finish(entry, Difference::NONE, false);
+                return self.finish(entry, false);
             }
             (None, Ok(_)) => Difference::NONE,
         };
 
-        entry.changes = difference.changes.clone();
         entry.unknown = difference.unknown.clone();
         entry.action = difference.action;
         let reaction = self.decide(index, managed, &difference, &mut entry);
@@ -259,7 +256,7 @@ impl<'a> Walk<'a> {
             if entry.action != Action::None {
                 entry.digest = managed.digest(observed);
             }
-            self.predict(index, managed, observed, &difference, &entry);
+            self.predict(index, managed, observed, &mut difference, &entry);
         } else if entry.action != Action::None {
             self.obscure(index);
         }
@@ -267,12 +264,12 @@ impl<'a> Walk<'a> {
         if self.acts[index] {
             self.unsettled[index] = Some(index);
         }
-        self.finish(entry, difference, reaction);
+        entry.changes = difference.changes;
+        self.finish(entry, reaction);
     }
 
-    fn finish(&mut self, entry: PlannedResource, difference: Difference, reaction: bool) {
+    fn finish(&mut self, entry: PlannedResource, reaction: bool) {
         self.planned.push(entry);
-        self.differences.push(difference);
         self.reactions.push(reaction);
     }
 
@@ -302,8 +299,14 @@ impl<'a> Walk<'a> {
             }
         };
         self.unsettled[index] = unsettled;
-        let because = unsettled.map(|last: usize| Arc::from(self.catalog.resources[last].id.to_string()));
+        let because = unsettled.map(|last| self.words_of(last));
         self.predicted.look_as(self.bringers[index].clone(), because);
+    }
+
+    /// A resource's id in words, made once for all that come after it.
+    fn words_of(&mut self, resource: usize) -> Arc<str> {
+        let id = &self.catalog.resources[resource].id;
+        self.words.entry(resource).or_insert_with(|| id.to_string().into()).clone()
     }
 
     /// Applies requisites, guards and reactions to what the resource would do by itself. Returns whether it reacts.
@@ -411,7 +414,7 @@ impl<'a> Walk<'a> {
         index: usize,
         managed: &dyn Managed,
         observed: &Observation,
-        difference: &Difference,
+        difference: &mut Difference,
         entry: &PlannedResource,
     ) {
         if entry.action == Action::None {
@@ -421,9 +424,9 @@ impl<'a> Walk<'a> {
             // It may not act at all: what it owns or brings can be either way.
             return self.obscure(index);
         }
-        let effective = Difference { action: entry.action, ..difference.clone() };
+        difference.action = entry.action;
         self.predicted.predict_as(index);
-        managed.predict(observed, &effective, &mut self.predicted);
+        managed.predict(observed, difference, &mut self.predicted);
         let brought = self.predicted.take_brought();
         if !brought.is_empty() {
             let mut all: Vec<Arc<str>> = self.bringers[index].iter().cloned().chain(brought).collect();

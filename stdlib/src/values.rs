@@ -229,12 +229,12 @@ impl AttributeType for Blob {
     }
     fn from_value(value: &Value) -> Option<Self> {
         match value.reveal() {
-            Value::Blob(blob) => Some(blob.clone()),
+            Value::Blob(blob) => Some(Self::clone(blob)),
             _ => None,
         }
     }
     fn to_value(&self) -> Value {
-        Value::Blob(self.clone())
+        Value::Blob(self.clone().into())
     }
 }
 

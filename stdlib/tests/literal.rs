@@ -128,10 +128,10 @@ impl<'t> Reader<'t> {
             "secret" if self.take("(") => self.close(|inner| inner.secret()),
             "source" if self.take("(") => self.close(|inner| {
                 let text = inner.as_str().expect("a string").as_bytes().to_vec();
-                Value::Blob(Blob::new("files/source", text))
+                Value::Blob(Blob::new("files/source", text).into())
             }),
             "source_of" if self.take("(") => self.close(|inner| match inner {
-                Value::Size(size) => Value::Blob(Blob::new("files/source", filler(size))),
+                Value::Size(size) => Value::Blob(Blob::new("files/source", filler(size)).into()),
                 other => panic!("expected a size, found {other}"),
             }),
             word if self.rest.starts_with('[') => {

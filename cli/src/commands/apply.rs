@@ -8,13 +8,13 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stead_catalog::{Action, Catalog, Plan};
-use stead_engine::{ApplyOptions, Cancel, Planned, RootSpec, RunReport, SavedPlan};
+use stead_engine::{ApplyOptions, Cancel, Planned, Registry, RootSpec, RunReport, SavedPlan};
 use stead_report::{TextOptions, apply_summary, clean, plan_text};
 
 use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::progress::{Manner, Progress};
-use crate::project::{self, Loaded};
+use crate::project;
 use crate::terminal::Terminal;
 use crate::{machine, selection};
 
@@ -31,8 +31,8 @@ struct Task {
 pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let task = task(arguments)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &task.root);
-    let (loaded, catalog) = compile(&task, terminal)?;
-    let planned = machine::plan(&catalog, &loaded.registry, &task.root, &state_dir, terminal)?;
+    let (registry, catalog) = compile(&task, terminal)?;
+    let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, terminal)?;
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
         show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     }
     let options =
         ApplyOptions { root: task.root, saved: task.saved, cancel: cancel_on_signals(), ..ApplyOptions::new(state_dir) };
-    let (report, summary) = carry_out(arguments, terminal, &loaded, &catalog, &planned, &options)?;
+    let (report, summary) = carry_out(arguments, terminal, &registry, &catalog, &planned, &options)?;
     if !arguments.json {
         let _ = terminal.print(&closing(&report, &summary, terminal));
     }
@@ -86,11 +86,11 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
     })
 }
 
-fn compile(task: &Task, terminal: &Terminal) -> Result<(Loaded, Catalog), Failure> {
+fn compile(task: &Task, terminal: &Terminal) -> Result<(Registry, Catalog), Failure> {
     let loaded = project::load(&task.path, task.network)?;
     let node = project::node(&task.node, task.root.path())?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &task.select)?;
-    Ok((loaded, catalog))
+    Ok((loaded.into_registry(), catalog))
 }
 
 /// Shows the plan. Where nobody has to approve it, a reader that is gone (`| head`) does not stop the run.
@@ -134,7 +134,7 @@ fn cancel_on_signals() -> Arc<Cancel> {
 fn carry_out(
     arguments: &ApplyArguments,
     terminal: &Terminal,
-    loaded: &Loaded,
+    registry: &Registry,
     catalog: &Catalog,
     planned: &Planned,
     options: &ApplyOptions,
@@ -148,7 +148,7 @@ fn carry_out(
         let _ = terminal.print("\n");
     }
     let progress = Progress::new(terminal, &planned.plan, manner);
-    let report = stead_engine::apply(catalog, &loaded.registry, planned, options, &progress).map_err(Failure::Run)?;
+    let report = stead_engine::apply(catalog, registry, planned, options, &progress).map_err(Failure::Run)?;
     let summary = progress.summary();
     Ok((report, summary))
 }

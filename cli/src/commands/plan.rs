@@ -22,7 +22,8 @@ pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<Exit
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
     let node = project::node(&arguments.source.node, root.path())?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
-    let planned = machine::plan(&catalog, &loaded.registry, &root, &state_dir, terminal)?;
+    let registry = loaded.into_registry();
+    let planned = machine::plan(&catalog, &registry, &root, &state_dir, terminal)?;
     let plan = &planned.plan;
     if let Some(file) = &arguments.output {
         let project = std::path::absolute(&arguments.source.path).unwrap_or_else(|_| arguments.source.path.clone());

@@ -90,7 +90,7 @@ impl File {
     /// The content's change from what was found to what is wanted.
     pub(super) fn content_change(&self, before: &Content) -> Change {
         let wanted = self.wanted().unwrap_or_default();
-        let after_text = text(wanted, self.diff_limit);
+        let after_text = self.wanted_text();
         let digest =
             |hash: &[u8; 32], size: u64| Shown::Digest { hash: blake3::Hash::from_bytes(*hash).to_hex().as_str().into(), size };
         let after_digest = || digest(&self.wanted_hash(), wanted.len() as u64);
@@ -106,6 +106,17 @@ impl File {
         };
         let change = Change::value("content", before, after);
         if self.is_sensitive() { change.hidden() } else { change }
+    }
+
+    /// The wanted content as text that can be shown, unless there is a reason to tell it by hash.
+    fn wanted_text(&self) -> Option<Arc<str>> {
+        match &self.content {
+            Some(content) => {
+                let content = content.reveal();
+                is_shown(content.as_bytes(), self.diff_limit).then(|| content.clone())
+            }
+            None => text(self.wanted().unwrap_or_default(), self.diff_limit),
+        }
     }
 
     /// Feeds what was found into a digest; `false` when it is unknown.
@@ -129,8 +140,9 @@ pub(super) const fn is_public(stat: &Stat) -> bool {
 
 /// Returns the bytes as text that can be shown, unless there is a reason to tell them by hash.
 fn text(bytes: &[u8], limit: Size) -> Option<Arc<str>> {
-    if bytes.len() as u64 > limit.0 || bytes.contains(&0) {
-        return None;
-    }
-    std::str::from_utf8(bytes).ok().map(Arc::from)
+    if is_shown(bytes, limit) { std::str::from_utf8(bytes).ok().map(Arc::from) } else { None }
+}
+
+fn is_shown(bytes: &[u8], limit: Size) -> bool {
+    bytes.len() as u64 <= limit.0 && !bytes.contains(&0)
 }
