@@ -18,6 +18,7 @@ mod lock;
 mod machine;
 mod managed_paths;
 mod observed;
+mod path_map;
 mod planner;
 #[cfg(test)]
 mod planner_tests;

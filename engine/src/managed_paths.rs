@@ -1,37 +1,37 @@
 //! The paths that a catalog manages: a purge leaves them alone.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use stead_catalog::{Catalog, PlaceKind};
+use rayon::prelude::*;
+use stead_catalog::{Catalog, PlaceKind, Resource};
 
 use crate::Registry;
+use crate::path_map::PathMap;
 
 /// The paths that some resource of a catalog owns or brings.
 #[derive(Clone, Debug, Default)]
 pub struct ManagedPaths {
-    paths: BTreeSet<PathBuf>,
+    paths: PathMap<()>,
 }
 
 impl ManagedPaths {
     /// Collects the paths from the footprints of a catalog's resources; a resource that removes its path does not manage it.
     pub fn of(catalog: &Catalog, registry: &Registry) -> Self {
-        let mut paths = BTreeSet::new();
-        for resource in &catalog.resources {
-            let Some(schema) = registry.schema(&resource.id.type_name) else { continue };
+        let paths_of = |resource: &Resource| -> Vec<PathBuf> {
+            let Some(schema) = registry.schema(&resource.id.type_name) else { return Vec::new() };
             let footprint = (schema.footprint)(&resource.attributes);
             if footprint.removes {
-                continue;
+                return Vec::new();
             }
             let places = footprint.owns.iter().chain(&footprint.brings);
-            paths.extend(places.filter(|place| place.kind == PlaceKind::Path).map(|place| PathBuf::from(&*place.name)));
-        }
-        Self { paths }
+            places.filter(|place| place.kind == PlaceKind::Path).map(|place| PathBuf::from(&*place.name)).collect()
+        };
+        catalog.resources.par_iter().flat_map_iter(paths_of).collect::<Vec<_>>().into_iter().collect()
     }
 
     /// Says whether the path, or something below it, is managed.
     pub fn covers(&self, path: &Path) -> bool {
-        self.paths.range(path.to_owned()..).next().is_some_and(|next| next.starts_with(path))
+        self.paths.contains(path) || self.paths.below(path).next().is_some()
     }
 
     /// Says whether exactly this path is managed.
@@ -42,6 +42,10 @@ impl ManagedPaths {
 
 impl FromIterator<PathBuf> for ManagedPaths {
     fn from_iter<I: IntoIterator<Item = PathBuf>>(paths: I) -> Self {
-        Self { paths: paths.into_iter().collect() }
+        let mut managed = Self::default();
+        for path in paths {
+            managed.paths.insert(path, ());
+        }
+        managed
     }
 }

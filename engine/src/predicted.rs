@@ -6,6 +6,7 @@
 
 mod brought;
 mod looks;
+mod plain;
 mod resolve;
 mod unit_files;
 mod writers;
@@ -14,10 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use self::plain::Plain;
 use self::resolve::Found;
 use self::writers::{Name, Writers};
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
+use crate::path_map::PathMap;
 use crate::reads::{Read, Reads};
 use crate::system::accounts::Shadow;
 use crate::system::archive::Contents;
@@ -50,7 +53,7 @@ pub struct Predicted<'a> {
     base: &'a dyn World,
     managed: Option<&'a ManagedPaths>,
     joint: Option<&'a JointForecast<'a>>,
-    files: BTreeMap<PathBuf, Entry>,
+    files: PathMap<Entry>,
     users: BTreeMap<Arc<str>, Option<User>>,
     groups: BTreeMap<Arc<str>, Option<Group>>,
     shadow: BTreeMap<Arc<str>, Shadow>,
@@ -67,6 +70,7 @@ pub struct Predicted<'a> {
     /// A change that comes before the resource that is looking, which a guard's answer may depend on.
     unsettled: Option<Arc<str>>,
     writers: Writers,
+    plain: Plain,
 }
 
 impl<'a> Predicted<'a> {
@@ -76,7 +80,7 @@ impl<'a> Predicted<'a> {
             base,
             managed: None,
             joint: None,
-            files: BTreeMap::new(),
+            files: PathMap::default(),
             users: BTreeMap::new(),
             groups: BTreeMap::new(),
             shadow: BTreeMap::new(),
@@ -88,6 +92,7 @@ impl<'a> Predicted<'a> {
             brought: Vec::new(),
             unsettled: None,
             writers: Writers::default(),
+            plain: Plain::default(),
         }
     }
 
@@ -121,14 +126,20 @@ impl<'a> Predicted<'a> {
         if let Some(unit) = UnitFile::of(&path) {
             self.put_unit_file(&unit, content.as_deref());
         }
-        self.writers.path(&path);
+        self.enter(&path);
         self.files.insert(path, Entry::Present { stat, content, kept: false, fresh: !stays_below });
+    }
+
+    /// The resource that is being predicted has an effect at a path.
+    fn enter(&mut self, path: &Path) {
+        self.writers.path(path);
+        self.plain.enter(path);
     }
 
     /// What is here stays, content and all, with these attributes.
     pub fn change(&mut self, path: &Path, changed: Stat) {
         let path = self.resolve(path);
-        self.writers.path(&path);
+        self.enter(&path);
         if let Some(Entry::Present { stat, .. }) = self.files.get_mut(&path) {
             *stat = changed;
         } else {
@@ -139,13 +150,9 @@ impl<'a> Predicted<'a> {
     /// Nothing will be here, nor below.
     pub fn remove(&mut self, path: &Path) {
         let path = self.resolve(path);
-        let below: Vec<PathBuf> =
-            self.files.range(path.clone()..).take_while(|(p, _)| p.starts_with(&path)).map(|(p, _)| p.clone()).collect();
-        for gone in below {
-            self.files.remove(&gone);
-        }
+        self.files.remove_tree(&path);
         self.resolved().clear();
-        self.writers.path(&path);
+        self.enter(&path);
         self.files.insert(path.clone(), Entry::Removed);
         if let Some(unit) = UnitFile::of(&path) {
             self.remove_unit_file(&unit);
@@ -156,7 +163,7 @@ impl<'a> Predicted<'a> {
     pub fn obscure(&mut self, path: &Path, because: &str) {
         let path = self.resolve(path);
         self.resolved().clear();
-        self.writers.path(&path);
+        self.enter(&path);
         self.files.insert(path, Entry::Obscured(because.into()));
     }
 
@@ -164,7 +171,7 @@ impl<'a> Predicted<'a> {
     pub fn appear(&mut self, path: &Path, because: &str) {
         let path = self.resolve(path);
         self.resolved().clear();
-        self.writers.path(&path);
+        self.enter(&path);
         self.files.insert(path, Entry::Appearing(because.into()));
     }
 
@@ -258,6 +265,7 @@ impl<'a> Predicted<'a> {
             return false;
         }
         reads.iter().any(|read| match read {
+            Read::Path(path) if self.is_plain(path) => false,
             Read::Path(path) => !matches!(self.find(&self.resolve(path)), Found::Base(found) if found == **path),
             Read::List(path) => {
                 let path = self.resolve(path);
@@ -284,12 +292,10 @@ impl<'a> Predicted<'a> {
 
     /// The file through which what can be installed will have changed, in words.
     fn changed_source(&self) -> Option<Arc<str>> {
-        let below = Path::new("/etc/apt/sources.list.d");
-        let mut sources =
-            self.files.range(PathBuf::from("/etc/apt/sources.list")..).take_while(|(path, _)| path.starts_with("/etc/apt"));
-        let is_source = |path: &Path| path == Path::new("/etc/apt/sources.list") || (path.starts_with(below) && path != below);
-        let (path, _) =
-            sources.find(|(path, entry)| is_source(path) && matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
+        let list = Path::new("/etc/apt/sources.list");
+        let own = self.files.get(list).map(|entry| (list, entry));
+        let mut sources = own.into_iter().chain(self.files.below(Path::new("/etc/apt/sources.list.d")));
+        let (path, _) = sources.find(|(_, entry)| matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
         Some(format!("the package index is refreshed for {}", path.display()).into())
     }
 }

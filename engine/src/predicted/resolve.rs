@@ -77,9 +77,8 @@ impl Predicted<'_> {
     }
 
     /// Predicted entries below a resolved directory, at any depth.
-    pub(super) fn below<'s>(&'s self, directory: &'s Path) -> impl Iterator<Item = (&'s PathBuf, &'s Entry)> {
-        let from = (std::ops::Bound::Excluded(directory.to_owned()), std::ops::Bound::Unbounded);
-        self.files.range(from).take_while(move |(path, _)| path.starts_with(directory))
+    pub(super) fn below(&self, directory: &Path) -> impl Iterator<Item = (&Path, &Entry)> {
+        self.files.below(directory)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Who predicted what: a resource that counts on an effect has to come after the one that has it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+
+use crate::path_map::PathMap;
 
 /// Places that are known by name rather than by path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,7 +19,7 @@ pub(super) enum Name {
 #[derive(Default)]
 pub(super) struct Writers {
     current: usize,
-    paths: BTreeMap<PathBuf, usize>,
+    paths: PathMap<usize>,
     names: BTreeMap<(Name, Arc<str>), usize>,
 }
 
@@ -44,9 +45,7 @@ impl Writers {
     /// Who decides what is found in a directory.
     pub(super) fn of_list(&self, directory: &Path, found: &mut BTreeSet<usize>) {
         found.extend(self.of_path(directory));
-        let below = (Bound::Excluded(directory.to_owned()), Bound::Unbounded);
-        let entries = self.paths.range(below).take_while(|(path, _)| path.starts_with(directory));
-        found.extend(entries.filter(|(path, _)| path.parent() == Some(directory)).map(|(_, writer)| *writer));
+        found.extend(self.paths.below(directory).filter(|(path, _)| path.parent() == Some(directory)).map(|(_, writer)| *writer));
     }
 
     pub(super) fn of_name(&self, kind: Name, name: &Arc<str>) -> Option<usize> {
