@@ -39,6 +39,8 @@ pub struct Observed {
     system: System,
     managed: Arc<ManagedPaths>,
     cancel: Arc<Cancel>,
+    /// The user and group that the engine works as.
+    identity: (u32, u32),
 }
 
 impl Observed {
@@ -47,7 +49,13 @@ impl Observed {
     /// # Errors
     /// When the tree's directory is not there or may not be entered.
     pub fn new(root: &RootSpec) -> Result<Self, ObserveError> {
-        Ok(Self { root: Root::new(root)?, system: System::new(root.path()), managed: Arc::default(), cancel: Arc::default() })
+        Ok(Self {
+            root: Root::new(root)?,
+            system: System::new(root.path()),
+            managed: Arc::default(),
+            cancel: Arc::default(),
+            identity: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+        })
     }
 
     /// The same machine, with the paths that a catalog manages.
@@ -145,7 +153,13 @@ impl Observed {
 pub(crate) fn open_regular(entry: &Entry<'_>, path: &Path) -> Result<Option<(File, u64)>, ObserveError> {
     let wrong = |kind| ObserveError::WrongKind { path: path.to_owned(), found: words(kind), expected: "a regular file" };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = match rustix::fs::openat(&*entry.directory, entry.name, flags, Mode::empty()) {
+    let open = |flags| rustix::fs::openat(&*entry.directory, entry.name, flags, Mode::empty());
+    // A look leaves no trace, not even in the time of the last access; only the owner and root may ask for that.
+    let opened = match open(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => open(flags),
+        opened => opened,
+    };
+    let fd = match opened {
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(None),
         Err(Errno::LOOP) => return Err(wrong(FileKind::Symlink)),
@@ -381,6 +395,10 @@ impl World for Observed {
     fn is_declared(&self, path: &Path) -> bool {
         self.managed.declares(path)
     }
+
+    fn identity(&self) -> (u32, u32) {
+        self.identity
+    }
 }
 
 /// A command for a message: its first line, and not all of a long one.
@@ -417,6 +435,19 @@ mod tests {
         assert_eq!(world.read(Path::new("/no/such")).unwrap(), Known::Is(None));
         assert_eq!(world.read(Path::new("/")).unwrap_err().code(), "wrong-kind");
         assert_eq!(world.read(Path::new("/a/b")).unwrap_err().code(), "wrong-kind");
+    }
+
+    #[test]
+    fn a_look_leaves_no_trace() {
+        let (directory, world) = tree();
+        let path = directory.path().join("a");
+        std::fs::write(&path, b"hello").unwrap();
+        // Older than the last change: the next read would be noted, also where only the first one is.
+        let times = std::fs::FileTimes::new().set_accessed(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+        File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+        assert_eq!(world.holds(Path::new("/a"), b"hello").unwrap(), Known::Is(true));
+        let accessed = std::fs::metadata(&path).unwrap().accessed().unwrap();
+        assert_eq!(accessed, std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1));
     }
 
     #[test]
