@@ -13,6 +13,9 @@ use stead_report::{Outcome, RunSummary, TextOptions, clean, json, resource_text}
 
 use crate::terminal::Terminal;
 
+/// Text held back at most, in bytes.
+const HELD: usize = 64 << 10;
+
 /// Running resources that the bar names.
 const SHOWN: usize = 4;
 
@@ -40,6 +43,8 @@ struct State {
     running: BTreeSet<String>,
     started: HashSet<String>,
     bar: ProgressBar,
+    /// Lines that wait for the run's next rest: ten thousand changes are then told in a few writes.
+    held: String,
 }
 
 impl<'a> Progress<'a> {
@@ -61,7 +66,13 @@ impl<'a> Progress<'a> {
             plan,
             manner,
             options,
-            state: Mutex::new(State { summary: RunSummary::default(), running: BTreeSet::new(), started: HashSet::new(), bar }),
+            state: Mutex::new(State {
+                summary: RunSummary::default(),
+                running: BTreeSet::new(),
+                started: HashSet::new(),
+                bar,
+                held: String::new(),
+            }),
         }
     }
 
@@ -78,20 +89,35 @@ impl<'a> Progress<'a> {
         matches!(self.manner, Manner::Json)
     }
 
-    fn json(&self, event: &json::Event) {
+    fn json(&self, state: &mut State, event: &json::Event) {
         if self.is_json()
             && let Ok(line) = serde_json::to_string(event)
         {
-            let _ = self.terminal.print(&(line + "\n"));
+            self.hold(state, &(line + "\n"));
         }
     }
 
-    /// Writes lines above the bar.
-    fn say(&self, state: &State, text: &str) {
+    /// Tells lines above the bar.
+    fn say(&self, state: &mut State, text: &str) {
         if !self.is_json() {
+            self.hold(state, text);
+        }
+    }
+
+    fn hold(&self, state: &mut State, text: &str) {
+        state.held.push_str(text);
+        if state.held.len() >= HELD {
+            self.release(state);
+        }
+    }
+
+    /// Writes what is held back.
+    fn release(&self, state: &mut State) {
+        if !state.held.is_empty() {
             state.bar.suspend(|| {
-                let _ = self.terminal.print(text);
+                let _ = self.terminal.print(&state.held);
             });
+            state.held.clear();
         }
     }
 
@@ -102,26 +128,27 @@ impl<'a> Progress<'a> {
         state.running.insert(id.clone());
         state.show_running();
         if state.started.insert(id) {
-            self.json(&json::Event::resource_started(resource));
+            self.json(&mut state, &json::Event::resource_started(resource));
         }
     }
 
     fn finished(&self, resource: &PlannedResource, outcome: &engine::Outcome) {
         let outcome = outcome_of(outcome);
-        self.json(&json::Event::resource_finished(resource, &outcome));
         let mut state = self.state();
+        self.json(&mut state, &json::Event::resource_finished(resource, &outcome));
         state.summary.add(resource, outcome.kind);
         state.ended(&resource.id.to_string());
         state.bar.inc(1);
         if outcome.kind != OutcomeKind::Unchanged {
-            self.say(&state, &resource_text(resource, Some(&outcome), &self.options));
+            let text = resource_text(resource, Some(&outcome), &self.options);
+            self.say(&mut state, &text);
         }
     }
 
     /// What became of it is told when the resource is finished.
     fn reacted(&self, resource: &PlannedResource, because: &[Cause], failure: Option<(&str, &str)>, duration: Duration) {
-        self.json(&json::Event::reaction_finished(resource, because, failure, duration));
         let mut state = self.state();
+        self.json(&mut state, &json::Event::reaction_finished(resource, because, failure, duration));
         state.ended(&resource.id.to_string());
     }
 }
@@ -149,12 +176,14 @@ impl Events for Progress<'_> {
     fn event(&self, event: &engine::Event<'_>) {
         match event {
             engine::Event::Warning { code, message } => {
-                self.json(&json::Event::Warning { code: (*code).to_owned(), message: message.clone() });
                 let text = self.terminal.warning_line(code, message);
-                self.state().bar.suspend(|| self.terminal.note(&text));
+                let mut state = self.state();
+                self.json(&mut state, &json::Event::Warning { code: (*code).to_owned(), message: message.clone() });
+                self.release(&mut state);
+                state.bar.suspend(|| self.terminal.note(&text));
             }
             engine::Event::RunStarted { run, .. } => {
-                self.json(&json::Event::run_started(self.plan, run.map(|run| run.to_string())))
+                self.json(&mut self.state(), &json::Event::run_started(self.plan, run.map(|run| run.to_string())))
             }
             engine::Event::ResourceStarted { resource } | engine::Event::ReactionStarted { resource, .. } => {
                 self.started(resource)
@@ -162,22 +191,29 @@ impl Events for Progress<'_> {
             engine::Event::ResourceRetried { resource, attempt, attempts, message } => {
                 let id = resource.id.to_string();
                 let text = format!("  try {attempt} of {attempts} failed  {}: {}\n", clean(&id), clean(message));
-                self.json(&json::Event::ResourceRetried { id, attempt: *attempt, attempts: *attempts, message: message.clone() });
-                self.say(&self.state(), &text);
+                let mut state = self.state();
+                let retried =
+                    json::Event::ResourceRetried { id, attempt: *attempt, attempts: *attempts, message: message.clone() };
+                self.json(&mut state, &retried);
+                self.say(&mut state, &text);
             }
             engine::Event::ResourceFinished { resource, outcome } => self.finished(resource, outcome),
             engine::Event::ReactionFinished { resource, because, failure, duration } => {
                 self.reacted(resource, because, *failure, *duration);
             }
             engine::Event::RunFinished { report } => {
-                let state = self.state();
+                let mut state = self.state();
                 state.bar.finish_and_clear();
                 let finished = json::Event::run_finished(report.run.map(|run| run.to_string()), report.cancelled, &state.summary);
-                drop(state);
-                self.json(&finished);
+                self.json(&mut state, &finished);
+                self.release(&mut state);
             }
             _ => {}
         }
+    }
+
+    fn rest(&self) {
+        self.release(&mut self.state());
     }
 }
 

@@ -188,13 +188,14 @@ fn carry_out(
     for (entry, resource) in planned.order.iter().enumerate() {
         entries[*resource] = Some(entry);
     }
-    let work = Work { catalog, registry, planned, entries: &entries, shared, sequence: AtomicU32::new(0) };
     let pool = Pool::new();
     let (tell, messages) = channel();
     let processors = thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let jobs = if options.jobs == 0 { (processors * 4).clamp(8, 64) } else { options.jobs };
+    let threads = jobs.min(planned.order.len()).max(1);
+    let work = Work { catalog, registry, planned, entries: &entries, shared, threads, sequence: AtomicU32::new(0) };
     thread::scope(|scope| {
-        for _ in 0..jobs.min(planned.order.len().max(1)) {
+        for _ in 0..threads {
             let tell = tell.clone();
             scope.spawn(|| {
                 let tell = tell;

@@ -147,6 +147,10 @@ impl Managed for Discreet {
         self.inner.lock_class()
     }
 
+    fn is_brief(&self) -> bool {
+        self.inner.is_brief()
+    }
+
     fn package_wish(&self) -> Option<PackageWish> {
         self.inner.package_wish()
     }

@@ -113,6 +113,10 @@ pub enum Event<'a> {
 pub trait Events: Sync {
     /// Takes one event.
     fn event(&self, event: &Event<'_>);
+
+    /// The run waits for something: what was held back for others to go with it is to be told now. Comes several times
+    /// a second at the least, and at the end.
+    fn rest(&self) {}
 }
 
 /// Nobody listens.

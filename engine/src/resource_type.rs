@@ -146,6 +146,12 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         LockClass::Free
     }
 
+    /// Says whether looking at it and changing it take a few system calls and wait for nobody: several such resources then
+    /// go to a thread together.
+    fn is_brief(&self) -> bool {
+        false
+    }
+
     /// The package wish behind it: the engine simulates all wishes of a catalog at once, and applies those that are
     /// ready together as one transaction.
     fn package_wish(&self) -> Option<PackageWish> {
@@ -204,6 +210,8 @@ pub trait Managed: Debug + Send + Sync {
     fn guard(&self, command: &Command) -> Probe;
     /// See [`ResourceType::lock_class`].
     fn lock_class(&self) -> LockClass;
+    /// See [`ResourceType::is_brief`].
+    fn is_brief(&self) -> bool;
     /// See [`ResourceType::package_wish`].
     fn package_wish(&self) -> Option<PackageWish>;
 }
@@ -252,6 +260,10 @@ impl<T: ResourceType> Managed for T {
 
     fn lock_class(&self) -> LockClass {
         ResourceType::lock_class(self)
+    }
+
+    fn is_brief(&self) -> bool {
+        ResourceType::is_brief(self)
     }
 
     fn package_wish(&self) -> Option<PackageWish> {

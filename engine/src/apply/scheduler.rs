@@ -13,7 +13,7 @@ use stead_catalog::{Action, Cause, EdgeKind, PlannedResource};
 
 use super::pool::Pool;
 use super::reactions::Reactions;
-use super::work::{Message, Progress, Ready, Task, Verdict, Work};
+use super::work::{Acted, Message, Progress, Ready, Task, Verdict, Work};
 use crate::journal::{Detail, NewBefore, Op};
 use crate::machine::{Group, Scope};
 use crate::{ApplyError, Event, Events, LockClass, Outcome, OutcomeKind, PendingReaction, SavedPlan};
@@ -26,6 +26,9 @@ const GATHER: Duration = Duration::from_millis(25);
 
 /// Changes that go together at most.
 const GROUP: usize = 4096;
+
+/// Brief tasks that a thread takes at a time at most.
+const PART: usize = 100;
 
 /// One resource on its way.
 #[derive(Default)]
@@ -73,6 +76,8 @@ pub(super) struct Scheduler<'a> {
     /// Since when packages wait for others to go with them.
     packages: Option<Instant>,
     acting: usize,
+    /// Brief changes that are handed to the threads next.
+    brief: Vec<(usize, Ready)>,
     groups: Vec<(usize, Group, u32)>,
     staged: Option<Instant>,
     committing: bool,
@@ -125,6 +130,7 @@ impl<'a> Scheduler<'a> {
             busy: BTreeMap::new(),
             packages: None,
             acting: 0,
+            brief: Vec::new(),
             groups: Vec::new(),
             staged: None,
             committing: false,
@@ -147,7 +153,11 @@ impl<'a> Scheduler<'a> {
             if self.open == 0 && self.acting == 0 && !self.listen() {
                 break;
             }
-            match messages.recv_timeout(GATHER / 5) {
+            let next = messages.try_recv().or_else(|_| {
+                self.events.rest();
+                messages.recv_timeout(GATHER / 5)
+            });
+            match next {
                 Ok(message) => self.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -163,7 +173,11 @@ impl<'a> Scheduler<'a> {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Checked { resource, verdict } => self.checked(resource, verdict),
+            Message::Checked(verdicts) => {
+                for (resource, verdict) in verdicts {
+                    self.checked(resource, verdict);
+                }
+            }
             Message::Begun { resources, result } => {
                 self.beginning -= resources.len();
                 self.begun(resources, &result);
@@ -173,17 +187,21 @@ impl<'a> Scheduler<'a> {
                 let resource = self.entry(resource);
                 self.events.event(&Event::ResourceRetried { resource, attempt, attempts, message });
             }
-            Message::Acted { resource, result, attempts, scope } => {
-                self.acting -= 1;
-                self.release(resource);
-                self.acted(resource, result, attempts, scope);
+            Message::Acted(acted) => {
+                for Acted { resource, result, attempts, scope } in acted {
+                    self.acting -= 1;
+                    self.release(resource);
+                    self.acted(resource, result, attempts, scope);
+                }
             }
-            Message::Committed { resource, result, attempts } => {
-                self.acting -= 1;
-                self.places[resource].attempts = attempts;
-                self.changed(resource, result);
+            Message::Committed(committed) => {
+                self.committing = false;
+                for (resource, result, attempts) in committed {
+                    self.acting -= 1;
+                    self.places[resource].attempts = attempts;
+                    self.changed(resource, result);
+                }
             }
-            Message::CommitOver => self.committing = false,
             Message::Reacted { resource, result, duration } => {
                 self.acting -= 1;
                 self.release(resource);
@@ -196,6 +214,7 @@ impl<'a> Scheduler<'a> {
 
     fn start_ready(&mut self) {
         let mut packages = Vec::new();
+        let mut brief = Vec::new();
         while let Some((_, resource)) = self.ready.pop_first() {
             self.places[resource].begun = Some(Instant::now());
             match self.before_look(resource) {
@@ -206,8 +225,10 @@ impl<'a> Scheduler<'a> {
                     let managed = self.work.planned.managed[resource].as_deref();
                     if managed.is_some_and(|managed| managed.package_wish().is_some()) {
                         packages.push((resource, as_planned));
+                    } else if self.is_brief(resource) {
+                        brief.push((resource, as_planned));
                     } else {
-                        self.pool.push(Task::Check { resource, as_planned });
+                        self.pool.push(Task::Check { resources: vec![(resource, as_planned)] });
                     }
                 }
             }
@@ -215,6 +236,27 @@ impl<'a> Scheduler<'a> {
         if !packages.is_empty() {
             self.pool.push(Task::CheckPackages { resources: packages });
         }
+        for resources in self.parts(brief) {
+            self.pool.push(Task::Check { resources });
+        }
+    }
+
+    /// Says whether a resource takes no time to speak of, so that others may wait for it.
+    fn is_brief(&self, resource: usize) -> bool {
+        let meta = &self.work.catalog.resources[resource].meta;
+        let asks = !meta.only_if.is_empty() || !meta.unless.is_empty() || meta.retry.is_some();
+        !asks && self.work.planned.managed[resource].as_deref().is_some_and(|managed| managed.is_brief())
+    }
+
+    /// Cuts brief tasks into a few parts for each thread. Neighbours stay together: they are in one directory, mostly, and
+    /// two threads would wait for each other there.
+    fn parts<T>(&self, brief: Vec<T>) -> impl Iterator<Item = Vec<T>> + use<T> {
+        let size = (brief.len() / (self.work.threads * 4)).clamp(1, PART);
+        let mut brief = brief.into_iter();
+        std::iter::from_fn(move || {
+            let part: Vec<T> = brief.by_ref().take(size).collect();
+            (!part.is_empty()).then_some(part)
+        })
     }
 
     // ------------------------------------------------------------------ looked at → in the journal
@@ -329,6 +371,10 @@ impl<'a> Scheduler<'a> {
                 }
             }
         }
+        let brief = std::mem::take(&mut self.brief);
+        for resources in self.parts(brief) {
+            self.pool.push(Task::Act { resources });
+        }
     }
 
     /// Takes the next one that may start now. Packages wait for others that are about to be ready, to go in one transaction.
@@ -373,7 +419,11 @@ impl<'a> Scheduler<'a> {
                     self.acting += under_way - 1;
                     self.pool.push(Task::ActPackages { resources: together });
                 } else if let Some((resource, ready)) = together.pop() {
-                    self.pool.push(Task::Act { resource, ready });
+                    if self.is_brief(resource) {
+                        self.brief.push((resource, ready));
+                    } else {
+                        self.pool.push(Task::Act { resources: vec![(resource, ready)] });
+                    }
                 }
             }
         }

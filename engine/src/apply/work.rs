@@ -22,12 +22,12 @@ use crate::{
 
 /// A task for the threads. Resources are named by their position in the catalog.
 pub(super) enum Task {
-    /// Look at a resource and decide whether it acts.
-    Check { resource: usize, as_planned: bool },
+    /// Look at resources, one after the other, and decide whether they act.
+    Check { resources: Vec<(usize, bool)> },
     /// The same for packages, with one simulation for all.
     CheckPackages { resources: Vec<(usize, bool)> },
-    /// Make the change.
-    Act { resource: usize, ready: Ready },
+    /// Make changes, one after the other.
+    Act { resources: Vec<(usize, Ready)> },
     /// Make the changes of several packages in one transaction.
     ActPackages { resources: Vec<(usize, Ready)> },
     /// Put staged files in place and make what was done durable.
@@ -65,10 +65,7 @@ pub(super) enum Progress {
 
 /// What a thread has to say.
 pub(super) enum Message {
-    Checked {
-        resource: usize,
-        verdict: Verdict,
-    },
+    Checked(Vec<(usize, Verdict)>),
     /// The journal's rows of these changes are on the disk, or could not be written.
     Begun {
         resources: Vec<usize>,
@@ -79,19 +76,9 @@ pub(super) enum Message {
         attempt: u32,
         message: String,
     },
-    Acted {
-        resource: usize,
-        result: Result<Progress, ApplyError>,
-        attempts: u32,
-        scope: Arc<Scope>,
-    },
-    Committed {
-        resource: usize,
-        result: Result<(), ApplyError>,
-        attempts: u32,
-    },
-    /// The commit task as a whole is over.
-    CommitOver,
+    Acted(Vec<Acted>),
+    /// A commit task is over: what became of each of its resources, and the number of its last try.
+    Committed(Vec<(usize, Result<(), ApplyError>, u32)>),
     Reacted {
         resource: usize,
         result: Result<(), ApplyError>,
@@ -99,11 +86,21 @@ pub(super) enum Message {
     },
 }
 
+/// A change that was made, or tried.
+pub(super) struct Acted {
+    pub(super) resource: usize,
+    pub(super) result: Result<Progress, ApplyError>,
+    pub(super) attempts: u32,
+    pub(super) scope: Arc<Scope>,
+}
+
 /// What the threads share.
 pub(super) struct Work<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) registry: &'a Registry,
     pub(super) planned: &'a Planned,
+    /// How many threads do the work.
+    pub(super) threads: usize,
     /// By position in the catalog: the position in the plan.
     pub(super) entries: &'a [Option<usize>],
     pub(super) shared: &'a Arc<Shared>,
@@ -117,22 +114,25 @@ impl Work<'_> {
         // The receiver is there until all threads have ended.
         let say = |message| drop(tell.send(message));
         match task {
-            Task::Check { resource, as_planned } => {
-                let verdict = contained(|| Ok(self.check(resource, &*self.shared.observed, as_planned)));
-                say(Message::Checked { resource, verdict: verdict.unwrap_or_else(Verdict::Failed) });
+            Task::Check { resources } => {
+                let verdicts = resources.into_iter().map(|(resource, as_planned)| {
+                    let verdict = contained(|| Ok(self.check(resource, &*self.shared.observed, as_planned)));
+                    (resource, verdict.unwrap_or_else(Verdict::Failed))
+                });
+                say(Message::Checked(verdicts.collect()));
             }
             Task::CheckPackages { resources } => self.check_packages(&resources, &say),
-            Task::Act { resource, ready } => {
-                let scope = ready.scope.clone();
-                let (result, attempts) = self.act(resource, ready, &say);
-                self.look_after(&result, &scope);
-                say(Message::Acted { resource, result, attempts, scope });
+            Task::Act { resources } => {
+                let acted = resources.into_iter().map(|(resource, ready)| {
+                    let scope = ready.scope.clone();
+                    let (result, attempts) = self.act(resource, ready, &say);
+                    self.look_after(&result, &scope);
+                    Acted { resource, result, attempts, scope }
+                });
+                say(Message::Acted(acted.collect()));
             }
             Task::ActPackages { resources } => self.act_packages(resources, &say),
-            Task::Commit { groups } => {
-                self.commit(groups, &say);
-                say(Message::CommitOver);
-            }
+            Task::Commit { groups } => say(Message::Committed(self.commit(groups))),
             Task::React { resource, scope } => {
                 let begun = Instant::now();
                 let result = contained(|| self.react(resource, scope));
@@ -192,7 +192,7 @@ impl Work<'_> {
         let world = Predicted::new(observed).planning(&self.planned.paths, &joint);
         for (resource, expected) in resources {
             let verdict = contained(|| Ok(self.check(*resource, &world, *expected)));
-            say(Message::Checked { resource: *resource, verdict: verdict.unwrap_or_else(Verdict::Failed) });
+            say(Message::Checked(vec![(*resource, verdict.unwrap_or_else(Verdict::Failed))]));
         }
     }
 
@@ -291,7 +291,7 @@ impl Work<'_> {
                 Err(error) => (Err(error), ready.attempt),
             };
             self.look_after(&result, &scope);
-            say(Message::Acted { resource, result, attempts, scope });
+            say(Message::Acted(vec![Acted { resource, result, attempts, scope }]));
         }
     }
 
@@ -307,7 +307,7 @@ impl Work<'_> {
         self.planned.forecast.as_ref().filter(|forecast| forecast.refresh.is_none())
     }
 
-    fn commit(&self, groups: Vec<(usize, Group, u32)>, say: &impl Fn(Message)) {
+    fn commit(&self, groups: Vec<(usize, Group, u32)>) -> Vec<(usize, Result<(), ApplyError>, u32)> {
         let mut resources = Vec::with_capacity(groups.len());
         let mut work = Vec::with_capacity(groups.len());
         for (resource, group, attempts) in groups {
@@ -335,9 +335,7 @@ impl Work<'_> {
                 contained(|| self.verify(*resource, &group.scope))
             })
             .collect();
-        for ((resource, attempts), result) in resources.into_iter().zip(results) {
-            say(Message::Committed { resource, result, attempts });
-        }
+        resources.into_iter().zip(results).map(|((resource, attempts), result)| (resource, result, attempts)).collect()
     }
 
     fn react(&self, resource: usize, scope: Arc<Scope>) -> Result<(), ApplyError> {

@@ -233,7 +233,7 @@ pub(crate) fn xattrs(file: impl AsFd) -> BTreeMap<String, String> {
 /// Reads all extended attributes that this user may read.
 pub(super) fn read_xattrs(file: impl AsFd) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut names = [0_u8; 4096];
-    let Ok(length) = rustix::fs::flistxattr(&file, &mut names) else { return Vec::new() };
+    let Ok(length @ 1..) = rustix::fs::flistxattr(&file, &mut names) else { return Vec::new() };
     let mut value = vec![0_u8; 64 << 10];
     let mut found = Vec::new();
     for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {

@@ -357,6 +357,10 @@ impl ResourceType for Directory {
         below.predict(path, self.dir_mode, self.file_mode, &observed.ownership, effects);
     }
 
+    fn is_brief(&self) -> bool {
+        self.state == State::Present && !self.recursive && !self.purge && !self.force
+    }
+
     fn apply(&self, observed: &ObservedDirectory, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
         let path = self.path.as_path();
         let stat = observed.stat.clone().known()?;

@@ -340,6 +340,10 @@ impl ResourceType for File {
         effects.put(path, stat(content.len() as u64), Some(content));
     }
 
+    fn is_brief(&self) -> bool {
+        self.validate.is_none() && !self.force
+    }
+
     fn apply(&self, observed: &ObservedFile, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
         let path = self.path.as_path();
         let stat = observed.stat.clone().known()?;

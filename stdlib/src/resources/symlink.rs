@@ -230,6 +230,10 @@ impl ResourceType for Symlink {
         effects.put(path, Stat { kind: FileKind::Symlink, mode: 0o777, uid, gid, size: 0, target }, None);
     }
 
+    fn is_brief(&self) -> bool {
+        !self.force
+    }
+
     fn apply(&self, observed: &ObservedSymlink, difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
         let path = self.path.as_path();
         let stat = observed.stat.clone().known()?;
