@@ -149,7 +149,7 @@ def mixed_stead(directory, out, types):
     for i, line in enumerate(KEYS):
         text.append(f'file "{out}/etc/sysctl{i}.conf" {{ content = {quoted(line + chr(10))} }}')
     text.append(f'exec "once" {{ command = ["touch", "{out}/var/once"], creates = "{out}/var/once" }}')
-    text.append(f'exec "yes" {{ command = "echo yes > {out}/var/yes", unless = "grep -q yes {out}/var/yes" }}')
+    text.append(f'exec "yes" {{ command = "echo yes > {out}/var/yes", unless = "grep -q yes {out}/var/yes", require = [directory["{out}/var"]] }}')
     text.append(f'file "{out}/etc/gone.conf" {{ state = absent }}')
     put(f"{directory}/site.stead", "\n".join(text) + "\n")
 
