@@ -149,16 +149,23 @@ impl Journal {
     /// # Errors
     /// What the database or the file system says.
     pub fn blob(&self, hash: &[u8; 32]) -> Result<Option<Vec<u8>>, JournalError> {
-        let row: Option<Option<Vec<u8>>> = self
-            .connection
-            .query_row("SELECT content FROM blobs WHERE hash = ?1", [hash.as_slice()], |row| row.get(0))
-            .optional()?;
+        let mut statement = self.connection.prepare_cached("SELECT content FROM blobs WHERE hash = ?1")?;
+        let row: Option<Option<Vec<u8>>> = statement.query_row([hash.as_slice()], |row| row.get(0)).optional()?;
         let content = match row {
             None => None,
             Some(Some(inline)) => Some(inline),
             Some(None) => Blobs::new(&self.state).read(hash)?,
         };
         Ok(content.filter(|content| blake3::hash(content).as_bytes() == hash))
+    }
+
+    /// Says whether a content is kept.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn has_blob(&self, hash: &[u8; 32]) -> Result<bool, JournalError> {
+        let mut statement = self.connection.prepare_cached("SELECT 1 FROM blobs WHERE hash = ?1")?;
+        Ok(statement.exists([hash.as_slice()])?)
     }
 
     /// Says whether a saved plan has been used.

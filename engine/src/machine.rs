@@ -30,7 +30,7 @@ mod sweep;
 mod temporary;
 mod tree;
 
-pub(crate) use before::{afters, survey, xattrs};
+pub(crate) use before::{afters, look_now, survey, xattrs};
 pub(crate) use commit::{Group, commit};
 pub(crate) use kernel::KERNEL;
 pub use stage::Staged;
@@ -88,6 +88,9 @@ pub struct Output {
     pub stderr: Vec<u8>,
 }
 
+/// What was recorded, by kind and name: how it is brought back, and the last change that recorded it.
+pub(crate) type Records = BTreeMap<(&'static str, String), (&'static Restorer, u32)>;
+
 /// What all changes of a run share.
 pub(crate) struct Shared {
     pub(crate) observed: Arc<Observed>,
@@ -97,7 +100,7 @@ pub(crate) struct Shared {
     /// Part of the name of every temporary file of this run.
     pub(crate) token: u32,
     /// What besides paths was recorded in this run, with the last change that did.
-    pub(crate) records: Mutex<BTreeMap<(&'static str, String), (&'static Restorer, u32)>>,
+    pub(crate) records: Mutex<Records>,
 }
 
 /// What is known of one change while it is made.

@@ -165,18 +165,6 @@ pub struct Observation {
     state: Arc<dyn Any + Send + Sync>,
 }
 
-impl Observation {
-    /// Wraps what was observed.
-    pub(crate) fn new<T: Any + Send + Sync>(state: T) -> Self {
-        Self { state: Arc::new(state) }
-    }
-
-    /// Returns what was observed as its own type's.
-    pub(crate) fn get<T: Any>(&self) -> &T {
-        self.state.downcast_ref().expect("an observation is handed back to the resource that made it")
-    }
-}
-
 /// A resource of any type, ready to be planned and applied.
 pub trait Managed: Debug + Send + Sync {
     /// See [`ResourceType::observe`].
@@ -218,7 +206,7 @@ pub trait Managed: Debug + Send + Sync {
 
 impl<T: ResourceType> Managed for T {
     fn observe(&self, world: &dyn World) -> Result<Observation, ObserveError> {
-        ResourceType::observe(self, world).map(Observation::new)
+        ResourceType::observe(self, world).map(|state| Observation { state: Arc::new(state) })
     }
 
     fn diff(&self, observed: &Observation) -> Difference {
@@ -273,7 +261,7 @@ impl<T: ResourceType> Managed for T {
 
 /// Returns the observation as its own type's.
 fn own<T: ResourceType>(observed: &Observation) -> &T::Observed {
-    observed.get()
+    observed.state.downcast_ref().expect("an observation is handed back to the resource that made it")
 }
 
 /// One resource type in the registry.

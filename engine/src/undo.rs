@@ -1,7 +1,11 @@
 //! Back to what was there before a run.
 
+mod path;
+mod plan;
 mod restorer;
+mod setting;
 
+pub use plan::{Conflict, NotUndone, Undo, UndoError, UndoOptions};
 pub use restorer::{IntoValue, Restore, Restorer, RestoringResource, SetBack, recorded_strings};
 
 use crate::{machine, system};

@@ -19,6 +19,8 @@ mod reactions;
 mod saved;
 #[path = "it/tree.rs"]
 mod tree;
+#[path = "it/undo.rs"]
+mod undo;
 
 /// A test file that nobody names above would never run.
 #[test]

@@ -277,8 +277,11 @@ fn put_before(to: &Transaction<'_>, run: i64, sequence: u32, new: &NewBefore) ->
     Ok(())
 }
 
-/// What stands in a row for something that was there: kind, name, state, digest of a content.
-fn row(thing: &Before) -> Result<(&str, &[u8], String, Option<&[u8]>), JournalError> {
+/// Kind, name, state, digest of a content.
+type Row<'a> = (&'a str, &'a [u8], String, Option<&'a [u8]>);
+
+/// What stands in a row for something that was there.
+fn row(thing: &Before) -> Result<Row<'_>, JournalError> {
     let failed = |error: serde_json::Error| JournalError::Io(error.into());
     Ok(match thing {
         Before::Path { path, state, blob } => {

@@ -1,0 +1,483 @@
+//! From what the journal says of a run to a catalog that takes it back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value as Json;
+use stead_catalog::{Action, Attributes, Catalog, Cause, Meta, OutcomeKind, Resource, ResourceId, SourceLocation, Value};
+
+use super::path::{Fetch, PathState, TYPES};
+use super::setting::SettingState;
+use super::{Restore, RestoringResource};
+use crate::journal::{Before, ChangeRecord, FileState, Journal, JournalError, RunRecord};
+use crate::planner::plan_managed;
+use crate::{Managed, ObserveError, Observed, PlanOptions, Planned, Registry};
+
+mod conflicts;
+mod order;
+
+pub use conflicts::Conflict;
+use conflicts::Now;
+
+/// Why a run cannot be undone at all.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// The journal has no such run.
+    #[error("the journal has no run {0}")]
+    NoSuchRun(i64),
+    /// It is still at work.
+    #[error("run {0} has not ended")]
+    Running(i64),
+    /// It worked on another tree.
+    #[error("run {run} worked on {}", root.display())]
+    OtherRoot {
+        /// The run.
+        run: i64,
+        /// Its root.
+        root: PathBuf,
+    },
+    /// The selection selects nothing that the run changed.
+    #[error("run {0} changed nothing of what is selected")]
+    NothingSelected(i64),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl UndoError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchRun(_) => "no-such-run",
+            Self::Running(_) => "apply-running",
+            Self::OtherRoot { .. } => "other-root",
+            Self::NothingSelected(_) => "unknown-selector",
+            Self::Journal(_) => "journal-unreadable",
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoSuchRun(_) => Some("`stead history` lists the runs that are kept".into()),
+            Self::Running(_) => Some("wait until it is done".into()),
+            Self::OtherRoot { root, .. } => Some(format!("give --root {}", root.display())),
+            Self::NothingSelected(run) => Some(format!("`stead show {run}` lists what it changed")),
+            Self::Journal(_) => None,
+        }
+    }
+}
+
+/// What of a run is to be undone, and how.
+#[derive(Clone, Debug, Default)]
+pub struct UndoOptions {
+    /// What somebody else has changed since is undone as well, and a directory is removed with what others put into it.
+    pub force: bool,
+}
+
+/// Something that a run did and that cannot be taken back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotUndone {
+    /// The resource of the run.
+    pub resource: String,
+    /// What stays as it is, and why.
+    pub why: String,
+}
+
+/// The way back from a run: a catalog of its own, to be planned and applied as any other.
+pub struct Undo {
+    /// The run.
+    pub run: RunRecord,
+    /// What is to be brought back.
+    pub catalog: Catalog,
+    /// The types of these resources.
+    pub registry: Registry,
+    /// What somebody else has changed since the run.
+    pub conflicts: Vec<Conflict>,
+    /// What stays.
+    pub not_undone: Vec<NotUndone>,
+    managed: Mutex<Option<Vec<Made>>>,
+}
+
+/// What manages a resource, or why nothing does.
+type Made = Result<Box<dyn Managed>, ObserveError>;
+
+/// One thing to be brought back.
+struct Item {
+    id: ResourceId,
+    attributes: Attributes,
+    managed: Made,
+    /// The earliest change that touched it.
+    sequence: u32,
+    thing: Thing,
+    /// It reacts to what these resources of the run are brought back to.
+    reacts_to: Vec<Cause>,
+    /// The resources of the run behind it.
+    resources: BTreeSet<ResourceId>,
+}
+
+enum Thing {
+    Path {
+        path: PathBuf,
+        below: Below,
+    },
+    /// Restarted only, at the end of what it reacts to.
+    Reaction,
+    Record {
+        kind: String,
+    },
+}
+
+/// What is below a path and goes back as well.
+enum Below {
+    /// Needs the directory that is made here.
+    Needs,
+    /// Goes away before the directory that is here.
+    GoesFirst,
+    /// Does not care: there is a directory now and afterwards, or none at all.
+    Free,
+}
+
+impl Undo {
+    /// Works out what takes a run back: all of it, or what `selected` says of its resources, with the later changes of the run to the same
+    /// things and to what is inside them.
+    ///
+    /// # Errors
+    /// Each of [`UndoError`].
+    pub fn of(
+        journal: Journal,
+        run: i64,
+        registry: &Registry,
+        observed: &Observed,
+        selected: &dyn Fn(&ResourceId) -> bool,
+        options: &UndoOptions,
+    ) -> Result<Self, UndoError> {
+        let record = journal.run(run)?.ok_or(UndoError::NoSuchRun(run))?;
+        if record.status == crate::RunStatus::Running {
+            return Err(UndoError::Running(run));
+        }
+        if record.root != observed.root().spec().path() {
+            return Err(UndoError::OtherRoot { run, root: record.root });
+        }
+        let changes = chosen(journal.changes(run)?, selected);
+        if changes.is_empty() && record.counts != (0, 0) {
+            return Err(UndoError::NothingSelected(run));
+        }
+        let afters = journal.afters(run)?;
+        let journal = Arc::new(Mutex::new(journal));
+        let mut gathered =
+            Gathered { journal: journal.clone(), registry, options, not_undone: BTreeSet::new(), items: Vec::new() };
+        let states = paths(&changes);
+        let (mut conflicts, now) = conflicts::of_paths(&states, &afters, &record, &changes, observed);
+        gathered.add_paths(&states, &now);
+        gathered.add_records(&changes);
+        gathered.tell_lost(&changes);
+        let records: Vec<(String, String)> = records(&changes).into_keys().collect();
+        conflicts.extend(conflicts::of_records(&records, &afters, registry, observed));
+        let locked = journal.lock().unwrap_or_else(PoisonError::into_inner);
+        conflicts.iter_mut().for_each(|conflict| conflict.name_run(&locked, run));
+        drop(locked);
+        let Gathered { mut items, not_undone, .. } = gathered;
+        items.sort_by(|a, b| b.sequence.cmp(&a.sequence).then_with(|| a.id.cmp(&b.id)));
+        let edges = order::edges(&items);
+        let source = SourceLocation { file: format!("run {run}").into(), start: 0, end: 0, line: 0, column: 0 };
+        let mut managed = Vec::with_capacity(items.len());
+        let mut resources = Vec::with_capacity(items.len());
+        for item in items {
+            managed.push(item.managed);
+            resources.push(Resource {
+                id: item.id,
+                attributes: item.attributes,
+                meta: Meta::default(),
+                source: source.clone(),
+                path: Vec::new(),
+                origins: Vec::new(),
+            });
+        }
+        let catalog = Catalog { node: record.node.as_str().into(), resources, edges };
+        Ok(Self {
+            run: record,
+            catalog,
+            registry: registry.clone().overlaid(&TYPES),
+            conflicts,
+            not_undone: not_undone.into_iter().collect(),
+            managed: Mutex::new(Some(managed)),
+        })
+    }
+
+    /// Plans it. May be called once.
+    ///
+    /// # Panics
+    /// When it is called again.
+    pub fn plan(&self, observed: &Observed) -> Planned {
+        let managed = self.managed.lock().unwrap_or_else(PoisonError::into_inner).take().expect("an undo is planned once");
+        plan_managed(&self.catalog, &self.registry, managed, observed, &PlanOptions::default())
+    }
+}
+
+/// The changes that are asked for, and the later ones that cannot stay without them.
+fn chosen(changes: Vec<ChangeRecord>, selected: &dyn Fn(&ResourceId) -> bool) -> Vec<ChangeRecord> {
+    let mut wanted: Vec<bool> = changes.iter().map(|change| change.resource.as_ref().is_some_and(selected)).collect();
+    if wanted.iter().all(|wanted| *wanted) {
+        return changes;
+    }
+    loop {
+        let chosen = changes.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let mut things: BTreeMap<(&str, Vec<u8>), u32> = BTreeMap::new();
+        let mut emptied: BTreeSet<&Path> = BTreeSet::new();
+        for (change, _) in chosen {
+            for before in &change.befores {
+                let (kind, name) = key(before);
+                let first = things.entry((kind, name)).or_insert(change.sequence);
+                *first = (*first).min(change.sequence);
+                if let Before::Path { path, state, .. } = before
+                    && !matches!(state, FileState::Directory { .. })
+                {
+                    emptied.insert(path);
+                }
+            }
+        }
+        let follows = |change: &ChangeRecord| {
+            change.befores.iter().any(|before| {
+                let same = things.get(&key(before)).is_some_and(|first| change.sequence > *first);
+                same || before.path().is_some_and(|path| path.ancestors().skip(1).any(|above| emptied.contains(above)))
+            })
+        };
+        let more: Vec<usize> = (0..changes.len()).filter(|at| !wanted[*at] && follows(&changes[*at])).collect();
+        if more.is_empty() {
+            break;
+        }
+        for at in more {
+            wanted[at] = true;
+        }
+    }
+    changes.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(change, _)| change).collect()
+}
+
+fn key(before: &Before) -> (&str, Vec<u8>) {
+    match before {
+        Before::Path { path, .. } => ("path", path.as_os_str().as_bytes().to_vec()),
+        Before::Record { kind, name, .. } => (kind, name.as_bytes().to_vec()),
+    }
+}
+
+/// What was at a path before the run.
+#[derive(Clone)]
+struct Was {
+    state: FileState,
+    blob: Option<[u8; 32]>,
+    sequence: u32,
+    sensitive: bool,
+    resources: BTreeSet<ResourceId>,
+}
+
+/// What was at each path before the first of these changes. Entries of one change complete each other.
+fn paths(changes: &[ChangeRecord]) -> BTreeMap<PathBuf, Was> {
+    let mut found: BTreeMap<PathBuf, Was> = BTreeMap::new();
+    for change in changes {
+        for before in &change.befores {
+            let Before::Path { path, state, blob } = before else { continue };
+            let was = found.entry(path.clone()).or_insert_with(|| Was {
+                state: state.clone(),
+                blob: *blob,
+                sequence: change.sequence,
+                sensitive: false,
+                resources: BTreeSet::new(),
+            });
+            was.sensitive |= change.sensitive;
+            was.resources.extend(change.resource.clone());
+            if was.sequence == change.sequence && was.blob.is_none() && blob.is_some() {
+                (was.state, was.blob) = (state.clone(), *blob);
+            }
+        }
+    }
+    found
+}
+
+/// What was recorded of everything else, the earliest value of a key first, with the first change.
+fn records(changes: &[ChangeRecord]) -> BTreeMap<(String, String), (Json, u32)> {
+    let mut found: BTreeMap<(String, String), (Json, u32)> = BTreeMap::new();
+    for change in changes {
+        for before in &change.befores {
+            let Before::Record { kind, name, state } = before else { continue };
+            match found.get_mut(&(kind.clone(), name.clone())) {
+                None => drop(found.insert((kind.clone(), name.clone()), (state.clone(), change.sequence))),
+                Some((Json::Object(known), _)) => {
+                    for (key, value) in state.as_object().into_iter().flatten() {
+                        known.entry(key.clone()).or_insert_with(|| value.clone());
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    found
+}
+
+struct Gathered<'a> {
+    journal: Arc<Mutex<Journal>>,
+    registry: &'a Registry,
+    options: &'a UndoOptions,
+    not_undone: BTreeSet<NotUndone>,
+    items: Vec<Item>,
+}
+
+impl Gathered<'_> {
+    fn lose(&mut self, resources: &BTreeSet<ResourceId>, why: &str) {
+        let resource = resources.iter().next().map(ToString::to_string).unwrap_or_default();
+        self.not_undone.insert(NotUndone { resource, why: why.to_owned() });
+    }
+
+    fn add_paths(&mut self, states: &BTreeMap<PathBuf, Was>, now: &Now) {
+        let journal = self.journal.clone();
+        let fetch: Fetch = Arc::new(move |hash| {
+            let journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            journal.blob(hash).ok().flatten().map(Arc::from)
+        });
+        for (path, was) in states {
+            let shown = path.display();
+            match &was.state {
+                FileState::File { withheld: true, .. } => {
+                    self.lose(&was.resources, &format!("what {shown} held was not kept, because it may hold secrets"));
+                    continue;
+                }
+                FileState::Other { .. } => {
+                    self.lose(&was.resources, &format!("{shown} was a device, socket or pipe, which is not made again"));
+                    continue;
+                }
+                FileState::File { .. } if was.blob.is_some_and(|blob| !self.has_blob(&blob)) => {
+                    self.lose(&was.resources, &format!("what {shown} held is not in the journal any more"));
+                    continue;
+                }
+                _ => {}
+            }
+            let state = PathState {
+                path: path.clone(),
+                target: was.state.clone(),
+                blob: was.blob,
+                fetch: fetch.clone(),
+                sensitive: was.sensitive,
+                force: self.options.force,
+            };
+            let now = now.get(path).map(|(state, _)| state);
+            let type_name = PathState::type_name(&was.state, now);
+            let is_directory = |state: &FileState| matches!(state, FileState::Directory { .. });
+            let below = match (is_directory(&was.state), now.is_some_and(is_directory)) {
+                (true, false) => Below::Needs,
+                (false, true) => Below::GoesFirst,
+                _ => Below::Free,
+            };
+            self.items.push(Item {
+                id: ResourceId::new(type_name, path.to_string_lossy().as_ref()),
+                attributes: state.attributes(),
+                managed: Ok(Box::new(state)),
+                sequence: was.sequence,
+                thing: Thing::Path { path: path.clone(), below },
+                reacts_to: Vec::new(),
+                resources: was.resources.clone(),
+            });
+        }
+    }
+
+    fn has_blob(&self, hash: &[u8; 32]) -> bool {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).has_blob(hash).unwrap_or(false)
+    }
+
+    fn add_records(&mut self, changes: &[ChangeRecord]) {
+        for ((kind, name), (before, sequence)) in records(changes) {
+            let touches = |change: &&ChangeRecord| {
+                change
+                    .befores
+                    .iter()
+                    .any(|thing| matches!(thing, Before::Record { kind: k, name: n, .. } if *k == kind && *n == name))
+            };
+            let behind: Vec<&ChangeRecord> = changes.iter().filter(touches).collect();
+            let resources: BTreeSet<ResourceId> = behind.iter().filter_map(|change| change.resource.clone()).collect();
+            let Some(restorer) = self.registry.restorer(&kind) else {
+                self.lose(&resources, &format!("this version of stead does not know how to bring back the {kind} `{name}`"));
+                continue;
+            };
+            let reacts_to: Vec<Cause> = behind.iter().flat_map(|change| change.reacted.iter().cloned()).collect();
+            let (id, attributes, managed) = match (restorer.restore)(&name, &before) {
+                Restore::Nothing => continue,
+                Restore::Impossible(why) => {
+                    self.lose(&resources, &why);
+                    continue;
+                }
+                Restore::Setting(set) => {
+                    let id = ResourceId::new(restorer.kind, name.as_str());
+                    let mut attributes = Attributes::new();
+                    attributes.set("was", Value::string(before.to_string()));
+                    let state = SettingState { restorer, name: name.clone(), before: before.clone(), set };
+                    (id, attributes, Ok(Box::new(state) as Box<dyn Managed>))
+                }
+                Restore::Resource(resource) => {
+                    for lost in &resource.lost {
+                        self.lose(&resources, lost);
+                    }
+                    let id = ResourceId::new(resource.type_name, resource.name.as_str());
+                    let (attributes, managed) = self.read(resource);
+                    (id, attributes, managed)
+                }
+            };
+            let only_reacts = !reacts_to.is_empty() && before.get("active").and_then(Json::as_str) == Some("active");
+            let thing = if only_reacts { Thing::Reaction } else { Thing::Record { kind } };
+            self.items.push(Item { id, attributes, managed, sequence, thing, reacts_to, resources });
+        }
+    }
+
+    /// Makes the resource that brings something back, with the defaults of its type.
+    fn read(&self, resource: RestoringResource) -> (Attributes, Made) {
+        let impossible = |message: String| ObserveError::Impossible {
+            code: "catalog-mismatch",
+            message,
+            hint: "undo with the version of stead that made the run".into(),
+        };
+        let (Some(schema), Some(entry)) = (self.registry.schema(resource.type_name), self.registry.get(resource.type_name))
+        else {
+            let message = format!("there is no resource type `{}`", resource.type_name);
+            return (Attributes::new(), Err(impossible(message)));
+        };
+        let mut attributes = Attributes::new();
+        for attribute in &schema.attributes {
+            let given = resource.attributes.iter().rev().find(|(name, _)| *name == &*attribute.name).map(|(_, value)| value);
+            let value = match given {
+                Some(value) => attribute.ty.admit(value, true).ok(),
+                None => attribute.default.clone(),
+            };
+            if let Some(value) = value {
+                attributes.set(attribute.name.clone(), value);
+            } else if given.is_some() {
+                let message = format!("what was recorded as `{}` of {} is no value for it", attribute.name, resource.name);
+                return (attributes, Err(impossible(message)));
+            }
+        }
+        let managed = entry.read(&attributes).map_err(|error| impossible(error.to_string()));
+        (attributes, managed)
+    }
+
+    /// Tells of changes that left nothing in the journal to go back to.
+    fn tell_lost(&mut self, changes: &[ChangeRecord]) {
+        for change in changes {
+            let Some(resource) = &change.resource else { continue };
+            if matches!(change.outcome, Some(OutcomeKind::Skipped | OutcomeKind::Unchanged)) {
+                continue;
+            }
+            let is_command = change.action == Some(Action::Run);
+            let reacted = !change.reacted.is_empty() || change.action == Some(Action::Restart);
+            if is_command {
+                self.lose(&BTreeSet::from([resource.clone()]), "what a command did besides what it declares is not known");
+            } else if reacted && !change.befores.iter().any(|before| matches!(before, Before::Record { .. })) {
+                self.lose(&BTreeSet::from([resource.clone()]), "a reaction happened, and leaves nothing to go back to");
+            }
+        }
+    }
+}
+
+/// Nanoseconds since 1970.
+fn nanoseconds(time: SystemTime) -> i64 {
+    time.duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_nanos()).ok()).unwrap_or(0)
+}

@@ -1,0 +1,110 @@
+//! A setting as it was: compared key by key with what was recorded.
+
+use std::fmt;
+
+use serde_json::Value as Json;
+use stead_catalog::{Action, AttributeError, Attributes, Change, Schema, Shown, Value};
+
+use super::path::unreadable;
+use super::{Restorer, SetBack};
+use crate::{Applied, ApplyError, Described, Difference, Known, Machine, ObserveError, Predicted, ResourceType, World};
+
+/// A setting that is to be what it was.
+pub(super) struct SettingState {
+    pub(super) restorer: &'static Restorer,
+    pub(super) name: String,
+    pub(super) before: Json,
+    pub(super) set: SetBack,
+}
+
+impl fmt::Debug for SettingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SettingState").field("kind", &self.restorer.kind).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The schema of these resources: the kind of a record stands for the type.
+pub(super) fn schema() -> Schema {
+    super::path::schema("setting")
+}
+
+/// A recorded value as it is shown.
+pub(super) fn shown(value: Option<&Json>) -> Shown {
+    fn of(value: &Json) -> Value {
+        match value {
+            Json::Null => Value::None,
+            Json::Bool(value) => Value::Bool(*value),
+            Json::Number(number) => number.as_i64().map_or_else(|| Value::string(number.to_string()), Value::Int),
+            Json::String(text) => Value::string(text.as_str()),
+            Json::Array(items) => Value::list(items.iter().map(of)),
+            Json::Object(entries) => Value::map(entries.iter().map(|(key, value)| (key.as_str().into(), of(value)))),
+        }
+    }
+    match value {
+        None | Some(Json::Null) => Shown::Absent,
+        Some(value) => Shown::Value(of(value)),
+    }
+}
+
+impl Described for SettingState {
+    fn schema() -> Schema {
+        schema()
+    }
+
+    fn read(_attributes: &Attributes) -> Result<Self, AttributeError> {
+        Err(unreadable())
+    }
+}
+
+impl ResourceType for SettingState {
+    type Observed = Known<Json>;
+
+    fn observe(&self, world: &dyn World) -> Result<Known<Json>, ObserveError> {
+        match (self.restorer.look)(world, &self.name) {
+            Err(ObserveError::Unknown { because }) => Ok(Known::Unknown(because)),
+            found => Ok(Known::Is(found?)),
+        }
+    }
+
+    fn diff(&self, observed: &Known<Json>) -> Difference {
+        let found = match observed {
+            Known::Is(found) => found,
+            Known::Unknown(because) => {
+                let changes = vec![Change::value("value", Shown::Unknown(because.clone()), shown(Some(&self.before)))];
+                return Difference { action: Action::Update, changes, unknown: Some(because.clone()) };
+            }
+        };
+        let action = match (found, &self.before) {
+            (Json::Null, Json::Null) => return Difference::NONE,
+            (Json::Null, _) => Action::Create,
+            (_, Json::Null) => Action::Delete,
+            _ => Action::Update,
+        };
+        let keys = self.before.as_object().or_else(|| found.as_object()).into_iter().flat_map(|object| object.keys());
+        let changes: Vec<Change> = keys
+            .filter(|key| found.get(key.as_str()) != self.before.get(key.as_str()))
+            .map(|key| Change::value(key, shown(found.get(key.as_str())), shown(self.before.get(key.as_str()))))
+            .collect();
+        if changes.is_empty() && action == Action::Update {
+            Difference::NONE
+        } else {
+            Difference { action, changes, unknown: None }
+        }
+    }
+
+    fn digest(&self, observed: &Known<Json>, hasher: &mut blake3::Hasher) -> bool {
+        observed.value().is_some_and(|found| {
+            hasher.update(found.to_string().as_bytes());
+            true
+        })
+    }
+
+    fn predict(&self, _observed: &Known<Json>, _difference: &Difference, _effects: &mut Predicted<'_>) {}
+
+    fn apply(&self, observed: &Known<Json>, _difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        let found = observed.clone().known()?;
+        machine.record(self.restorer, &self.name, found)?;
+        (self.set)(machine, &self.name, &self.before)?;
+        Ok(Applied::Done)
+    }
+}
