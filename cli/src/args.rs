@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use stead_engine::Journal;
+
+use crate::failure::Failure;
 
 /// A typed state language, planned exactly and applied in parallel.
 ///
@@ -55,6 +58,12 @@ pub(crate) enum Command {
     /// ($STEAD_CACHE_DIR, else $XDG_CACHE_HOME/stead or ~/.cache/stead). Other commands take what stead.lock says, fetch what is
     /// missing, and never change it.
     Deps(DepsArguments),
+    /// Shows what a run did, attribute by attribute, from the journal.
+    Show(ShowArguments),
+    /// Brings back what was there before a run: shows the plan, asks, and applies it.
+    /// What has changed since the run is told, and refused unless `--force`. What cannot be brought back is told as well.
+    /// An undo is a run of its own and can be undone.
+    Undo(UndoArguments),
     /// Rewrites source files in the one style there is.
     Fmt(FmtArguments),
     /// Shows what comes before what, and why.
@@ -241,6 +250,89 @@ pub(crate) struct HistoryArguments {
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A run: its number, or the newest one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RunName {
+    Number(i64),
+    Last,
+}
+
+impl std::str::FromStr for RunName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(number) if number > 0 => Ok(Self::Number(number)),
+            _ if text == "last" => Ok(Self::Last),
+            _ => Err("expected the number of a run, or `last`".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for RunName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Last => f.write_str("yet"),
+        }
+    }
+}
+
+impl RunName {
+    /// The run's number; `None` when there is no run at all.
+    pub(crate) fn number(&self, journal: &Journal) -> Result<Option<i64>, Failure> {
+        match self {
+            Self::Number(number) => Ok(Some(*number)),
+            Self::Last => Ok(journal.last_run().map_err(Failure::Journal)?.map(|run| run.id)),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// The run, as `stead history` numbers it, or `last`.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: RunName,
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One line a resource, without its attributes.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) brief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndoArguments {
+    /// The run, as `stead history` numbers it, or `last`.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: RunName,
+    /// Only what the run did to these resources or types, with what cannot stay without it.
+    #[arg(long, value_name = "SELECTOR", num_args = 1)]
+    pub(crate) only: Vec<String>,
+    /// Leave these resources or types as they are.
+    #[arg(long, value_name = "SELECTOR", num_args = 1)]
+    pub(crate) except: Vec<String>,
+    /// Undo as well what has been changed by others since, and remove directories with what others put into them.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Save the plan, for `stead apply FILE`, and change nothing.
+    #[arg(short, long = "output", value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Write the plan as JSON and change nothing; with `--yes`, one JSON object a line for each event while running.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One line a resource, without its attributes.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) brief: bool,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ mod graph;
 mod history;
 mod man;
 mod plan;
+mod show;
+mod undo;
 mod why;
 
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Apply(arguments) => apply::run(&arguments, terminal),
         Command::Deps(arguments) => deps::run(&arguments, terminal),
         Command::History(arguments) => history::run(&arguments, terminal),
+        Command::Show(arguments) => show::run(&arguments, terminal),
+        Command::Undo(arguments) => undo::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),

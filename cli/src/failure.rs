@@ -69,6 +69,20 @@ pub(crate) enum Failure {
     /// The journal cannot be read.
     #[error("{0}")]
     Journal(stead_engine::JournalError),
+    /// The journal has no such run.
+    #[error("the journal has no run {0}")]
+    NoSuchRun(String),
+    /// A run cannot be undone.
+    #[error("{0}")]
+    Undo(stead_engine::undo::UndoError),
+    /// Somebody's later change would be lost.
+    #[error("{count} of the things that run {run} changed {} changed since; nothing was undone", if *.count == 1 { "was" } else { "were" })]
+    ChangedSince {
+        /// The run.
+        run: i64,
+        /// How many things.
+        count: usize,
+    },
     /// No page for a code.
     #[error("there is no code `{code}`")]
     UnknownCode {
@@ -139,6 +153,9 @@ impl Failure {
             Self::SavedPlan { source, .. } => source.code(),
             Self::PlanIsFixed => "plan-is-fixed",
             Self::Journal(_) => "journal-unreadable",
+            Self::NoSuchRun(_) => "no-such-run",
+            Self::Undo(error) => error.code(),
+            Self::ChangedSince { .. } => "changed-since",
             Self::UnknownCode { .. } => "unknown-code",
             Self::UnknownType { .. } => "unknown-resource-type",
             Self::UnknownResource { .. } => "unknown-resource",
@@ -165,6 +182,9 @@ impl Failure {
             Self::Machine(error) => error.hint(),
             Self::Run(error) => error.hint(),
             Self::SavedPlan { .. } => Some("plan again: stead plan -o FILE".into()),
+            Self::NoSuchRun(_) => Some("`stead history` lists the runs that are kept".into()),
+            Self::Undo(error) => error.hint(),
+            Self::ChangedSince { .. } => Some("leave them out with --except, or lose what was changed with --force".into()),
             Self::PlanIsFixed => Some("plan again with these options, and save that".into()),
             Self::UnknownCode { closest, .. } => meant(closest).or_else(|| Some("`stead explain` lists all codes".into())),
             Self::UnknownType { closest, .. } => meant(closest).or_else(|| Some("`stead docs` lists all types".into())),

@@ -9,9 +9,11 @@ mod machine;
 mod pages;
 mod progress;
 mod project;
+mod running;
 mod selection;
 mod sources;
 mod terminal;
+mod times;
 
 use std::process::ExitCode;
 

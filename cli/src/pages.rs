@@ -5,6 +5,7 @@
 pub(crate) const PAGES: &[(&str, &str)] = &[
     ("approval-needed", include_str!("../errors/approval-needed.md")),
     ("cache-unusable", include_str!("../errors/cache-unusable.md")),
+    ("changed-since", include_str!("../errors/changed-since.md")),
     ("conflicting-dependencies", include_str!("../errors/conflicting-dependencies.md")),
     ("dependency-offline", include_str!("../errors/dependency-offline.md")),
     ("dependency-unreachable", include_str!("../errors/dependency-unreachable.md")),

@@ -79,6 +79,8 @@ pub struct SavedPlan {
     pub catalog_hash: [u8; 32],
     /// Resources left in by `--only`, `--except` and `--tags`, as given; applied again with the plan.
     pub selection: Vec<String>,
+    /// The run that it undoes, and whether what others changed since goes with it.
+    pub undoes: Option<(i64, bool)>,
     /// What will change, by resource id.
     pub changes: BTreeMap<String, SavedChange>,
 }
@@ -94,6 +96,8 @@ struct Body {
     catalog_hash: String,
     #[serde(default)]
     selection: Vec<String>,
+    #[serde(default)]
+    undoes: Option<(i64, bool)>,
     changes: Vec<(String, String, String)>,
 }
 
@@ -118,6 +122,7 @@ impl SavedPlan {
             created_ns: now_ns(),
             catalog_hash: planned.plan.catalog_hash,
             selection,
+            undoes: None,
             changes: changes.collect(),
         }
     }
@@ -182,6 +187,7 @@ impl SavedPlan {
             created_ns: self.created_ns,
             catalog_hash: hex(&self.catalog_hash),
             selection: self.selection.clone(),
+            undoes: self.undoes,
             changes: changes
                 .map(|(id, change)| (id.clone(), change.action.name().to_owned(), hex(&change.fingerprint)))
                 .collect(),
@@ -240,6 +246,7 @@ impl SavedPlan {
             created_ns: body.created_ns,
             catalog_hash,
             selection: body.selection,
+            undoes: body.undoes,
             changes,
         })
     }
@@ -286,6 +293,7 @@ mod tests {
             created_ns: 5,
             catalog_hash: [2; 32],
             selection: vec!["--only=file".into()],
+            undoes: Some((3, false)),
             changes: [("file[\"/etc/x\"]".to_owned(), SavedChange { action: Action::Update, fingerprint: [3; 32] })].into(),
         }
     }

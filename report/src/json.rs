@@ -6,6 +6,7 @@
 mod catalog;
 mod events;
 mod graph;
+mod history;
 mod plan;
 mod value;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use catalog::{CatalogDocument, CatalogEdge, CatalogResource, MetaDocument, OriginDocument};
 pub use events::{ErrorDocument, Event, SummaryDocument};
 pub use graph::{GraphDocument, GraphNode};
+pub use history::{ConflictDocument, HistoryDocument, NotUndoneDocument, RunDocument, ShownRunDocument, UndoDocument};
 pub use plan::{CauseDocument, ChangeDocument, CountsDocument, NodePlan, PlanDocument, ResourceDocument};
 pub use value::{facts_json, value_json};
 
@@ -26,6 +28,8 @@ pub const PLAN_SCHEMA: &str = include_str!("../schema/plan.schema.json");
 pub const EVENTS_SCHEMA: &str = include_str!("../schema/events.schema.json");
 /// JSON Schema of the catalog document.
 pub const CATALOG_SCHEMA: &str = include_str!("../schema/catalog.schema.json");
+/// JSON Schema of the history, and of one run that is shown.
+pub const HISTORY_SCHEMA: &str = include_str!("../schema/history.schema.json");
 /// JSON Schema of one line of diagnostics.
 pub const DIAGNOSTICS_SCHEMA: &str = include_str!("../schema/diagnostics.schema.json");
 

@@ -96,6 +96,7 @@ pub(crate) fn action_look(action: Action, ascii: bool) -> (&'static str, &'stati
 fn header_line(screen: &mut Screen, indent: usize, mut pieces: Vec<crate::paint::Piece>, place: &str) {
     let used = indent + pieces.iter().map(|p| crate::display_width(&p.text)).sum::<usize>();
     match screen.width() {
+        _ if place.is_empty() => screen.line(indent, indent, crate::paint::Break::Anywhere, &pieces),
         Some(width) if used + 2 + crate::display_width(place) > width => {
             screen.line(indent, indent + 4, crate::paint::Break::Words, &pieces);
             screen.line(indent + 4, indent + 4, crate::paint::Break::Anywhere, &[piece(Style::Dim, format!("at {place}"))]);

@@ -1,9 +1,7 @@
 //! `stead apply`: changes what the plan shows, after asking.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -15,8 +13,14 @@ use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArgumen
 use crate::failure::Failure;
 use crate::progress::{Manner, Progress};
 use crate::project;
+use stead_catalog::Catalog;
+use stead_engine::{ApplyOptions, RootSpec, SavedPlan};
+use stead_report::{TextOptions, plan_text};
+use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
-use crate::{machine, selection};
+use crate::{machine, running, selection};
+
+use super::undo;
 
 /// What is to be applied, and where.
 struct Task {
@@ -30,18 +34,21 @@ struct Task {
 
 pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let task = task(arguments)?;
+    if let Some(saved) = task.saved.as_ref().filter(|saved| saved.undoes.is_some()) {
+        return undo::apply_saved(arguments, saved, task.root.clone(), terminal);
+    }
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &task.root);
     let (registry, catalog) = compile(&task, terminal)?;
     let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, terminal)?;
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
-        show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
+        running::show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
         if planned.plan.is_empty() && task.saved.is_none() {
             return Ok(ExitCode::SUCCESS);
         }
     }
     if !arguments.yes && task.saved.is_none() {
-        approve(&planned.plan, arguments.json, terminal)?;
+        running::approve("Apply", &planned.plan, arguments.json, terminal)?;
     }
     let options =
         ApplyOptions { root: task.root, saved: task.saved, cancel: cancel_on_signals(), ..ApplyOptions::new(state_dir) };
@@ -49,6 +56,8 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     if !arguments.json {
         let _ = terminal.print(&closing(&report, &summary, terminal));
     }
+        ApplyOptions { root: task.root, saved: task.saved, cancel: running::cancel_on_signals(), ..ApplyOptions::new(state_dir) };
+    let report = running::carry_out(arguments.json, terminal, &catalog, &loaded.registry, &planned, &options)?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

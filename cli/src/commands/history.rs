@@ -2,17 +2,16 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::time::SystemTime;
 
-use serde_json::json;
 use stead_engine::{Journal, RunRecord};
 use stead_report::clean;
-use stead_report::json::{FORMAT_VERSION, pretty};
+use stead_report::json::{HistoryDocument, RunDocument, pretty};
 
 use crate::args::HistoryArguments;
 use crate::failure::Failure;
 use crate::machine;
 use crate::terminal::Terminal;
+use crate::times::timestamp;
 
 pub(crate) fn run(arguments: &HistoryArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let root = machine::root(&arguments.machine)?;
@@ -20,8 +19,7 @@ pub(crate) fn run(arguments: &HistoryArguments, terminal: &Terminal) -> Result<E
     let journal = Journal::look(&state_dir).map_err(Failure::Journal)?;
     let runs = journal.map_or(Ok(Vec::new()), |journal| journal.history(arguments.limit)).map_err(Failure::Journal)?;
     let text = if arguments.json {
-        let document = json!({ "format_version": FORMAT_VERSION, "runs": runs.iter().map(document).collect::<Vec<_>>() });
-        pretty(&document).map_err(|error| Failure::Output(error.into()))?
+        pretty(&HistoryDocument::new(runs.iter().map(document).collect())).map_err(|error| Failure::Output(error.into()))?
     } else {
         runs.iter().map(line).collect()
     };
@@ -29,60 +27,38 @@ pub(crate) fn run(arguments: &HistoryArguments, terminal: &Terminal) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn document(run: &RunRecord) -> serde_json::Value {
-    json!({
-        "run": run.id.to_string(),
-        "node": run.node,
-        "root": run.root,
-        "started": timestamp(run.started),
-        "finished": run.finished.map(timestamp),
-        "status": run.status.name(),
-        "unfinished": run.unfinished,
-    })
+/// A run as JSON has it.
+pub(super) fn document(run: &RunRecord) -> RunDocument {
+    RunDocument {
+        run: run.id.to_string(),
+        node: run.node.clone(),
+        root: run.root.to_string_lossy().into_owned(),
+        started: timestamp(run.started),
+        finished: run.finished.map(timestamp),
+        status: run.status.name().to_owned(),
+        undoes: run.undoes.map(|run| run.to_string()),
+        changed: run.counts.0,
+        failed: run.counts.1,
+        unfinished: run.unfinished.clone(),
+    }
 }
 
-fn line(run: &RunRecord) -> String {
+/// A run in one line.
+pub(super) fn line(run: &RunRecord) -> String {
     let mut line = format!("{:>4}  {}  {:11}  {}", run.id, timestamp(run.started), run.status.name(), clean(&run.node));
     if run.root.as_os_str() != "/" {
         let _ = write!(line, "  {}", clean(&run.root.to_string_lossy()));
+    }
+    let (changed, failed) = run.counts;
+    let _ = write!(line, "  {changed} changed");
+    if failed > 0 {
+        let _ = write!(line, ", {failed} failed");
+    }
+    if let Some(undone) = run.undoes {
+        let _ = write!(line, "  undid run {undone}");
     }
     if !run.unfinished.is_empty() {
         let _ = write!(line, "  while it changed {}", clean(&run.unfinished.join(", ")));
     }
     line + "\n"
-}
-
-/// RFC 3339 in UTC, to the second.
-fn timestamp(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-/// The date of a day counted from 1970, by the algorithm of Howard Hinnant's `civil_from_days`.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let z = days + 719_468;
-    let era = z / 146_097;
-    let day_of_era = z % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn times_are_told_in_utc() {
-        let cases = [(0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_735_689_599, "2024-12-31T23:59:59Z")];
-        for (seconds, shown) in cases {
-            assert_eq!(timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)), shown);
-        }
-    }
 }

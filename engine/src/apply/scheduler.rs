@@ -322,7 +322,8 @@ impl<'a> Scheduler<'a> {
             let entry = self.entry(resource);
             let action = if ready.difference.is_none() { Action::Restart } else { entry.action };
             let (changes, because) = (entry.changes.clone(), entry.because.clone());
-            let detail = Detail { changes, because, sensitive: ready.scope.sensitive };
+            let source = Some(entry.source.clone());
+            let detail = Detail { changes, because, sensitive: ready.scope.sensitive, source };
             ops.push(Op::Begin { sequence, resource: entry.id.to_string().into(), action, detail });
             ops.extend(befores.into_iter().map(|before| Op::Before { sequence, before }));
             ops.extend(self.reactions.before_change(resource));
@@ -566,7 +567,8 @@ impl<'a> Scheduler<'a> {
         let entry = self.entry(resource);
         let (id, action) = (entry.id.to_string(), entry.action);
         let (code, message) = (outcome.code.clone(), outcome.message.clone());
-        let detail = Detail { changes: entry.changes.clone(), because: entry.because.clone(), sensitive: false };
+        let source = Some(entry.source.clone());
+        let detail = Detail { changes: entry.changes.clone(), because: entry.because.clone(), sensitive: false, source };
         self.finish.push(Op::Begin { sequence, resource: id.into(), action, detail });
         self.finish.push(Op::Finish { sequence, outcome: outcome.kind, code, message });
     }

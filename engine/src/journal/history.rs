@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, Row, params};
-use stead_catalog::{Action, Cause, Change, ResourceId};
+use stead_catalog::{Action, Cause, Change, ResourceId, SourceLocation};
 
 use super::shown::read_causes;
 use super::{Before, Detail, Journal, JournalError};
@@ -95,6 +95,8 @@ pub struct ChangeRecord {
     pub reacted: Vec<Cause>,
     /// The resource has secrets.
     pub sensitive: bool,
+    /// Where it was declared, when it was changed.
+    pub source: Option<SourceLocation>,
     /// When it began, by the machine's clock.
     pub started: SystemTime,
     /// When it ended.
@@ -155,6 +157,7 @@ impl Journal {
                 message: row.get(5)?,
                 changes: detail.changes,
                 because: detail.because,
+                source: detail.source,
                 reacted: read_causes(reacted.and_then(|stored| serde_json::from_str(&stored).ok()).unwrap_or_default()),
                 sensitive: row.get(8)?,
                 started: time(row.get(9)?),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Cause, Change, EdgeKind, ResourceId, Shown, Value};
+use stead_catalog::{Cause, Change, EdgeKind, ResourceId, Shown, SourceLocation, Value};
 
 use super::{hex, unhex};
 
@@ -16,6 +16,8 @@ pub(crate) struct Detail {
     pub(crate) because: Vec<Cause>,
     /// The resource has secrets.
     pub(crate) sensitive: bool,
+    /// Where it was declared.
+    pub(crate) source: Option<SourceLocation>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -24,6 +26,8 @@ struct StoredDetail {
     changes: Vec<StoredChange>,
     #[serde(default)]
     because: Vec<(String, String)>,
+    #[serde(default)]
+    source: Option<(String, u32, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,7 +88,8 @@ impl Detail {
             after: side(&change.after, change.sensitive),
             sensitive: change.sensitive,
         });
-        let detail = StoredDetail { changes: changes.collect(), because: causes(&self.because) };
+        let source = self.source.as_ref().map(|source| (source.file.to_string(), source.line, source.column));
+        let detail = StoredDetail { changes: changes.collect(), because: causes(&self.because), source };
         serde_json::to_string(&detail).unwrap_or_default()
     }
 
@@ -111,7 +116,9 @@ impl Detail {
             after: side(change.after),
             sensitive: change.sensitive,
         });
-        Self { changes: changes.collect(), because: read_causes(detail.because), sensitive: false }
+        let source =
+            detail.source.map(|(file, line, column)| SourceLocation { file: file.into(), start: 0, end: 0, line, column });
+        Self { changes: changes.collect(), because: read_causes(detail.because), sensitive: false, source }
     }
 }
 
@@ -180,6 +187,7 @@ mod tests {
             ],
             because: vec![Cause { kind: EdgeKind::Watch, resource: ResourceId::new("file", "/a") }],
             sensitive: true,
+            source: Some(SourceLocation { file: "a.stead".into(), start: 0, end: 0, line: 3, column: 1 }),
         };
         let mut kept = Vec::new();
         let stored = detail.store(|hash, text| kept.push((hash, text.clone())));
@@ -189,6 +197,6 @@ mod tests {
         let mut expected = detail.changes;
         expected[3].before = Shown::Sensitive;
         assert_eq!(read.changes, expected);
-        assert_eq!(read.because, detail.because);
+        assert_eq!((read.because, read.source), (detail.because, detail.source));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use stead_catalog::{Cause, Change, Plan, PlannedResource, Shown, Summary};
 
 use super::value::{digest_json, value_json};
-use super::{ErrorDocument, FORMAT_VERSION, PlaceDocument, ReadError, check_version};
+use super::{ErrorDocument, FORMAT_VERSION, PlaceDocument, ReadError, UndoDocument, check_version};
 use crate::lines::unified;
 use crate::value::{is_hidden, text_sides};
 
@@ -16,6 +16,9 @@ pub struct PlanDocument {
     pub format_version: String,
     /// One plan a node.
     pub nodes: Vec<NodePlan>,
+    /// The run that the plan undoes, and what is to be said of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoDocument>,
 }
 
 /// The plan of one node.
@@ -108,7 +111,7 @@ pub struct CountsDocument {
 impl PlanDocument {
     /// Makes the document of some plans.
     pub fn new<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> Self {
-        Self { format_version: FORMAT_VERSION.to_owned(), nodes: plans.into_iter().map(NodePlan::from).collect() }
+        Self { format_version: FORMAT_VERSION.to_owned(), nodes: plans.into_iter().map(NodePlan::from).collect(), undo: None }
     }
 
     /// Reads a document back.

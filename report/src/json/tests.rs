@@ -12,8 +12,13 @@ use stead_catalog::OutcomeKind;
 fn schema(name: &str) -> (Schemas, SchemaIndex) {
     let mut compiler = Compiler::new();
     let mut schemas = Schemas::new();
-    let all =
-        [("plan", PLAN_SCHEMA), ("events", EVENTS_SCHEMA), ("catalog", CATALOG_SCHEMA), ("diagnostics", DIAGNOSTICS_SCHEMA)];
+    let all = [
+        ("plan", PLAN_SCHEMA),
+        ("events", EVENTS_SCHEMA),
+        ("catalog", CATALOG_SCHEMA),
+        ("diagnostics", DIAGNOSTICS_SCHEMA),
+        ("history", HISTORY_SCHEMA),
+    ];
     for (name, text) in all {
         let document: Json = serde_json::from_str(text).expect("a schema is JSON");
         compiler
@@ -36,6 +41,46 @@ fn a_plan_fits_its_schema() {
     let document = PlanDocument::new([&every_kind()]);
     check("plan", &document).expect("fits");
     insta::assert_snapshot!(pretty(&document).expect("serializes"));
+}
+
+fn shown_run() -> ShownRunDocument {
+    let run = RunDocument {
+        run: "3".into(),
+        node: "web-1".into(),
+        root: "/".into(),
+        started: "2026-11-26T11:00:00Z".into(),
+        finished: None,
+        status: "interrupted".into(),
+        undoes: Some("2".into()),
+        changed: 1,
+        failed: 0,
+        unfinished: vec!["file[\"/etc/motd\"]".into()],
+    };
+    let plan = every_kind();
+    let finished = plan.resources.iter().map(|resource| Event::resource_finished(resource, &Outcome::new(OutcomeKind::Changed)));
+    ShownRunDocument::new(run, finished.collect())
+}
+
+#[test]
+fn a_history_fits_its_schema() {
+    let shown = shown_run();
+    check("history", &shown).expect("fits");
+    check("history", &HistoryDocument::new(vec![shown.run.clone()])).expect("fits");
+    let mut wrong = serde_json::to_value(&shown).expect("serializes");
+    wrong["run"]["status"] = json!("fine");
+    assert!(check("history", &wrong).is_err());
+    let undo = UndoDocument {
+        run: "3".into(),
+        conflicts: vec![ConflictDocument {
+            what: "/a".into(),
+            differs: "content".into(),
+            changed: None,
+            by_run: Some("4".into()),
+        }],
+        not_undone: vec![NotUndoneDocument { resource: "exec[\"x\"]".into(), why: "a command".into() }],
+    };
+    let plan = PlanDocument { undo: Some(undo), ..PlanDocument::new([&every_kind()]) };
+    check("plan", &plan).expect("fits");
 }
 
 #[test]

@@ -101,7 +101,8 @@ impl Scheduler<'_> {
         let sequence = self.places[resource].scope.as_ref().map_or(0, |scope| scope.sequence);
         let id = self.entry(resource).id.to_string();
         let because = self.places[resource].listen.clone();
-        let detail = Detail { because, ..Detail::default() };
+        let source = Some(self.entry(resource).source.clone());
+        let detail = Detail { because, source, ..Detail::default() };
         self.work.shared.journal.write(vec![Op::Begin { sequence, resource: id.into(), action: Action::Restart, detail }])?;
         self.places[resource].acted = true;
         Ok(())

@@ -30,7 +30,14 @@ pub struct Conflict {
 impl Conflict {
     /// Finds the later run that changed it.
     pub(super) fn name_run(&mut self, journal: &Journal, run: i64) {
-        self.by_run = journal.later_runs(run, &self.kind, &self.name).ok().and_then(|runs| runs.last().copied());
+        let last = journal.later_runs(run, &self.kind, &self.name).ok().and_then(|runs| runs.last().copied());
+        let record = last.and_then(|last| journal.run(last).ok().flatten());
+        // What is newer than that run was changed by somebody else after it.
+        let is_its_own = |record: &RunRecord| match (self.changed, record.finished) {
+            (Some(changed), Some(finished)) => changed <= finished,
+            _ => true,
+        };
+        self.by_run = record.filter(is_its_own).map(|record| record.id);
     }
 
     fn of_path(path: &Path, differs: impl Into<String>, now: Option<&FileAttributes>) -> Self {

@@ -1,0 +1,159 @@
+//! `stead undo RUN`: back to what was there before a run. Itself a plan first, and a run that can be undone.
+
+use std::process::ExitCode;
+
+use stead_catalog::{Plan, ResourceId};
+use stead_engine::undo::{Undo, UndoOptions};
+use stead_engine::{ApplyOptions, Journal, Observed, RootSpec, SavedPlan};
+use stead_report::json::{self, ConflictDocument, NotUndoneDocument, PlanDocument, UndoDocument};
+use stead_report::{TextOptions, clean, plan_text};
+
+use crate::args::{ApplyArguments, MachineArguments, RunName, SelectArguments, UndoArguments};
+use crate::failure::Failure;
+use crate::terminal::Terminal;
+use crate::times::timestamp;
+use crate::{machine, running, selection};
+
+/// How a plan that undoes something is shown and approved.
+struct Manner {
+    yes: bool,
+    json: bool,
+    brief: bool,
+}
+
+pub(crate) fn run(arguments: &UndoArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let root = machine::root(&arguments.machine)?;
+    let select = SelectArguments { only: arguments.only.clone(), except: arguments.except.clone(), ..SelectArguments::default() };
+    let (undo, observed) = way_back(&arguments.run, &select, arguments.force, &root, &arguments.machine)?;
+    let planned = undo.plan(&observed);
+    let manner = Manner { yes: arguments.yes, json: arguments.json, brief: arguments.brief };
+    if let Some(file) = &arguments.output {
+        let mut saved = SavedPlan::of(&planned, "", root.path(), selection::to_words(&select));
+        saved.undoes = Some((undo.run.id, arguments.force));
+        tell(&undo, &planned.plan, &manner, terminal)?;
+        refuse(&undo, arguments.force)?;
+        saved.write(file).map_err(|source| Failure::SavedPlan { path: file.clone(), source })?;
+        let file = clean(&file.to_string_lossy()).into_owned();
+        terminal.note(&format!("\nsaved to {file}; `stead apply {file}` carries it out, once\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !(arguments.json && arguments.yes) {
+        tell(&undo, &planned.plan, &manner, terminal)?;
+    }
+    refuse(&undo, arguments.force)?;
+    if planned.plan.is_empty() || (arguments.json && !arguments.yes) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.yes {
+        running::approve("Make", &planned.plan, false, terminal)?;
+    }
+    let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
+    let options =
+        ApplyOptions { root, cancel: running::cancel_on_signals(), undoes: Some(undo.run.id), ..ApplyOptions::new(state_dir) };
+    let report = running::carry_out(arguments.json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;
+    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Carries out a saved plan that undoes a run.
+pub(super) fn apply_saved(
+    arguments: &ApplyArguments,
+    saved: &SavedPlan,
+    root: RootSpec,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
+    let (run, force) = saved.undoes.unwrap_or_default();
+    let select = selection::from_words(&saved.selection);
+    let (undo, observed) = way_back(&RunName::Number(run), &select, force, &root, &arguments.machine)?;
+    let planned = undo.plan(&observed);
+    let manner = Manner { yes: true, json: arguments.json, brief: arguments.brief };
+    if !arguments.json {
+        tell(&undo, &planned.plan, &manner, terminal)?;
+    }
+    refuse(&undo, force)?;
+    let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
+    let options = ApplyOptions {
+        root,
+        cancel: running::cancel_on_signals(),
+        undoes: Some(run),
+        saved: Some(saved.clone()),
+        ..ApplyOptions::new(state_dir)
+    };
+    let report = running::carry_out(arguments.json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;
+    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Works out the way back.
+fn way_back(
+    run: &RunName,
+    select: &SelectArguments,
+    force: bool,
+    root: &RootSpec,
+    arguments: &MachineArguments,
+) -> Result<(Undo, Observed), Failure> {
+    let state_dir = machine::state_dir(arguments.state_dir.as_deref(), root);
+    let missing = || Failure::NoSuchRun(run.to_string());
+    let journal = Journal::look(&state_dir).map_err(Failure::Journal)?.ok_or_else(missing)?;
+    let number = run.number(&journal)?.ok_or_else(missing)?;
+    let observed = Observed::new(root).map_err(Failure::Machine)?;
+    let registry = stead_stdlib::registry();
+    let matches = |words: &[String], id: &ResourceId| {
+        words.iter().any(|word| ResourceId::parse(word).map_or_else(|| *id.type_name == **word, |wanted| wanted == *id))
+    };
+    let selected = |id: &ResourceId| (select.only.is_empty() || matches(&select.only, id)) && !matches(&select.except, id);
+    let undo = Undo::of(journal, number, &registry, &observed, &selected, &UndoOptions { force }).map_err(Failure::Undo)?;
+    Ok((undo, observed))
+}
+
+/// Shows the plan, what somebody changed since, and what stays.
+fn tell(undo: &Undo, plan: &Plan, manner: &Manner, terminal: &Terminal) -> Result<(), Failure> {
+    if manner.json {
+        let document = PlanDocument { undo: Some(document(undo)), ..PlanDocument::new([plan]) };
+        return terminal.print(&json::pretty(&document).map_err(|error| Failure::Output(error.into()))?);
+    }
+    let mut text = plan_text(plan, &TextOptions { brief: manner.brief, ..terminal.text_options() });
+    let mut section = |title: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{title}\n"));
+            lines.iter().for_each(|line| text.push_str(&format!("  {}\n", clean(line))));
+        }
+    };
+    let conflicts = undo.conflicts.iter().map(|conflict| {
+        let when = conflict.changed.map(|time| format!(", {}", timestamp(time))).unwrap_or_default();
+        let who = conflict.by_run.map(|run| format!(", by run {run}")).unwrap_or_default();
+        format!("{}: {}{when}{who}", conflict.what, conflict.differs)
+    });
+    section(&format!("changed since run {}, and lost by this:", undo.run.id), conflicts.collect());
+    let left = undo.not_undone.iter().map(|left| format!("{}: {}", left.resource, left.why));
+    section("cannot be undone:", left.collect());
+    running::show(&text, manner.yes, terminal)
+}
+
+fn document(undo: &Undo) -> UndoDocument {
+    UndoDocument {
+        run: undo.run.id.to_string(),
+        conflicts: undo
+            .conflicts
+            .iter()
+            .map(|conflict| ConflictDocument {
+                what: conflict.what.clone(),
+                differs: conflict.differs.clone(),
+                changed: conflict.changed.map(timestamp),
+                by_run: conflict.by_run.map(|run| run.to_string()),
+            })
+            .collect(),
+        not_undone: undo
+            .not_undone
+            .iter()
+            .map(|left| NotUndoneDocument { resource: left.resource.clone(), why: left.why.clone() })
+            .collect(),
+    }
+}
+
+/// Stops before somebody's later edit is lost.
+fn refuse(undo: &Undo, force: bool) -> Result<(), Failure> {
+    match undo.conflicts.len() {
+        0 => Ok(()),
+        _ if force => Ok(()),
+        count => Err(Failure::ChangedSince { run: undo.run.id, count }),
+    }
+}

@@ -1,0 +1,93 @@
+//! Carrying a plan out from the command line: asking, signals, and the last lines.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use stead_catalog::{Action, Catalog, Plan};
+use stead_engine::{ApplyOptions, Cancel, Planned, Registry, RunReport};
+use stead_report::{RunSummary, apply_summary, clean};
+
+use crate::failure::Failure;
+use crate::progress::{Manner, Progress};
+use crate::terminal::Terminal;
+
+/// Shows the plan. Where nobody has to approve it, a reader that is gone (`| head`) does not stop the run.
+pub(crate) fn show(text: &str, is_approved: bool, terminal: &Terminal) -> Result<(), Failure> {
+    match terminal.print(text) {
+        Err(Failure::BrokenPipe) if is_approved => Ok(()),
+        shown => shown,
+    }
+}
+
+/// Asks on the terminal.
+pub(crate) fn approve(verb: &str, plan: &Plan, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+    if json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::ApprovalNeeded);
+    }
+    let changes = plan.resources.iter().filter(|resource| resource.action != Action::None).count();
+    let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
+    terminal.note(&format!("\n{verb} {what}? [y/N] "));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).map_err(|_| Failure::NotApproved)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(Failure::NotApproved) }
+}
+
+/// The first signal finishes what runs, the second ends it.
+pub(crate) fn cancel_on_signals() -> Arc<Cancel> {
+    let cancel = Arc::new(Cancel::new());
+    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+        let asked = cancel.clone();
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                let text =
+                    if asked.is_cancelled() { "\nending what runs\n" } else { "\nfinishing what runs; once more ends it\n" };
+                asked.ask();
+                let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+            }
+        });
+    }
+    cancel
+}
+
+/// Carries a plan out, and tells while it does.
+pub(crate) fn carry_out(
+    json: bool,
+    terminal: &Terminal,
+    catalog: &Catalog,
+    registry: &Registry,
+    planned: &Planned,
+    options: &ApplyOptions,
+) -> Result<RunReport, Failure> {
+    let manner = match json {
+        true => Manner::Json,
+        false if io::stderr().is_terminal() => Manner::Bar,
+        false => Manner::Lines,
+    };
+    if !json {
+        let _ = terminal.print("\n");
+    }
+    let progress = Progress::new(terminal, &planned.plan, manner);
+    let report = stead_engine::apply(catalog, registry, planned, options, &progress).map_err(Failure::Run)?;
+    if !json {
+        let _ = terminal.print(&closing(&report, &progress.summary(), terminal));
+    }
+    Ok(report)
+}
+
+/// The last lines: what was done, what is still due.
+fn closing(report: &RunReport, summary: &RunSummary, terminal: &Terminal) -> String {
+    let mut text = String::from("\n");
+    text.push_str(&apply_summary(summary, terminal.text_options().color));
+    for pending in &report.pending {
+        let cause = &pending.cause;
+        let line = format!("still due: {} because {} changed ({})\n", pending.resource, cause.resource, cause.kind.name());
+        text.push_str(&clean(line.trim_end()));
+        text.push('\n');
+    }
+    if report.cancelled {
+        text.push_str("stopped before the end\n");
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! What earlier runs did, and what of one is undone.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, FORMAT_VERSION};
+
+/// What `stead history --json` writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryDocument {
+    /// Version of the format.
+    pub format_version: String,
+    /// The newest first.
+    pub runs: Vec<RunDocument>,
+}
+
+/// What `stead show RUN --json` writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShownRunDocument {
+    /// Version of the format.
+    pub format_version: String,
+    /// The run.
+    pub run: RunDocument,
+    /// What it did to each resource, as the `resource_finished` events that it wrote while it ran.
+    pub resources: Vec<Event>,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunDocument {
+    /// Its number in the journal.
+    pub run: String,
+    /// The node it was for.
+    pub node: String,
+    /// The root directory it worked on.
+    pub root: String,
+    /// When it began: RFC 3339 in UTC.
+    pub started: String,
+    /// When it ended.
+    pub finished: Option<String>,
+    /// `running done failed cancelled interrupted`.
+    pub status: String,
+    /// The run that it undid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// How many resources it changed.
+    pub changed: u32,
+    /// How many it could not change.
+    pub failed: u32,
+    /// Resources whose change had begun and not ended: where a killed run stood.
+    pub unfinished: Vec<String>,
+}
+
+/// What a plan that undoes a run says besides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UndoDocument {
+    /// The run that is undone.
+    pub run: String,
+    /// What somebody else has changed since, and the undo would lose.
+    pub conflicts: Vec<ConflictDocument>,
+    /// What stays as it is.
+    pub not_undone: Vec<NotUndoneDocument>,
+}
+
+/// Something that is not as a run left it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConflictDocument {
+    /// The path, or the kind and name of something else.
+    pub what: String,
+    /// What differs.
+    pub differs: String,
+    /// When it was changed, where the file system tells.
+    pub changed: Option<String>,
+    /// The later run that changed it.
+    pub by_run: Option<String>,
+}
+
+/// Something that a run did and that cannot be taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NotUndoneDocument {
+    /// The resource of the run.
+    pub resource: String,
+    /// What stays, and why.
+    pub why: String,
+}
+
+impl HistoryDocument {
+    /// Makes the document.
+    pub fn new(runs: Vec<RunDocument>) -> Self {
+        Self { format_version: FORMAT_VERSION.to_owned(), runs }
+    }
+}
+
+impl ShownRunDocument {
+    /// Makes the document.
+    pub fn new(run: RunDocument, resources: Vec<Event>) -> Self {
+        Self { format_version: FORMAT_VERSION.to_owned(), run, resources }
+    }
+}
