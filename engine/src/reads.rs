@@ -118,11 +118,16 @@ impl World for Recorder<'_> {
     }
 
     fn user_name(&self, uid: u32) -> Option<Arc<str>> {
-        self.base.user_name(uid)
+        let name = self.base.user_name(uid)?;
+        // Whoever has the id may be planned to go.
+        self.note(Read::User(name.clone()));
+        Some(name)
     }
 
     fn group_name(&self, gid: u32) -> Option<Arc<str>> {
-        self.base.group_name(gid)
+        let name = self.base.group_name(gid)?;
+        self.note(Read::Group(name.clone()));
+        Some(name)
     }
 
     fn password_hash(&self, user: &str) -> Look<Option<Arc<str>>> {

@@ -34,6 +34,11 @@ pub(crate) fn users() -> Place {
     Place { kind: PlaceKind::Other, name: "users".into() }
 }
 
+/// Who is in which group by the end of the run: a group goes after the users that are given another one.
+pub(crate) fn memberships() -> Place {
+    Place { kind: PlaceKind::Other, name: "the groups of users".into() }
+}
+
 /// An id as it is shown.
 pub(crate) fn shown_id(id: &Known<u32>) -> Shown {
     match id {

@@ -84,17 +84,28 @@ fn documents_fit_their_schemas() {
     check("catalog", &["catalog", "--json", "site.stead"], 0);
     check("events", &["apply", "--yes", "--json", "site.stead"], 0);
     check("plan", &["plan", "--json", "site.stead"], 0);
+    check("history", &["history", "--json"], 0);
+    check("history", &["show", "1", "--json"], 0);
+    check("plan", &["undo", "1", "--json"], 0);
+    std::fs::write(&file, "changed").expect("written");
+    check("plan", &["undo", "1", "--json"], 1);
+    check("events", &["undo", "1", "--json", "--force", "--yes"], 0);
     check("diagnostics", &["check", "--json", "wrong.stead"], 1);
 }
 
 fn fits(name: &str, document: &serde_json::Value) {
-    use stead_report::json::{CATALOG_SCHEMA, DIAGNOSTICS_SCHEMA, EVENTS_SCHEMA, PLAN_SCHEMA};
+    use stead_report::json::{CATALOG_SCHEMA, DIAGNOSTICS_SCHEMA, EVENTS_SCHEMA, HISTORY_SCHEMA, PLAN_SCHEMA};
     let mut compiler = boon::Compiler::new();
     let mut schemas = boon::Schemas::new();
     let address = |name: &str| format!("https://stead-lang.org/schema/1.0/{name}.json");
-    for (name, text) in
-        [("plan", PLAN_SCHEMA), ("events", EVENTS_SCHEMA), ("catalog", CATALOG_SCHEMA), ("diagnostics", DIAGNOSTICS_SCHEMA)]
-    {
+    let all = [
+        ("plan", PLAN_SCHEMA),
+        ("events", EVENTS_SCHEMA),
+        ("catalog", CATALOG_SCHEMA),
+        ("diagnostics", DIAGNOSTICS_SCHEMA),
+        ("history", HISTORY_SCHEMA),
+    ];
+    for (name, text) in all {
         compiler.add_resource(&address(name), serde_json::from_str(text).expect("a schema is JSON")).expect("a resource");
     }
     let index = compiler.compile(&address(name), &mut schemas).expect("the schema compiles");

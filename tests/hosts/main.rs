@@ -15,5 +15,6 @@ mod secrets;
 mod spy;
 mod system;
 mod trouble;
+mod undo;
 mod users;
 mod web;

@@ -28,11 +28,32 @@ fn an_account_is_made_changed_and_removed() {
     site.converge();
     assert_eq!(host.must("getent passwd deploy | cut -d: -f7").trim(), "/bin/bash");
 
-    site.source("user \"deploy\" { state = absent }\ngroup \"ops\" { state = absent, require = [user[\"deploy\"]] }\n");
+    site.source("user \"deploy\" { state = absent }\ngroup \"ops\" { state = absent }\n");
     assert_eq!(planned(&site.plan(), "user[\"deploy\"]").action, "delete");
     site.converge();
     assert_ne!(host.run("getent passwd deploy").code, 0);
     assert_ne!(host.run("getent group ops").code, 0);
+}
+
+#[test]
+fn a_group_goes_after_those_who_were_in_it() {
+    let Some(site) = Site::new(
+        "group \"old\" { state = absent }\n\
+         group \"gone\" { state = absent }\n\
+         user \"gone\" { state = absent }\n\
+         group \"new\" {}\n\
+         user \"ann\" { group = \"new\" }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    host.must("groupadd old && useradd -M -g old ann && useradd -M -U gone");
+    let plan = site.plan();
+    assert_eq!(planned(&plan, "user[\"ann\"]").action, "update");
+    assert_eq!(planned(&plan, "group[\"old\"]").action, "delete");
+    site.converge();
+    assert_eq!(host.must("id -gn ann").trim(), "new");
+    assert_ne!(host.run("getent group old gone").code, 0);
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub struct ChangeRecord {
     pub finished: Option<SystemTime>,
     /// What was there before, the earliest first. Several entries for one path complete each other.
     pub befores: Vec<Before>,
+    /// When each of these was written down, as a number that grows: right before what is no path was changed.
+    pub(crate) written: Vec<i64>,
 }
 
 impl Journal {
@@ -163,13 +165,15 @@ impl Journal {
                 started: time(row.get(9)?),
                 finished: row.get::<_, Option<i64>>(10)?.map(time),
                 befores: Vec::new(),
+                written: Vec::new(),
             })
         })?;
         let mut changes: Vec<ChangeRecord> = rows.collect::<Result<_, _>>()?;
-        let query = "SELECT sequence, kind, name, state, blob FROM befores WHERE run = ?1 ORDER BY id";
-        for (sequence, before) in self.things(query, run)? {
+        let query = "SELECT sequence, kind, name, state, blob, id FROM befores WHERE run = ?1 ORDER BY id";
+        for (sequence, before, written) in self.things(query, run)? {
             if let Ok(at) = changes.binary_search_by_key(&sequence, |change| change.sequence) {
                 changes[at].befores.push(before);
+                changes[at].written.push(written);
             }
         }
         Ok(changes)
@@ -180,27 +184,28 @@ impl Journal {
     /// # Errors
     /// What the database says.
     pub fn afters(&self, run: i64) -> Result<Vec<(u32, Before)>, JournalError> {
-        self.things("SELECT sequence, kind, name, state, digest FROM afters WHERE run = ?1 ORDER BY id", run)
+        let things = self.things("SELECT sequence, kind, name, state, digest, id FROM afters WHERE run = ?1 ORDER BY id", run)?;
+        Ok(things.into_iter().map(|(sequence, after, _)| (sequence, after)).collect())
     }
 
-    fn things(&self, query: &str, run: i64) -> Result<Vec<(u32, Before)>, JournalError> {
+    fn things(&self, query: &str, run: i64) -> Result<Vec<(u32, Before, i64)>, JournalError> {
         let mut statement = self.connection.prepare_cached(query)?;
         let rows = statement.query_map([run], |row| {
             let state: String = row.get(3)?;
             let blob: Option<Vec<u8>> = row.get(4)?;
-            Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?, state, blob))
+            Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?, state, blob, row.get::<_, i64>(5)?))
         })?;
         let mut things = Vec::new();
         for row in rows {
-            let (sequence, kind, name, state, blob) = row?;
+            let (sequence, kind, name, state, blob, id) = row?;
             if kind == "path" {
                 let Ok(state) = serde_json::from_str(&state) else { continue };
                 let path = PathBuf::from(std::ffi::OsString::from_vec(name));
-                things.push((sequence, Before::Path { path, state, blob: blob.and_then(|blob| blob.try_into().ok()) }));
+                things.push((sequence, Before::Path { path, state, blob: blob.and_then(|blob| blob.try_into().ok()) }, id));
             } else {
                 let Ok(state) = serde_json::from_str(&state) else { continue };
                 let name = String::from_utf8_lossy(&name).into_owned();
-                things.push((sequence, Before::Record { kind, name, state }));
+                things.push((sequence, Before::Record { kind, name, state }, id));
             }
         }
         Ok(things)

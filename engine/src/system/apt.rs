@@ -342,7 +342,13 @@ pub static PACKAGE: Restorer = Restorer {
             Some(serde_json::Value::String(version)) => package.with("version", version.as_str()).into(),
             Some(_) => {
                 let rest = before.get("config_files").and_then(serde_json::Value::as_bool) == Some(true);
-                Restore::resource("package", "name", name).with("state", if rest { "absent" } else { "purged" }).into()
+                Restore::resource("package", "name", name)
+                    .with("state", if rest { "absent" } else { "purged" })
+                    .without(
+                        true,
+                        &format!("what the scripts of the package {name} made and its removal leaves, such as an account"),
+                    )
+                    .into()
             }
         }
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use stead_catalog::{Action, AttributeError, AttributeSchema, Attributes, Change, Footprint, Place, Schema, Shown, Type, Value};
 
@@ -26,10 +26,27 @@ pub(super) struct PathState {
     /// BLAKE3 of the content that a regular file had, where that is to be brought back.
     pub(super) blob: Option<[u8; 32]>,
     pub(super) fetch: Fetch,
+    pub(super) names: Arc<Names>,
     /// What was there, or is there, is secret.
     pub(super) sensitive: bool,
     /// A directory goes with all that somebody else has put into it.
     pub(super) force: bool,
+}
+
+/// Accounts by name, each as it was first looked up: it may be gone or come while the run brings accounts back.
+#[derive(Default)]
+pub(super) struct Names(Mutex<BTreeMap<(bool, u32), Value>>);
+
+impl Names {
+    fn of(&self, world: &dyn World, is_group: bool, id: Option<u32>) -> Value {
+        let Some(id) = id else { return Value::None };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let look = || {
+            let name = if is_group { world.group_name(id) } else { world.user_name(id) };
+            name.map_or(Value::Int(i64::from(id)), Value::String)
+        };
+        known.entry((is_group, id)).or_insert_with(look).clone()
+    }
 }
 
 /// What is at the path now.
@@ -163,12 +180,9 @@ impl PathState {
         let found = found.map(|stat| (id(&stat.uid), id(&stat.gid))).unwrap_or_default();
         let wanted = self.wanted().map(|wanted| (Some(wanted.uid), Some(wanted.gid))).unwrap_or_default();
         if found != wanted {
-            let name = |id: Option<u32>, name: &dyn Fn(u32) -> Option<Arc<str>>| match id {
-                Some(id) => name(id).map_or(Value::Int(i64::from(id)), Value::String),
-                None => Value::None,
-            };
-            let (user, group) = (|id| world.user_name(id), |id| world.group_name(id));
-            seen.names = [name(found.0, &user), name(found.1, &group), name(wanted.0, &user), name(wanted.1, &group)];
+            let user = |id| self.names.of(world, false, id);
+            let group = |id| self.names.of(world, true, id);
+            seen.names = [user(found.0), group(found.1), user(wanted.0), group(wanted.1)];
         }
         Ok(seen)
     }

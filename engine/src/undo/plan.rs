@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value as Json;
 use stead_catalog::{Action, Attributes, Catalog, Cause, Meta, OutcomeKind, Resource, ResourceId, SourceLocation, Value};
 
-use super::path::{Fetch, PathState, TYPES};
+use super::path::{Fetch, Names, PathState, TYPES};
 use super::setting::SettingState;
 use super::{Restore, RestoringResource};
 use crate::journal::{Before, ChangeRecord, FileState, Journal, JournalError, RunRecord};
@@ -110,8 +110,8 @@ struct Item {
     id: ResourceId,
     attributes: Attributes,
     managed: Made,
-    /// The earliest change that touched it.
-    sequence: u32,
+    /// When it was first written down: right before it was changed, for what is no path.
+    written: i64,
     thing: Thing,
     /// It reacts to what these resources of the run are brought back to.
     reacts_to: Vec<Cause>,
@@ -181,7 +181,7 @@ impl Undo {
         conflicts.iter_mut().for_each(|conflict| conflict.name_run(&locked, run));
         drop(locked);
         let Gathered { mut items, not_undone, .. } = gathered;
-        items.sort_by(|a, b| b.sequence.cmp(&a.sequence).then_with(|| a.id.cmp(&b.id)));
+        items.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.id.cmp(&b.id)));
         let edges = order::edges(&items);
         let source = SourceLocation { file: format!("run {run}").into(), start: 0, end: 0, line: 0, column: 0 };
         let mut managed = Vec::with_capacity(items.len());
@@ -270,6 +270,7 @@ struct Was {
     state: FileState,
     blob: Option<[u8; 32]>,
     sequence: u32,
+    written: i64,
     sensitive: bool,
     resources: BTreeSet<ResourceId>,
 }
@@ -278,12 +279,13 @@ struct Was {
 fn paths(changes: &[ChangeRecord]) -> BTreeMap<PathBuf, Was> {
     let mut found: BTreeMap<PathBuf, Was> = BTreeMap::new();
     for change in changes {
-        for before in &change.befores {
+        for (before, written) in change.befores.iter().zip(&change.written) {
             let Before::Path { path, state, blob } = before else { continue };
             let was = found.entry(path.clone()).or_insert_with(|| Was {
                 state: state.clone(),
                 blob: *blob,
                 sequence: change.sequence,
+                written: *written,
                 sensitive: false,
                 resources: BTreeSet::new(),
             });
@@ -297,14 +299,14 @@ fn paths(changes: &[ChangeRecord]) -> BTreeMap<PathBuf, Was> {
     found
 }
 
-/// What was recorded of everything else, the earliest value of a key first, with the first change.
-fn records(changes: &[ChangeRecord]) -> BTreeMap<(String, String), (Json, u32)> {
-    let mut found: BTreeMap<(String, String), (Json, u32)> = BTreeMap::new();
+/// What was recorded of everything else, the earliest value of a key first, and when it was written down.
+fn records(changes: &[ChangeRecord]) -> BTreeMap<(String, String), (Json, i64)> {
+    let mut found: BTreeMap<(String, String), (Json, i64)> = BTreeMap::new();
     for change in changes {
-        for before in &change.befores {
+        for (before, written) in change.befores.iter().zip(&change.written) {
             let Before::Record { kind, name, state } = before else { continue };
             match found.get_mut(&(kind.clone(), name.clone())) {
-                None => drop(found.insert((kind.clone(), name.clone()), (state.clone(), change.sequence))),
+                None => drop(found.insert((kind.clone(), name.clone()), (state.clone(), *written))),
                 Some((Json::Object(known), _)) => {
                     for (key, value) in state.as_object().into_iter().flatten() {
                         known.entry(key.clone()).or_insert_with(|| value.clone());
@@ -337,6 +339,7 @@ impl Gathered<'_> {
             let journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             journal.blob(hash).ok().flatten().map(Arc::from)
         });
+        let names = Arc::new(Names::default());
         for (path, was) in states {
             let shown = path.display();
             match &was.state {
@@ -359,6 +362,7 @@ impl Gathered<'_> {
                 target: was.state.clone(),
                 blob: was.blob,
                 fetch: fetch.clone(),
+                names: names.clone(),
                 sensitive: was.sensitive,
                 force: self.options.force,
             };
@@ -374,7 +378,7 @@ impl Gathered<'_> {
                 id: ResourceId::new(type_name, path.to_string_lossy().as_ref()),
                 attributes: state.attributes(),
                 managed: Ok(Box::new(state)),
-                sequence: was.sequence,
+                written: was.written,
                 thing: Thing::Path { path: path.clone(), below },
                 reacts_to: Vec::new(),
                 resources: was.resources.clone(),
@@ -387,7 +391,7 @@ impl Gathered<'_> {
     }
 
     fn add_records(&mut self, changes: &[ChangeRecord]) {
-        for ((kind, name), (before, sequence)) in records(changes) {
+        for ((kind, name), (before, written)) in records(changes) {
             let touches = |change: &&ChangeRecord| {
                 change
                     .befores
@@ -425,7 +429,7 @@ impl Gathered<'_> {
             };
             let only_reacts = !reacts_to.is_empty() && before.get("active").and_then(Json::as_str) == Some("active");
             let thing = if only_reacts { Thing::Reaction } else { Thing::Record { kind } };
-            self.items.push(Item { id, attributes, managed, sequence, thing, reacts_to, resources });
+            self.items.push(Item { id, attributes, managed, written, thing, reacts_to, resources });
         }
     }
 

@@ -62,7 +62,8 @@ impl Group {
         let own = Place::group(self.name.clone());
         if self.state == State::Absent {
             let gone_before = vec![own.clone(), accounts::users()];
-            return Footprint { gone_before, owns: vec![own], removes: true, ..Footprint::default() };
+            let needs = vec![accounts::memberships()];
+            return Footprint { gone_before, owns: vec![own], needs, removes: true, ..Footprint::default() };
         }
         let needs = self.members.iter().flatten().map(|member| Place::user(member.clone())).collect();
         Footprint { owns: vec![own], needs, ..Footprint::default() }

@@ -141,6 +141,9 @@ impl User {
             return Footprint { owns: vec![own], gone_before, needs, removes: true, ..Footprint::default() };
         }
         let mut footprint = Footprint { owns: vec![own], ..Footprint::default() };
+        if self.group.is_some() || self.groups.is_some() {
+            footprint.brings.push(accounts::memberships());
+        }
         match &self.group {
             Some(Account::Name(name)) => footprint.needs.push(Place::group(name.clone())),
             Some(Account::Id(_)) => {}
