@@ -52,18 +52,19 @@ pub(crate) enum Command {
     Apply(ApplyArguments),
     /// Shows what earlier runs did.
     History(HistoryArguments),
+    /// Shows what a run did, attribute by attribute, from the journal.
+    Show(ShowArguments),
+    /// Brings back what was there before a run: shows the plan, asks, and applies it.
+    ///
+    /// What has changed since the run is told, and refused unless `--force`. What cannot be brought back is told as well.
+    /// An undo is a run of its own and can be undone.
+    Undo(UndoArguments),
     /// Pins and fetches the repositories that a project depends on.
     ///
     /// stead.toml names them, stead.lock pins each to a commit, and the user's own `git` fetches them into a cache
     /// ($STEAD_CACHE_DIR, else $XDG_CACHE_HOME/stead or ~/.cache/stead). Other commands take what stead.lock says, fetch what is
     /// missing, and never change it.
     Deps(DepsArguments),
-    /// Shows what a run did, attribute by attribute, from the journal.
-    Show(ShowArguments),
-    /// Brings back what was there before a run: shows the plan, asks, and applies it.
-    /// What has changed since the run is told, and refused unless `--force`. What cannot be brought back is told as well.
-    /// An undo is a run of its own and can be undone.
-    Undo(UndoArguments),
     /// Rewrites source files in the one style there is.
     Fmt(FmtArguments),
     /// Shows what comes before what, and why.
