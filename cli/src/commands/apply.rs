@@ -3,20 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
-use stead_catalog::{Action, Catalog, Plan};
-use stead_engine::{ApplyOptions, Cancel, Planned, Registry, RootSpec, RunReport, SavedPlan};
-use stead_report::{TextOptions, apply_summary, clean, plan_text};
+use stead_catalog::Catalog;
+use stead_engine::{ApplyOptions, Registry, RootSpec, SavedPlan};
+use stead_report::{TextOptions, plan_text};
 
 use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
 use crate::failure::Failure;
-use crate::progress::{Manner, Progress};
 use crate::project;
-use stead_catalog::Catalog;
-use stead_engine::{ApplyOptions, RootSpec, SavedPlan};
-use stead_report::{TextOptions, plan_text};
-use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
 use crate::{machine, running, selection};
 
@@ -50,14 +43,9 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     if !arguments.yes && task.saved.is_none() {
         running::approve("Apply", &planned.plan, arguments.json, terminal)?;
     }
-    let options =
-        ApplyOptions { root: task.root, saved: task.saved, cancel: cancel_on_signals(), ..ApplyOptions::new(state_dir) };
-    let (report, summary) = carry_out(arguments, terminal, &registry, &catalog, &planned, &options)?;
-    if !arguments.json {
-        let _ = terminal.print(&closing(&report, &summary, terminal));
-    }
-        ApplyOptions { root: task.root, saved: task.saved, cancel: running::cancel_on_signals(), ..ApplyOptions::new(state_dir) };
-    let report = running::carry_out(arguments.json, terminal, &catalog, &loaded.registry, &planned, &options)?;
+    let cancel = running::cancel_on_signals();
+    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, ..ApplyOptions::new(state_dir) };
+    let report = running::carry_out(arguments.json, terminal, &catalog, &registry, &planned, &options)?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -100,80 +88,4 @@ fn compile(task: &Task, terminal: &Terminal) -> Result<(Registry, Catalog), Fail
     let node = project::node(&task.node, task.root.path())?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &task.select)?;
     Ok((loaded.into_registry(), catalog))
-}
-
-/// Shows the plan. Where nobody has to approve it, a reader that is gone (`| head`) does not stop the run.
-fn show(text: &str, is_approved: bool, terminal: &Terminal) -> Result<(), Failure> {
-    match terminal.print(text) {
-        Err(Failure::BrokenPipe) if is_approved => Ok(()),
-        shown => shown,
-    }
-}
-
-/// Asks on the terminal.
-fn approve(plan: &Plan, json: bool, terminal: &Terminal) -> Result<(), Failure> {
-    if json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::ApprovalNeeded);
-    }
-    let changes = plan.resources.iter().filter(|resource| resource.action != Action::None).count();
-    let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
-    terminal.note(&format!("\nApply {what}? [y/N] "));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).map_err(|_| Failure::NotApproved)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(Failure::NotApproved) }
-}
-
-/// The first signal finishes what runs, the second ends it.
-fn cancel_on_signals() -> Arc<Cancel> {
-    let cancel = Arc::new(Cancel::new());
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
-        let asked = cancel.clone();
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                let text =
-                    if asked.is_cancelled() { "\nending what runs\n" } else { "\nfinishing what runs; once more ends it\n" };
-                asked.ask();
-                let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
-            }
-        });
-    }
-    cancel
-}
-
-fn carry_out(
-    arguments: &ApplyArguments,
-    terminal: &Terminal,
-    registry: &Registry,
-    catalog: &Catalog,
-    planned: &Planned,
-    options: &ApplyOptions,
-) -> Result<(RunReport, stead_report::RunSummary), Failure> {
-    let manner = match arguments.json {
-        true => Manner::Json,
-        false if io::stderr().is_terminal() => Manner::Bar,
-        false => Manner::Lines,
-    };
-    if !arguments.json {
-        let _ = terminal.print("\n");
-    }
-    let progress = Progress::new(terminal, &planned.plan, manner);
-    let report = stead_engine::apply(catalog, registry, planned, options, &progress).map_err(Failure::Run)?;
-    let summary = progress.summary();
-    Ok((report, summary))
-}
-
-/// The last lines: what was done, what is still due.
-fn closing(report: &RunReport, summary: &stead_report::RunSummary, terminal: &Terminal) -> String {
-    let mut text = String::from("\n");
-    text.push_str(&apply_summary(summary, terminal.text_options().color));
-    for pending in &report.pending {
-        let cause = &pending.cause;
-        let line = format!("still due: {} because {} changed ({})\n", pending.resource, cause.resource, cause.kind.name());
-        text.push_str(&clean(line.trim_end()));
-        text.push('\n');
-    }
-    if report.cancelled {
-        text.push_str("stopped before the end\n");
-    }
-    text
 }
