@@ -177,7 +177,7 @@ impl Failure {
             {
                 Some("run as a user who may, or as root".into())
             }
-            Self::Facts(_) => Some("write the file with `stead facts --json` on the node".into()),
+            Self::Facts(_) => Some("each file below /etc/stead/facts.d holds a JSON object".into()),
             Self::Dependency(error) => error.hint(),
             Self::Machine(error) => error.hint(),
             Self::Run(error) => error.hint(),

@@ -1,5 +1,6 @@
 //! From PATH to a project that is loaded, and to the catalog of a node.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct Loaded {
     pub(crate) registry: Registry,
     /// The project's directory.
     pub(crate) root: PathBuf,
+    /// The files of facts that were read, for showing what is wrong in them.
+    facts: RefCell<Vec<(Arc<str>, Arc<str>)>>,
 }
 
 /// Loads the file or project at `path`, with what it depends on.
@@ -38,7 +41,7 @@ pub(crate) fn load(path: &Path, network: NetworkArguments) -> Result<Loaded, Fai
         Input::file(sources, schemas, name)
     };
     input.dependencies = dependencies.directories;
-    Ok(Loaded { project: Project::load(input), registry, root })
+    Ok(Loaded { project: Project::load(input), registry, root, facts: RefCell::default() })
 }
 
 /// The directory of the file or project at `path`.
@@ -85,24 +88,39 @@ fn suggest(path: &Path) -> Option<String> {
     }
 }
 
-/// The node to compile for: named by the arguments, else this machine.
-pub(crate) fn node(arguments: &NodeArguments, root: &Path) -> Result<NodeContext, Failure> {
-    let facts = match &arguments.facts {
-        Some(path) => read_facts(path)?,
-        None => facts::gather(root)?,
-    };
-    let hostname = facts.get("hostname").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("localhost");
-    let name = arguments.node.as_deref().unwrap_or(hostname);
-    Ok(NodeContext { name: name.into(), facts, ..NodeContext::default() })
-}
-
-/// Reads a file of facts.
-pub(crate) fn read_facts(path: &Path) -> Result<Map, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|source| Failure::Unreadable { path: path.to_owned(), source })?;
-    Ok(facts::read_facts(path, &text)?)
-}
-
 impl Loaded {
+    /// The node to compile for: named by the arguments, else this machine.
+    ///
+    /// # Errors
+    /// [`Failure::Diagnosed`] where a file of facts has mistakes; they were shown.
+    pub(crate) fn node(&self, arguments: &NodeArguments, root: &Path, terminal: &Terminal) -> Result<NodeContext, Failure> {
+        let facts = match &arguments.facts {
+            Some(path) => {
+                let (facts, found) = self.read_facts(path, &path.to_string_lossy())?;
+                let failed = found.iter().any(Diagnostic::is_error);
+                let texts = self.texts(&found);
+                terminal.show_diagnostics(found, &texts);
+                if failed {
+                    return Err(Failure::Diagnosed);
+                }
+                facts
+            }
+            None => facts::gather(root)?,
+        };
+        let hostname = facts.get("hostname").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("localhost");
+        let name = arguments.node.as_deref().unwrap_or(hostname);
+        Ok(NodeContext { name: name.into(), facts, ..NodeContext::default() })
+    }
+
+    /// Reads a file of facts, which diagnostics call `name`, and what is wrong in it.
+    pub(crate) fn read_facts(&self, path: &Path, name: &str) -> Result<(Map, Vec<Diagnostic>), Failure> {
+        let bytes = std::fs::read(path).map_err(|source| Failure::Unreadable { path: path.to_owned(), source })?;
+        let name: Arc<str> = name.into();
+        let read = stead_compiler::facts::from_json(&name, &bytes, self.project.facts_type());
+        self.facts.borrow_mut().push((name, String::from_utf8_lossy(&bytes).into()));
+        Ok(read)
+    }
+
     /// Compiles for one node, and shows what there is to say about the source.
     ///
     /// # Errors
@@ -127,7 +145,7 @@ impl Loaded {
 
     /// The texts that diagnostics point into.
     pub(crate) fn texts(&self, diagnostics: &[Diagnostic]) -> Texts {
-        let mut texts: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+        let mut texts = self.facts.borrow().clone();
         for label in diagnostics.iter().flat_map(|diagnostic| &diagnostic.labels) {
             if !texts.iter().any(|(name, _)| *name == label.file)
                 && let Some(text) = self.project.text(&label.file)
@@ -142,7 +160,7 @@ impl Loaded {
 /// Loads and compiles for one node.
 pub(crate) fn compile(arguments: &SourceArguments, terminal: &Terminal) -> Result<(Loaded, Catalog), Failure> {
     let loaded = load(&arguments.path, arguments.network)?;
-    let node = node(&arguments.node, Path::new("/"))?;
+    let node = loaded.node(&arguments.node, Path::new("/"), terminal)?;
     let catalog = loaded.compile(&node, terminal)?;
     Ok((loaded, catalog))
 }

@@ -223,7 +223,7 @@ impl Templates {
             return Err(problem);
         }
         let rendered = self.environment.template_from_str(text).and_then(|template| run(&template, variables));
-        rendered.map(|out| finish(out, secret)).map_err(|error| problem_of(&error, secret, Some(text.len())))
+        rendered.map(|out| finish(out, secret)).map_err(|error| problem_of(&error, secret, Some(text)))
     }
 }
 
@@ -330,7 +330,7 @@ fn too_complex(text: &str, whitespace: Whitespace) -> Option<Problem> {
 }
 
 /// Turns minijinja's error into ours: the innermost one that has a place.
-fn problem_of(error: &minijinja::Error, secret: bool, length: Option<usize>) -> Problem {
+fn problem_of(error: &minijinja::Error, secret: bool, text: Option<&str>) -> Problem {
     let mut innermost = error;
     let mut next = std::error::Error::source(error);
     while let Some(source) = next {
@@ -340,11 +340,15 @@ fn problem_of(error: &minijinja::Error, secret: bool, length: Option<usize>) -> 
         next = source.source();
     }
     let placed = if innermost.range().is_some() || innermost.name().is_some() { innermost } else { error };
-    let limit = placed.template_source().map(str::len).or(length).unwrap_or(usize::MAX);
-    let span = placed.range().map_or(Span::at(0), |range| {
-        let start = range.start.min(limit);
-        Span::new(offset_u32(start), offset_u32(range.end.clamp(start, limit)))
-    });
+    let span = match (placed.range(), placed.template_source().or(text)) {
+        (Some(range), Some(text)) => {
+            // The lexer goes by bytes, and may stop inside a character.
+            let start = (0..=range.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = (range.end.max(start)..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            Span::new(offset_u32(start), offset_u32(end))
+        }
+        _ => Span::at(0),
+    };
     let detail = innermost.detail().unwrap_or_default();
     let (code, message) = match innermost.kind() {
         ErrorKind::OutOfFuel => ("template-too-large", format!("the template takes more than {FUEL} steps")),
@@ -454,6 +458,7 @@ mod tests {
         check("a {{ nope }}", "undefined-template-variable: a name here has no value @\"nope\"");
         check("{{ vhost.nope.x }}", "undefined-template-variable: a name here has no value @\".nope.x\"");
         check("{{ vhost.tls }}", "template-failed: the value is none; write what is meant: `x or \"\"` @\"vhost.tls\"");
+        check("{{ a\u{feff} }}", "template-syntax-error: unexpected character @\"\\u{feff}\"");
         check("{% if x", "template-syntax-error: unexpected end of input, expected end of block @\"x\"");
         check("{{ 1 | nope }}", "unknown-template-filter: filter nope is unknown @\"nope\"");
         check(

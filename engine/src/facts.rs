@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Map, Value, facts_type};
+use stead_catalog::{Map, Value};
 
 /// Where a machine keeps facts of its own, as JSON objects: `rack.json` holding `{"rack": "r7"}`.
 const FACTS_DIRECTORY: &str = "etc/stead/facts.d";
@@ -29,16 +29,6 @@ pub enum FactsError {
         path: PathBuf,
         /// What is wrong.
         message: String,
-    },
-    /// A fact has another type than the language gives it.
-    #[error("{path}: found {found}, expected {expected}")]
-    Mismatch {
-        /// Where in the facts: `os.family`.
-        path: String,
-        /// What was expected.
-        expected: String,
-        /// What stands there.
-        found: String,
     },
 }
 
@@ -85,31 +75,6 @@ pub fn gather(root: &Path) -> Result<Map, FactsError> {
     set("user", user(&read("etc/passwd").unwrap_or_default()));
     for (name, value) in own_facts(root)? {
         facts.insert(name, value);
-    }
-    Ok(facts)
-}
-
-/// Reads facts that were written by `stead facts --json`, or a bare object of facts.
-///
-/// # Errors
-/// When the text is not a JSON object, or a fact that every node tells has another type.
-pub fn read_facts(path: &Path, text: &str) -> Result<Map, FactsError> {
-    let mut object = parse_object(path, text)?;
-    if let Some(serde_json::Value::Object(facts)) = object.remove("facts") {
-        object = facts;
-    }
-    object.remove("format_version");
-    let mut facts: Map = object.iter().map(|(name, value)| (Arc::from(name.as_str()), value_of_json(value))).collect();
-    let known = facts_type();
-    let stead_catalog::Type::Record(record) = &known else { return Ok(facts) };
-    for field in &record.fields {
-        if let Some(value) = facts.get_mut(&field.name) {
-            *value = field.ty.admit(value, true).map_err(|mismatch| FactsError::Mismatch {
-                path: std::iter::once(field.name.to_string()).chain(mismatch.path).collect::<Vec<_>>().join("."),
-                expected: mismatch.expected,
-                found: mismatch.found,
-            })?;
-        }
     }
     Ok(facts)
 }
@@ -375,7 +340,7 @@ mod tests {
     #[test]
     fn the_facts_of_this_machine_have_their_type() {
         let facts = Value::Map(Arc::new(gather(Path::new("/")).expect("facts")));
-        facts_type().admit(&facts, false).expect("every fact has its type");
+        stead_catalog::facts_type().admit(&facts, false).expect("every fact has its type");
     }
 
     #[test]
@@ -409,15 +374,5 @@ mod tests {
         let routes = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\neth0\t00000000\t0100000A\t3\t0\t0\t0\t00000000\neth0\t0000000A\t00000000\t1\t0\t0\t0\t00FFFFFF\n";
         assert_eq!(ipv4_subnets(routes), [("eth0".to_owned(), 0x0a00_0000, 0xffff_ff00)]);
         assert_eq!(memory("MemTotal:  1024 kB\n"), record([("total", Value::Size(1 << 20)), ("swap", Value::Size(0))]));
-    }
-
-    #[test]
-    fn printed_facts_read_back() {
-        let text = r#"{"format_version": "1.0", "facts": {"os": {"id": "debian", "family": "debian", "name": "D", "version": "13", "codename": null}, "memory": {"total": "1GiB", "swap": "0B"}, "rack": "r7"}}"#;
-        let facts = read_facts(Path::new("f.json"), text).expect("facts");
-        assert_eq!(facts["memory"], record([("total", Value::Size(1 << 30)), ("swap", Value::Size(0))]));
-        assert_eq!(facts["rack"], Value::string("r7"));
-        let wrong = read_facts(Path::new("f.json"), r#"{"os": {"family": "debain"}}"#);
-        assert!(matches!(wrong, Err(FactsError::Mismatch { .. })));
     }
 }

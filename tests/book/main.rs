@@ -40,8 +40,9 @@ fn pages(directory: &Path, found: &mut Vec<PathBuf>) {
 
 /// What compiling says: `error[code]: message`, one a line.
 fn compile(input: Input) -> Vec<(Severity, String, String)> {
-    let facts = stead_engine::facts::read_facts(Path::new("facts.json"), FACTS).expect("the facts are facts");
     let project = Project::load(input);
+    let (facts, wrong) = stead_compiler::facts::from_json(&"facts.json".into(), FACTS.as_bytes(), project.facts_type());
+    assert_eq!(wrong, [], "the facts are facts");
     let mut found = project.diagnostics().to_vec();
     if !project.has_errors() {
         found.extend(stead_compiler::compile(&project, &NodeContext { name: "web-1".into(), facts, ..NodeContext::default() }).1);

@@ -85,7 +85,7 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
 
 fn compile(task: &Task, terminal: &Terminal) -> Result<(Registry, Catalog), Failure> {
     let loaded = project::load(&task.path, task.network)?;
-    let node = project::node(&task.node, task.root.path())?;
+    let node = loaded.node(&task.node, task.root.path(), terminal)?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &task.select)?;
     Ok((loaded.into_registry(), catalog))
 }

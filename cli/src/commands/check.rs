@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<Exi
     let mut diagnostics = loaded.project.diagnostics().to_vec();
     let mut compiled = Vec::new();
     if !loaded.project.has_errors() {
-        for node in nodes(arguments, &loaded)? {
+        for node in nodes(arguments, &loaded, &mut diagnostics, terminal)? {
             let (catalog, found) = stead_compiler::compile(&loaded.project, &node);
             diagnostics.extend(found);
             compiled.extend(catalog.map(|catalog| (node.name, catalog.resources.len())));
@@ -41,19 +41,30 @@ pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<Exi
 }
 
 /// The node that is asked for; else this machine, and every node whose facts lie in the project.
-fn nodes(arguments: &CheckArguments, loaded: &Loaded) -> Result<Vec<NodeContext>, Failure> {
-    let mut nodes = vec![project::node(&arguments.source.node, Path::new("/"))?];
+fn nodes(
+    arguments: &CheckArguments,
+    loaded: &Loaded,
+    diagnostics: &mut Vec<Diagnostic>,
+    terminal: &Terminal,
+) -> Result<Vec<NodeContext>, Failure> {
+    let mut nodes = vec![loaded.node(&arguments.source.node, Path::new("/"), terminal)?];
     if arguments.source.node.node.is_some() || arguments.source.node.facts.is_some() {
         return Ok(nodes);
     }
-    let entries = std::fs::read_dir(loaded.root.join(&*loaded.project.config().facts.directory));
+    let directory = &*loaded.project.config().facts.directory;
+    let entries = std::fs::read_dir(loaded.root.join(directory));
     let mut paths: Vec<_> = entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
         let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
         let name: Arc<str> = name.into();
         nodes.retain(|node| node.name != name);
-        nodes.push(NodeContext { name, facts: project::read_facts(path)?, ..NodeContext::default() });
+        let (facts, found) = loaded.read_facts(path, &format!("{directory}/{name}.json"))?;
+        // What the others know is checked nevertheless.
+        if !found.iter().any(Diagnostic::is_error) {
+            nodes.push(NodeContext { name, facts, ..NodeContext::default() });
+        }
+        diagnostics.extend(found);
     }
     Ok(nodes)
 }

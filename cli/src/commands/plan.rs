@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<Exit
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
-    let node = project::node(&arguments.source.node, root.path())?;
+    let node = loaded.node(&arguments.source.node, root.path(), terminal)?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
     let registry = loaded.into_registry();
     let planned = machine::plan(&catalog, &registry, &root, &state_dir, terminal)?;

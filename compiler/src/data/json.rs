@@ -14,7 +14,9 @@ use crate::position::offset_u32;
 
 /// Reads a JSON file.
 pub(super) fn parse(file: &Arc<str>, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
-    let mut reader = Reader { file, text, at: 0, found, count: 0 };
+    // Other systems' editors put a byte order mark first.
+    let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut reader = Reader { file, text, at, found, count: 0 };
     reader.space();
     let result = reader.value(0).and_then(|node| {
         reader.space();
@@ -297,6 +299,7 @@ mod tests {
 
     #[test]
     fn mistakes_have_their_place() {
+        check("\u{feff}[1, é]", "error[syntax-error]: not valid JSON: found `é`, expected a value @\"é\"");
         check("{\"a\": 1,}", "error[syntax-error]: not valid JSON: found `}`, expected a key in double quotes @\"}\"");
         check("[1 2]", "error[syntax-error]: not valid JSON: found `2`, expected `,` or `]` @\"2\"");
         check("{\"a\": 0644}", "error[syntax-error]: not valid JSON: found `0`, expected a number @\"0\"");

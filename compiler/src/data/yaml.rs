@@ -15,10 +15,10 @@ use crate::position::offset_u32;
 
 /// Reads a YAML file.
 pub(super) fn parse(file: &Arc<str>, text: &str, found: &mut Vec<Diagnostic>) -> Option<Node> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let content = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader {
         file,
-        offsets: Offsets::new(text),
+        offsets: Offsets::new(text, content.len() < text.len()),
         text,
         found,
         stack: Vec::new(),
@@ -27,7 +27,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str, found: &mut Vec<Diagnostic>) ->
         root: None,
         documents: 0,
     };
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new_from_str(content);
     loop {
         match parser.next_event() {
             None | Some(Ok((Event::StreamEnd, _))) => break,
@@ -51,16 +51,18 @@ struct Offsets {
     /// Byte of each character; empty when every character is one byte.
     bytes: Vec<u32>,
     len: u32,
+    /// Characters that the parser does not see: a byte order mark.
+    skipped: u32,
 }
 
 impl Offsets {
-    fn new(text: &str) -> Self {
+    fn new(text: &str, has_mark: bool) -> Self {
         let bytes = if text.is_ascii() { Vec::new() } else { text.char_indices().map(|(at, _)| offset_u32(at)).collect() };
-        Self { bytes, len: offset_u32(text.len()) }
+        Self { bytes, len: offset_u32(text.len()), skipped: u32::from(has_mark) }
     }
 
     fn at(&self, marker: Marker) -> u32 {
-        let index = offset_u32(marker.index());
+        let index = offset_u32(marker.index()) + self.skipped;
         if self.bytes.is_empty() { index.min(self.len) } else { self.bytes.get(index as usize).copied().unwrap_or(self.len) }
     }
 }
@@ -416,6 +418,7 @@ mod tests {
         check("", "{}");
         check("# nothing\n---\n", "none");
         check("\u{feff}a: é\n", "{ a = \"é\" }");
+        check("\u{feff}é: 'b\n", "syntax-error @\"'\"");
         check("1: a\ntrue: b\n", "{ \"1\" = \"a\", true = \"b\" }");
         check("a: !!str 1\nb: !!float 1\n", "{ a = \"1\", b = 1.0 }");
     }

@@ -110,7 +110,7 @@ impl Walker<'_> {
         match parse(text, file, Default::default(), self.templates.whitespace.config()) {
             Ok(root) => self.stmt(&root, here),
             Err(error) => {
-                let mut problem = problem_of(&error, false, Some(text.len()));
+                let mut problem = problem_of(&error, false, Some(text));
                 problem.file = None;
                 if text.contains("{% else if") {
                     problem = problem.hint("write `elif`");
