@@ -7,6 +7,7 @@
 
 mod attributes;
 mod catalog;
+mod closest;
 mod facts;
 mod footprint;
 mod outcome;
@@ -18,11 +19,12 @@ mod value;
 
 pub use attributes::{AttributeError, Attributes};
 pub use catalog::{Catalog, Edge, EdgeKind};
+pub use closest::closest;
 pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};
 pub use outcome::OutcomeKind;
 pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Summary};
 pub use resource::{Command, Meta, Origin, Resource, ResourceId, Retry, SourceLocation};
 pub use schema::{AttributeSchema, Problem, Schema};
-pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type, closest};
+pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type};
 pub use value::{Blob, Map, Value};
