@@ -391,6 +391,9 @@ impl Recovery<'_, '_> {
                 error.expected.push("`,`".to_owned());
                 error
             }
+            _ if self.kind(at) == Some(Kind::Word) && before.is_some_and(|before| self.kind(before) == Some(Kind::Number)) => {
+                error.with_hint("a unit stands right behind its number, as in `30s` or `10MiB`")
+            }
             _ if self.kind(at) == Some(Kind::Number) || before.is_some_and(|before| self.kind(before) == Some(Kind::Number)) => {
                 error.with_hint("a version, an address or a date is a string, in quotes")
             }
