@@ -284,11 +284,13 @@ impl Type {
                 Some(nanos) => Ok(Value::Duration(nanos)),
                 None => wrong(),
             },
+            (Self::Duration, Value::String(text)) => unquoted(wrong(), text, parse_duration(text).is_some(), "s"),
             (Self::Duration, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a duration has a unit: {n}s"))),
             (Self::Size, Value::String(text)) if from_data => match parse_size(text) {
                 Some(bytes) => Ok(Value::Size(bytes)),
                 None => wrong(),
             },
+            (Self::Size, Value::String(text)) => unquoted(wrong(), text, parse_size(text).is_some(), "MiB"),
             (Self::Size, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a size has a unit: {n}B"))),
             (Self::Port, Value::Int(n)) if (1..=65535).contains(n) => Ok(value.clone()),
             (Self::Port, Value::Int(n)) => Err(Mismatch::new("out-of-range", "a port in 1..=65535", n.to_string())),
@@ -409,6 +411,16 @@ impl Type {
             other => other.to_string(),
         }
     }
+}
+
+/// The hint for a quantity in quotes.
+fn unquoted(wrong: Result<Value, Mismatch>, text: &str, is_good: bool, unit: &str) -> Result<Value, Mismatch> {
+    let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    wrong.map_err(|mismatch| match (is_good, is_bare) {
+        (true, _) => mismatch.hint(format!("write it without quotes: {text}")),
+        (false, true) => mismatch.hint(format!("write it with a unit and without quotes: {text}{unit}")),
+        (false, false) => mismatch,
+    })
 }
 
 fn admit_string(value: &Value, text: &str, pattern: Option<&Pattern>, length: Span64) -> Result<Value, Mismatch> {
@@ -562,6 +574,15 @@ mod tests {
         assert_eq!(admit(&Type::Path, Value::string("//")), Ok("\"/\"".into()));
         assert_eq!(admit(&Type::Path, Value::string("a/b")), err("invalid-value", "a path starts with `/`"));
         assert_eq!(admit(&Type::Path, Value::string("/a/../b")), err("invalid-value", "write the path without `..`"));
+    }
+
+    #[test]
+    fn quantities_in_quotes_are_shown_without() {
+        let hint = |ty: &Type, text: &str| ty.admit(&Value::string(text), false).expect_err("a string").hint;
+        assert_eq!(hint(&Type::Duration, "1h30m").as_deref(), Some("write it without quotes: 1h30m"));
+        assert_eq!(hint(&Type::Duration, "30").as_deref(), Some("write it with a unit and without quotes: 30s"));
+        assert_eq!(hint(&Type::Size, "10MiB").as_deref(), Some("write it without quotes: 10MiB"));
+        assert_eq!(hint(&Type::Size, "big"), None);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) fn read(sources: &dyn Sources, from: &str, path: &str, as_bytes: bool
 }
 
 /// Finds the file that the source file `from` means by `path`: in `folder` beside it, beside it, in `folder` at the root of the project, or
-/// from the root. Returns `path` itself when there is none of these.
+/// from the root. Returns one that is there and cannot be read, or else `path` itself, when there is none of these.
 fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
     if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') {
         return path.to_owned();
@@ -57,8 +57,15 @@ fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
     let path = path.trim_start_matches("./");
     let beside = from.rsplit_once('/').map(|(directory, _)| directory);
     let near = beside.into_iter().flat_map(|directory| [format!("{directory}/{folder}/{path}"), format!("{directory}/{path}")]);
-    let mut candidates = near.chain([format!("{folder}/{path}"), path.to_owned()]);
-    candidates.find(|candidate| sources.read(candidate).is_ok()).unwrap_or_else(|| path.to_owned())
+    let mut refused = None;
+    for candidate in near.chain([format!("{folder}/{path}"), path.to_owned()]) {
+        match sources.read(&candidate) {
+            Ok(_) => return candidate,
+            Err(SourceError::NotFound) => {}
+            Err(_) => refused = refused.or(Some(candidate)),
+        }
+    }
+    refused.unwrap_or_else(|| path.to_owned())
 }
 
 /// Reads the bytes of a file whose path stands in the source.

@@ -160,7 +160,7 @@ impl Templates {
                 Some(problem) => Err(minijinja::Error::new(ErrorKind::SyntaxError, problem.message)),
             },
             Err(ReadError::NotFound) => Ok(None),
-            Err(ReadError::Other(message)) => Err(minijinja::Error::new(ErrorKind::InvalidOperation, message)),
+            Err(error) => Err(minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string())),
         });
         let finder = sources.clone();
         environment.set_path_join_callback(move |name, parent| join(&*finder, name, parent).into());
@@ -189,8 +189,15 @@ impl Templates {
                 Checked { problems, unused: checked.unused }
             }
             Err(error) => {
-                let diagnostic =
-                    Diagnostic::error("template-not-found", format!("the template `{path}` cannot be read: {error}"));
+                let diagnostic = match error {
+                    ReadError::NotText(at) => Diagnostic::error("invalid-utf8", format!("the template `{path}` is not UTF-8"))
+                        .at(&file, Span::at(offset_u32(at)), "the first wrong byte")
+                        .hint("save the file as UTF-8"),
+                    ReadError::NotFound => Diagnostic::error("template-not-found", format!("there is no template `{path}`")),
+                    ReadError::Other(reason) => {
+                        Diagnostic::error("unreadable-file", format!("the template `{path}` cannot be read: {reason}"))
+                    }
+                };
                 Checked { problems: vec![diagnostic], unused: Vec::new() }
             }
         }
@@ -260,6 +267,8 @@ impl std::io::Write for Output {
 enum ReadError {
     #[error("there is no such file")]
     NotFound,
+    #[error("byte {0} is not UTF-8")]
+    NotText(usize),
     #[error("{0}")]
     Other(String),
 }
@@ -272,8 +281,7 @@ fn read(sources: &dyn Sources, path: &str) -> Result<String, ReadError> {
     if bytes.len() > MAX_TEMPLATE {
         return Err(ReadError::Other(format!("it has more than {} MiB", MAX_TEMPLATE >> 20)));
     }
-    String::from_utf8(bytes.to_vec())
-        .map_err(|error| ReadError::Other(format!("byte {} is not UTF-8", error.utf8_error().valid_up_to())))
+    String::from_utf8(bytes.to_vec()).map_err(|error| ReadError::NotText(error.utf8_error().valid_up_to()))
 }
 
 /// Finds the template that `name` means in the template `parent`: beside it, or from the root of the project.

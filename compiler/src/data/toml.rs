@@ -21,11 +21,22 @@ pub(super) fn parse(file: &Arc<str>, text: &str, found: &mut Vec<Diagnostic>) ->
         return None;
     }
     let (table, errors) = DeTable::parse_recoverable(text);
+    let mut told: Option<usize> = None;
     for error in &errors {
+        let is_duplicate = error.message().trim_start().starts_with("duplicate key");
+        let start = error.span().map_or(0, |range| range.start);
+        // One mistake leads to others until the next table.
+        if !is_duplicate {
+            let follows = |told: usize| !text.get(told..start).is_some_and(|between| between.contains("\n["));
+            if told.is_some_and(follows) {
+                continue;
+            }
+            told = Some(start);
+        }
         let span =
             error.span().map_or(Span::at(0), |range| Span::new(offset_u32(range.start), offset_u32(range.end.max(range.start))));
         let message = error.message().trim().replace('\n', ", ");
-        found.push(if message.starts_with("duplicate key") {
+        found.push(if is_duplicate {
             Diagnostic::error("duplicate-data-key", "this key stands twice")
                 .at(file, span, "the second one")
                 .hint("remove one of them")

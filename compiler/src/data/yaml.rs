@@ -357,6 +357,9 @@ impl Reader<'_> {
             diagnostic = diagnostic.hint("YAML does not allow tabs in its indentation: use spaces");
         } else if self.text.contains("{{") || self.text.contains("{%") {
             diagnostic = diagnostic.hint("data files are not templates: `{{ … }}` and `{% … %}` are not expanded here");
+        } else if info.contains("did not find expected") {
+            diagnostic = diagnostic
+                .hint("look at how far this line and those before it are indented, and whether all brackets are closed");
         } else if info.contains("mapping values") {
             diagnostic = diagnostic.hint("quote text that holds `: `");
         }

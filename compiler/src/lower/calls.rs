@@ -49,7 +49,7 @@ impl Lowering<'_> {
         }
         let mut values: Vec<Option<Value>> = Vec::with_capacity(call.args.len());
         let mut sources: Vec<ParamSource> = Vec::with_capacity(call.args.len());
-        let mut halted = false;
+        let mut failed: Vec<bool> = Vec::with_capacity(call.args.len());
         for (arg, param) in call.args.iter().zip(&state.params) {
             let mut source = ParamSource { steps: Vec::new() };
             let value = match arg {
@@ -62,20 +62,19 @@ impl Lowering<'_> {
                 None if is_outermost => self.bound_by_data(&state.name.name, param, call.span, &mut source),
                 None => Ok(None),
             };
-            match value {
-                Ok(value) => values.push(value),
-                Err(Halt) => {
-                    halted = true;
-                    values.push(None);
-                }
-            }
+            failed.push(value.is_err());
+            values.push(value.unwrap_or(None));
             sources.push(source);
-        }
-        if halted {
-            return Err(Halt);
         }
         let at = self.eval.loc(call.span);
         self.eval.trace.push(CallSite { name: state.name.name.clone(), at });
+        if failed.contains(&true) {
+            // What is missing as well is told in the same run.
+            let is_missing = |i: usize| !failed[i] && values[i].is_none() && is_needed(code, state, i);
+            (0..values.len()).filter(|i| is_missing(*i)).for_each(|i| self.missing(call, i));
+            self.eval.trace.pop();
+            return Err(Halt);
+        }
         let path: Arc<[Arc<str>]> = self.path.iter().cloned().chain([state.name.name.clone()]).collect();
         let calls: Arc<[_]> = [(state.name.name.clone(), at)].into_iter().chain(self.calls.iter().cloned()).collect();
         let old = (
@@ -118,7 +117,7 @@ impl Lowering<'_> {
                     sources[i].steps.push((step, Some(location)));
                     self.eval.eval(default)?
                 }
-                (None, None) if matches!(state.params[i].ty, stead_catalog::Type::Optional(_)) => Value::None,
+                (None, None) if !is_needed(code, state, i) => Value::None,
                 (None, None) => {
                     missing = true;
                     self.missing(call, i);
@@ -180,4 +179,9 @@ impl Lowering<'_> {
         }
         origins
     }
+}
+
+/// Says whether a state cannot run without a value for its parameter.
+fn is_needed(code: &crate::check::StateCode, state: &crate::defs::Callable, param: usize) -> bool {
+    code.defaults[param].is_none() && !matches!(state.params[param].ty, stead_catalog::Type::Optional(_))
 }
