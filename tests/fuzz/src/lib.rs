@@ -162,7 +162,8 @@ pub fn saved_plan_seeds() -> Vec<Vec<u8>> {
         root: "/".into(),
         created_ns: 1_700_000_000_000_000_000,
         catalog_hash: [2; 32],
-        selection: vec!["only:file".into()],
+        selection: vec!["--only=file".into()],
+        undoes: Some((3, false)),
         changes: BTreeMap::from([("file[\"/etc/motd\"]".to_owned(), change)]),
     };
     let whole = plan.encode().expect("a small plan can be written");
