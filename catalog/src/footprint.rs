@@ -80,6 +80,8 @@ impl fmt::Display for Place {
 /// *Needs*: this resource comes after whatever owns or brings the place, if anything in the catalog does; a needed
 /// path means the path itself and every ancestor of it. A resource that takes things away
 /// (`state = absent`) reverses the edges by listing the places under `gone_before`.
+/// *Brings below*: directories below which things appear that cannot be named beforehand (an unpacked archive): what needs a path
+/// below one comes after this resource.
 /// *Sweeps*: paths below which unmanaged things are removed (a purged directory).
 /// *Fills*: paths whose whole content this resource decides; *edits*: paths of which it decides a part. Any number of resources
 /// edit one path, one after the other; a path that one resource fills and another one edits would never settle, and is a conflict.
@@ -94,6 +96,8 @@ pub struct Footprint {
     /// Places whose users must be gone before this resource is applied: the resource that owns
     /// such a place, or is below such a path, comes first when it is itself absent.
     pub gone_before: Vec<Place>,
+    /// Directories below which things exist, once this resource is applied, that it cannot name.
+    pub brings_below: Vec<Arc<str>>,
     /// Directories that are emptied of what nobody manages.
     pub sweeps: Vec<Arc<str>>,
     /// Paths whose whole content is decided here.

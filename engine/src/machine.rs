@@ -23,6 +23,7 @@ use crate::{ApplyError, Restorer, World};
 
 mod attributes;
 mod before;
+mod build;
 mod commit;
 mod kernel;
 mod stage;
@@ -31,6 +32,7 @@ mod temporary;
 mod tree;
 
 pub(crate) use before::{afters, look_now, survey, xattrs};
+pub use build::{NewTree, TreeEntry};
 pub(crate) use commit::{Group, commit};
 pub(crate) use kernel::KERNEL;
 pub use stage::Staged;
@@ -254,6 +256,15 @@ impl Machine {
     pub fn make_directory(&self, path: &Path, mode: u32, uid: Option<u32>, gid: Option<u32>) -> Result<(), ApplyError> {
         self.may_change()?;
         attributes::make_directory(self, path, mode, uid, gid)
+    }
+
+    /// Begins a tree that is made beside its place and renamed when it is whole: see [`NewTree`]. Nothing may be at `path`.
+    ///
+    /// # Errors
+    /// What the operating system refused.
+    pub fn new_tree(&self, path: &Path) -> Result<NewTree<'_>, ApplyError> {
+        self.may_change()?;
+        NewTree::begin(self, path)
     }
 
     /// Makes a symlink, or replaces one (or a file) in a single step.

@@ -65,6 +65,8 @@ pub struct Predicted<'a> {
     bringers: Arc<[Arc<str>]>,
     /// By what brings them: the packages whose archives were read, so that what they bring is known.
     archives: BTreeMap<Arc<str>, Vec<Arc<Contents>>>,
+    /// Directories below which things may appear that cannot be named, with what brings them.
+    filled: Vec<(PathBuf, Arc<str>)>,
     /// What the resource that is being predicted may bring.
     brought: Vec<Arc<str>>,
     /// A change that comes before the resource that is looking, which a guard's answer may depend on.
@@ -89,6 +91,7 @@ impl<'a> Predicted<'a> {
             resolved: Mutex::default(),
             bringers: Arc::default(),
             archives: BTreeMap::new(),
+            filled: Vec::new(),
             brought: Vec::new(),
             unsettled: None,
             writers: Writers::default(),
@@ -223,6 +226,13 @@ impl<'a> Predicted<'a> {
         self.brought.push(because.into());
     }
 
+    /// Anything may be below this directory that is not there so far: it is `Unknown(because)`.
+    pub fn bring_below(&mut self, directory: &Path, because: &str) {
+        let directory = self.resolve_directory(directory, resolve::MAX_SYMLINKS);
+        self.writers.path(&directory);
+        self.filled.push((directory, because.into()));
+    }
+
     /// Says through whose eyes the next looks are: what may have been brought before it, and the last change before it.
     pub(crate) fn look_as(&mut self, bringers: Arc<[Arc<str>]>, unsettled: Option<Arc<str>>) {
         self.bringers = bringers;
@@ -265,11 +275,17 @@ impl<'a> Predicted<'a> {
             return false;
         }
         reads.iter().any(|read| match read {
-            Read::Path(path) if self.is_plain(path) => false,
-            Read::Path(path) => !matches!(self.find(&self.resolve(path)), Found::Base(found) if found == **path),
+            Read::Path(path) if self.filled.is_empty() && self.is_plain(path) => false,
+            Read::Path(path) => {
+                let path_resolved = self.resolve(path);
+                self.filler_of(&path_resolved).is_some()
+                    || !matches!(self.find(&path_resolved), Found::Base(found) if found == **path)
+            }
             Read::List(path) => {
                 let path = self.resolve(path);
-                !matches!(self.find(&path), Found::Base(_)) || self.below(&path).next().is_some()
+                self.filled.iter().any(|(directory, _)| path.starts_with(directory))
+                    || !matches!(self.find(&path), Found::Base(_))
+                    || self.below(&path).next().is_some()
             }
             Read::User(name) => self.users.contains_key(name),
             Read::Group(name) => self.groups.contains_key(name),
@@ -280,12 +296,19 @@ impl<'a> Predicted<'a> {
         })
     }
 
+    /// What may put something at this path, which is below a directory that is filled.
+    fn filler_of(&self, path: &Path) -> Option<&Arc<str>> {
+        let (_, because) = self.filled.iter().rev().find(|(directory, _)| path != directory && path.starts_with(directory))?;
+        Some(because)
+    }
+
     fn is_untouched(&self) -> bool {
         self.files.is_empty()
             && self.users.is_empty()
             && self.groups.is_empty()
             && self.packages.is_empty()
             && self.units.is_empty()
+            && self.filled.is_empty()
             && self.bringers.is_empty()
             && self.unsettled.is_none()
     }

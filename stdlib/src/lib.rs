@@ -6,6 +6,7 @@
 extern crate self as stead_stdlib;
 
 mod accounts;
+mod checksum;
 pub mod codes;
 mod commands;
 pub mod edit;
@@ -15,7 +16,9 @@ mod parts;
 mod problems;
 pub mod resources;
 mod ssh_keys;
+mod unpack;
 pub mod values;
+mod web;
 
 pub use resources::registry;
 pub use stead_stdlib_macros::{Choice, Resource};

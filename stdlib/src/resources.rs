@@ -1,5 +1,6 @@
 //! The resource types, as a list that can be read.
 
+pub mod archive;
 pub mod authorized_key;
 pub mod block;
 pub mod cron;
@@ -46,6 +47,7 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<hostname::Hostname>(),
     TypeEntry::of::<timezone::Timezone>(),
     TypeEntry::of::<locale::Locale>(),
+    TypeEntry::of::<archive::Archive>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<unit::Unit>(),

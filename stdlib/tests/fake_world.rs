@@ -4,6 +4,7 @@
 //! as 1000:1000                                       # whom the engine works as; root when it is not said
 //! /etc/motd       file 0644 root:root "hello\n"      # also: bytes 00ff, filler 2MiB
 //! /srv/app        directory 0755 app:33
+//! /srv/app.tar    archive "app/run" "#!/bin/sh\n" "app/doc/" "" "app/link" "-> run"   # names with what they hold
 //! /current        symlink root:root -> releases/1
 //! /dev/x          other
 //! /root/x         denied                             # may not be looked at
@@ -240,6 +241,11 @@ impl FakeWorld {
                 };
                 Node::Present(stat(FileKind::File, mode, owner, content.len() as u64, None), content.into())
             }
+            "archive" => {
+                let content = archive(rest);
+                let root = (Owner::Id(0), Owner::Id(0));
+                Node::Present(stat(FileKind::File, 0o644, root, content.len() as u64, None), content.into())
+            }
             "directory" => {
                 let (mode, rest) = mode(rest);
                 Node::Present(stat(FileKind::Directory, mode, self.owner(rest).0, 0, None), Arc::default())
@@ -464,4 +470,31 @@ impl World for FakeWorld {
     fn identity(&self) -> (u32, u32) {
         self.identity
     }
+}
+
+/// A tar of names with what they hold: `dir/`, `-> target`, content; what has `bin/` in its name may be run.
+fn archive(pairs: &str) -> Vec<u8> {
+    let mut reader = Reader::new(pairs);
+    let mut builder = tar::Builder::new(Vec::new());
+    while reader.skip() {
+        let (name, content) = (reader.string(), reader.string());
+        let mut header = tar::Header::new_gnu();
+        header.set_uid(1000);
+        header.set_gid(1000);
+        let (kind, mode, link, bytes) = match content.strip_prefix("-> ") {
+            Some(target) => (tar::EntryType::Symlink, 0o777, target, &b""[..]),
+            None if name.ends_with('/') => (tar::EntryType::Directory, 0o755, "", &b""[..]),
+            None => (tar::EntryType::Regular, if name.contains("bin/") { 0o755 } else { 0o644 }, "", content.as_bytes()),
+        };
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(bytes.len() as u64);
+        // Names that the library would refuse to write are put in by hand.
+        let raw = header.as_mut_bytes();
+        raw[..name.len()].copy_from_slice(name.as_bytes());
+        raw[157..157 + link.len()].copy_from_slice(link.as_bytes());
+        header.set_cksum();
+        builder.append(&header, bytes).expect("memory can be written to");
+    }
+    builder.into_inner().expect("memory can be written to")
 }

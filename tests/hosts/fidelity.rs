@@ -200,6 +200,21 @@ fn a_tree_of_a_user_that_is_created_first() {
 }
 
 #[test]
+fn an_archive_and_a_file_inside_it() {
+    let release = "/opt/app/releases/app-1.4.2";
+    scenario("05-archive")
+        .content(&format!("{release}/etc/app.conf"), "port = 9000\ndata = /var/lib/app", "")
+        .content(&format!("{release}/etc/logging.conf"), "level = warn", "level = debug")
+        .owned(&format!("{release}/bin/app"), "755 root root")
+        .owned(&format!("{release}/etc/logging.conf"), "644 root root")
+        .end(&[
+            "test \"$(/opt/app/current/bin/app)\" = 'app 1.4.2'",
+            "test \"$(readlink /opt/app/current)\" = releases/app-1.4.2",
+        ])
+        .run();
+}
+
+#[test]
 fn a_unit_of_ones_own() {
     scenario("06-unit")
         .content("/usr/local/bin/demo-beat", "#!/bin/sh\nwhile :; do date +%s > /run/demo-beat; sleep 60; done", "")

@@ -4,6 +4,7 @@
 mod site;
 
 mod commands;
+mod fetched;
 mod fidelity;
 mod harness;
 mod kill;

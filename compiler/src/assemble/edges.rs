@@ -26,6 +26,7 @@ struct Places<'a> {
     removers: HashMap<PlaceRef<'a>, Vec<u32>>,
     /// Who decides a part of a path.
     editors: HashSet<(&'a str, u32)>,
+    fillers: HashMap<&'a str, Vec<u32>>,
 }
 
 type PlaceRef<'a> = (PlaceKind, &'a str);
@@ -56,6 +57,9 @@ pub(super) fn automatic(found: &Found, explicit: &[Explicit]) -> Vec<Automatic> 
         places.editors.extend(one.footprint.edits.iter().map(|path| (&**path, index(i))));
         for place in &one.footprint.gone_before {
             places.removers.entry(key(place)).or_default().push(index(i));
+        }
+        for directory in &one.footprint.brings_below {
+            places.fillers.entry(directory).or_default().push(index(i));
         }
     }
     let written: HashSet<(u32, u32)> = explicit.iter().flat_map(|edge| [(edge.from, edge.to), (edge.to, edge.from)]).collect();
@@ -104,11 +108,27 @@ fn needs(found: &Found, places: &Places<'_>, this: u32, one: &Finished, place: &
             let reason = reasons.of(&one.footprint, place.kind, name, owner == Some(from));
             edges.add(from, this, &reason);
         }
+        if place.kind == PlaceKind::Path && name != &*place.name {
+            let fillers = places.fillers.get(name).map_or(&[][..], Vec::as_slice);
+            for from in fillers.iter().copied().filter(|from| !uses(&found.resources[*from as usize].footprint, &one.footprint)) {
+                let reason = reasons.of(&one.footprint, place.kind, name, false);
+                edges.add(from, this, &reason);
+            }
+        }
         if is_found || place.kind != PlaceKind::Path {
             return;
         }
         at = parent(name);
     }
+}
+
+/// Says whether a resource needs what another one owns or brings.
+fn uses(one: &Footprint, other: &Footprint) -> bool {
+    let made = || other.owns.iter().chain(&other.brings);
+    let reaches = |need: &Place, made: &Place| {
+        need.kind == made.kind && (need.name == made.name || (need.kind == PlaceKind::Path && is_below(&need.name, &made.name)))
+    };
+    one.needs.iter().any(|need| made().any(|made| reaches(need, made)))
 }
 
 /// What a removed thing lies in, or uses, is taken away after it.

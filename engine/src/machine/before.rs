@@ -81,6 +81,18 @@ pub(super) fn keep_all<'p>(machine: &Machine, paths: impl IntoIterator<Item = &'
     Ok(())
 }
 
+/// Writes down that nothing is at these paths, which are in a tree that is about to be put in its place.
+pub(super) fn keep_absent(machine: &Machine, paths: &[std::path::PathBuf]) -> Result<(), ApplyError> {
+    let sequence = machine.scope.sequence;
+    let fresh = paths.iter().filter(|path| !machine.scope.recorded().contains_key(*path));
+    let ops: Vec<Op> = fresh.map(|path| Op::Before { sequence, before: absent(path) }).collect();
+    if !ops.is_empty() {
+        machine.shared.journal.write(ops)?;
+    }
+    machine.scope.recorded().extend(paths.iter().map(|path| (path.clone(), true)));
+    Ok(())
+}
+
 /// Looks at the paths a resource owns, for the row of its change: what is not a regular file is complete with that.
 pub(crate) fn survey(observed: &Observed, blobs: &Blobs, paths: &[&Path], scope: &Scope) -> Result<Vec<NewBefore>, ApplyError> {
     let mut befores = Vec::new();

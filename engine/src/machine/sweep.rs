@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::AtFlags;
 
-use super::temporary;
+use super::{temporary, tree};
+use crate::FileKind;
 use crate::observed::list_directory;
 use crate::root::{Entry, Root};
 
@@ -19,8 +20,12 @@ pub(crate) fn sweep(root: &Root, token: u32, paths: &[PathBuf]) -> Vec<PathBuf> 
         let Ok(Some(directory)) = root.directory(parent) else { continue };
         let here = Entry { directory: directory.clone(), name: ".".as_ref() };
         let Ok(Some(entries)) = list_directory(&here, parent) else { continue };
-        for (name, _) in entries.iter().filter(|(name, _)| name.as_bytes().starts_with(prefix.as_bytes())) {
-            if rustix::fs::unlinkat(&*directory, name, AtFlags::empty()).is_err() {
+        for (name, kind) in entries.iter().filter(|(name, _)| name.as_bytes().starts_with(prefix.as_bytes())) {
+            let removed = match kind {
+                FileKind::Directory => tree::discard(&directory, name),
+                _ => rustix::fs::unlinkat(&*directory, name, AtFlags::empty()),
+            };
+            if removed.is_err() {
                 left.push(parent.join(name));
             }
         }

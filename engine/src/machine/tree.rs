@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -120,6 +121,26 @@ impl Survey<'_> {
         let ops = self.rows.drain(..).map(|before| Op::Before { sequence, before }).collect();
         self.machine.shared.journal.write(ops)
     }
+}
+
+/// Removes a tree that nobody else has seen: one that was being made. Never follows a symlink.
+pub(super) fn discard(parent: &Directory, name: &OsStr) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = Directory::new(rustix::fs::openat(parent, name, flags, Mode::empty())?)?;
+    // Whatever mode it was given already: its owner may not be allowed to empty it.
+    let _ = rustix::fs::fchmod(&directory, Mode::RWXU);
+    let entries = rustix::fs::Dir::read_from(&directory)?.collect::<Result<Vec<_>, _>>()?;
+    for entry in entries {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => discard(&directory, name)?,
+            other => other?,
+        }
+    }
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 fn remove_below(machine: &Machine, directory: &Arc<Directory>, path: &Path) -> Result<(), ApplyError> {

@@ -104,6 +104,11 @@ impl Predicted<'_> {
     }
 
     pub(super) fn maybe_brought_path<T>(&self, path: &Path) -> Known<Option<T>> {
+        if !self.filled.is_empty()
+            && let Some(because) = self.filler_of(&self.resolve(path))
+        {
+            return Known::Unknown(because.clone());
+        }
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         self.maybe_brought(super::may_be_packaged(path), name)
     }

@@ -91,6 +91,10 @@ impl World for Predicted<'_> {
         if let Some(because) = self.spoken_of(path) {
             return Ok(Known::Unknown(because.clone()));
         }
+        let resolved = self.resolve(path);
+        if let Some((_, because)) = self.filled.iter().find(|(directory, _)| resolved.starts_with(directory)) {
+            return Ok(Known::Unknown(because.clone()));
+        }
         let directory = match self.find(&self.resolve(path)) {
             Found::Entry(Entry::Present { stat, .. }) if stat.kind != FileKind::Directory => {
                 return Err(ObserveError::WrongKind { path: path.to_owned(), found: "no directory", expected: "a directory" });

@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use super::{Entry, Predicted};
 
 /// Symlinks followed for one path before it counts as a loop, as in Linux (path_resolution(7)).
-const MAX_SYMLINKS: usize = 40;
+pub(super) const MAX_SYMLINKS: usize = 40;
 
 /// Where a path leads in the predicted world.
 pub(super) enum Found<'e> {
@@ -32,7 +32,7 @@ impl Predicted<'_> {
         self.resolved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn resolve_directory(&self, directory: &Path, links_left: usize) -> PathBuf {
+    pub(super) fn resolve_directory(&self, directory: &Path, links_left: usize) -> PathBuf {
         if let Some(known) = self.resolved().get(directory) {
             return known.clone();
         }
