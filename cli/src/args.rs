@@ -65,6 +65,20 @@ pub(crate) enum Command {
     /// ($STEAD_CACHE_DIR, else $XDG_CACHE_HOME/stead or ~/.cache/stead). Other commands take what stead.lock says, fetch what is
     /// missing, and never change it.
     Deps(DepsArguments),
+    /// Keeps what `apply --confirm-within` did.
+    Confirm(ConfirmArguments),
+    /// Waits for a confirmation and undoes the run without one. Started by `apply --confirm-within`.
+    #[command(hide = true)]
+    Guard(GuardArguments),
+    /// Shows what has changed on this machine since the last apply, and when.
+    ///
+    /// What differs and is still wanted as the last apply left it has drifted. What is wanted otherwise by now is not applied yet: `stead plan`
+    /// shows that. Who made a change is told where the audit log tells.
+    Drift(DriftArguments),
+    /// Drops what the journal is not to keep any longer.
+    ///
+    /// Each apply does so by itself, by `[journal]` of stead.toml. The newest run always stays.
+    Gc(GcArguments),
     /// Rewrites source files in the one style there is.
     Fmt(FmtArguments),
     /// Shows what comes before what, and why.
@@ -236,9 +250,61 @@ pub(crate) struct ApplyArguments {
     /// Write one JSON object a line for each event while running.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Undo the run when something fails.
+    #[arg(long)]
+    pub(crate) rollback_on_failure: bool,
+    /// Undo the run unless `stead confirm` comes within this time after it: for changes that may lock you out.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
+    pub(crate) confirm_within: Option<u64>,
     /// One line a resource, without its attributes.
     #[arg(long, conflicts_with = "json")]
     pub(crate) brief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfirmArguments {
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GuardArguments {
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// How long it waits after the end of the apply.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
+    pub(crate) within: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriftArguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    #[command(flatten)]
+    pub(crate) select: SelectArguments,
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// One line a resource, without its attributes.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) brief: bool,
+    /// Exit with 2 when something has drifted.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArguments {
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Drop the oldest runs until the journal takes no more than this [default: 1GiB].
+    #[arg(long, value_name = "SIZE", value_parser = crate::commands::gc::size)]
+    pub(crate) max_size: Option<u64>,
+    /// Drop runs that began longer ago than this.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
+    pub(crate) max_age: Option<u64>,
 }
 
 #[derive(Debug, Args)]

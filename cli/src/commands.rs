@@ -4,11 +4,14 @@ mod apply;
 mod catalog;
 mod check;
 mod completions;
+mod confirm;
 mod deps;
 mod docs;
+mod drift;
 mod explain;
 mod facts;
 mod fmt;
+pub(crate) mod gc;
 mod graph;
 mod history;
 mod man;
@@ -18,6 +21,8 @@ mod undo;
 mod why;
 
 use std::process::ExitCode;
+
+pub(crate) use undo::roll_back;
 
 use crate::args::{Arguments, Command};
 use crate::failure::Failure;
@@ -33,6 +38,10 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::History(arguments) => history::run(&arguments, terminal),
         Command::Show(arguments) => show::run(&arguments, terminal),
         Command::Undo(arguments) => undo::run(&arguments, terminal),
+        Command::Confirm(arguments) => confirm::run(&arguments, terminal),
+        Command::Guard(arguments) => confirm::guard(&arguments, terminal),
+        Command::Drift(arguments) => drift::run(&arguments, terminal),
+        Command::Gc(arguments) => gc::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),

@@ -83,6 +83,26 @@ pub(crate) enum Failure {
         /// How many things.
         count: usize,
     },
+    /// The journal cannot be cleared up.
+    #[error("{0}")]
+    Collect(stead_engine::CollectError),
+    /// The guardian of `--confirm-within` cannot do its work.
+    #[error("{}: {source}", path.display())]
+    Guard {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// The last apply waits for its confirmation.
+    #[error("the last apply waits for its confirmation")]
+    ConfirmationPending,
+    /// Nothing waits for a confirmation.
+    #[error("no apply waits for a confirmation")]
+    NothingToConfirm,
+    /// The run is being undone, or was.
+    #[error("too late: the run was not confirmed in time and has been undone")]
+    ConfirmedTooLate,
     /// No page for a code.
     #[error("there is no code `{code}`")]
     UnknownCode {
@@ -154,6 +174,12 @@ impl Failure {
             Self::PlanIsFixed => "plan-is-fixed",
             Self::Journal(_) => "journal-unreadable",
             Self::NoSuchRun(_) => "no-such-run",
+            Self::Collect(stead_engine::CollectError::Running) => "apply-running",
+            Self::Collect(_) => "journal-unreadable",
+            Self::Guard { .. } => "guardian-failed",
+            Self::ConfirmationPending => "confirmation-pending",
+            Self::NothingToConfirm => "nothing-to-confirm",
+            Self::ConfirmedTooLate => "confirmed-too-late",
             Self::Undo(error) => error.code(),
             Self::ChangedSince { .. } => "changed-since",
             Self::UnknownCode { .. } => "unknown-code",
@@ -184,6 +210,8 @@ impl Failure {
             Self::SavedPlan { .. } => Some("plan again: stead plan -o FILE".into()),
             Self::NoSuchRun(_) => Some("`stead history` lists the runs that are kept".into()),
             Self::Undo(error) => error.hint(),
+            Self::ConfirmationPending => Some("`stead confirm` keeps it; or wait until it is undone".into()),
+            Self::ConfirmedTooLate => Some("`stead history` shows the undo, and `stead undo last` takes it back".into()),
             Self::ChangedSince { .. } => Some("leave them out with --except, or lose what was changed with --force".into()),
             Self::PlanIsFixed => Some("plan again with these options, and save that".into()),
             Self::UnknownCode { closest, .. } => meant(closest).or_else(|| Some("`stead explain` lists all codes".into())),

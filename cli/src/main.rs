@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod dependencies;
 mod failure;
+mod guard;
 mod machine;
 mod pages;
 mod progress;

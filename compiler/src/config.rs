@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stead_catalog::{Value, closest};
+use stead_catalog::{Type, Value, closest};
 use stead_grammar::ast::Span;
 
 use crate::data::{self, Format, Hierarchy, Kind, MergeRules, Node, Pattern, Strategy};
@@ -49,6 +49,17 @@ pub struct Config {
     pub facts: FactsConfig,
     /// How templates treat white space.
     pub templates: Whitespace,
+    /// How long a machine's journal keeps what.
+    pub journal: JournalConfig,
+}
+
+/// The table `[journal]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// Bytes that the journal may take.
+    pub max_size: Option<u64>,
+    /// Runs that are older go, in nanoseconds.
+    pub max_age_ns: Option<u64>,
 }
 
 /// The table `[data]`.
@@ -141,7 +152,7 @@ impl Config {
     }
 
     fn read(&mut self, root: &Node, reader: &mut Reader) {
-        let known = ["name", "description", "ledger", "data", "dependencies", "lints", "facts", "templates"];
+        let known = ["name", "description", "ledger", "data", "dependencies", "lints", "facts", "templates", "journal"];
         reader.known_keys(root, &known, "");
         self.name = reader.text(root, "name");
         self.description = reader.text(root, "description");
@@ -164,6 +175,11 @@ impl Config {
             set(reader, "trim_blocks", &mut self.templates.trim_blocks);
             set(reader, "lstrip_blocks", &mut self.templates.lstrip_blocks);
             set(reader, "keep_trailing_newline", &mut self.templates.keep_trailing_newline);
+        }
+        if let Some(table) = reader.table(root, "journal") {
+            reader.known_keys(table, &["max_size", "max_age"], "journal");
+            self.journal.max_size = reader.quantity(table, "max_size", &Type::Size, "a size such as \"512MiB\"");
+            self.journal.max_age_ns = reader.quantity(table, "max_age", &Type::Duration, "a duration such as \"90d\"");
         }
         self.dependencies = reader.dependencies(root);
         self.lints = reader.lints(root);
@@ -239,6 +255,18 @@ impl Reader {
             Kind::Scalar(Value::Bool(yes)) => Some(*yes),
             _ => {
                 self.wrong_kind(node, key, "true or false");
+                None
+            }
+        }
+    }
+
+    fn quantity(&mut self, table: &Node, key: &str, ty: &Type, expected: &str) -> Option<u64> {
+        let node = &table.get(key)?.node;
+        let value = if let Kind::Scalar(value) = &node.kind { ty.admit(value, true).ok() } else { None };
+        match value {
+            Some(Value::Size(amount) | Value::Duration(amount)) => Some(amount),
+            _ => {
+                self.wrong_kind(node, key, expected);
                 None
             }
         }
@@ -460,6 +488,8 @@ mod tests {
         check("[dependencies]\na = { git = \"u\", tag = \"1\", rev = \"2\" }\n", &["invalid-setting \"tag\""]);
         check("[dependencies]\na-b = { git = \"u\" }\n", &["invalid-setting \"a-b\" name it `a_b`"]);
         check("ledger = \"yes\"\n", &["invalid-setting \"\\\"yes\\\"\""]);
+        check("[journal]\nmax_size = \"512MiB\"\nmax_age = \"90d\"\n", &[]);
+        check("[journal]\nmax_size = true\n", &["invalid-setting \"true\""]);
         check("[data]\ndirectory = \"../x\"\n", &["invalid-setting \"\\\"../x\\\"\""]);
         check("name = \n", &["syntax-error \"\""]);
     }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use stead_catalog::{Catalog, PlannedResource};
+use stead_catalog::{Catalog, OutcomeKind, PlannedResource};
 
+use crate::drift::wanted;
 use crate::journal::{Before, Blobs, Journal, JournalError, NewAfter, NewRun, Op, RunStatus, Writer};
 use crate::lock::{Holder, Lock, LockError};
 use crate::machine::{Shared, random, sweep};
@@ -160,6 +161,7 @@ pub fn apply(
     // What was removed is not put in place with others.
     shared.observed.system().systemd.read_changed();
     look_at_records(&shared);
+    remember(&shared, catalog, planned, &results, options.undoes);
     let report =
         RunReport { run: Some(run), results, pending, cancelled: options.cancel.is_cancelled(), duration: begun.elapsed() };
     let status = if report.cancelled {
@@ -208,6 +210,24 @@ fn carry_out(
         pool.close();
         results
     })
+}
+
+/// Notes which resources are now as they are wanted, so that what somebody changes later can be told.
+fn remember(shared: &Shared, catalog: &Catalog, planned: &Planned, results: &[(PlannedResource, Outcome)], undoes: Option<i64>) {
+    let ops = match undoes {
+        Some(run) => vec![Op::Unapplied { run }],
+        None => {
+            let settled = results.iter().zip(&planned.order).filter_map(|((entry, outcome), position)| {
+                let is_held = entry.held.is_some() || entry.error.is_some();
+                let changed = outcome.kind == OutcomeKind::Changed;
+                let is_settled = changed || (outcome.kind == OutcomeKind::Unchanged && !is_held);
+                is_settled.then(|| (entry.id.to_string(), wanted(&catalog.resources[*position]), changed))
+            });
+            vec![Op::Applied(settled.collect())]
+        }
+    };
+    // What is not remembered is found to be pending later, not drifted.
+    let _ = shared.journal.write(ops);
 }
 
 /// Notes what the run has left of everything that is no path, so that somebody else's later change can be told from its own.

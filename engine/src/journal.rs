@@ -4,6 +4,7 @@
 //! contents of files go beside it, named by their BLAKE3. Nothing is changed on a machine before the row that
 //! says so is on the disk. A journal that is lost or damaged never stops a run: it is moved aside and a new one begun.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -11,14 +12,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
-use stead_catalog::{Cause, EdgeKind, ResourceId};
+use stead_catalog::{Catalog, Cause, EdgeKind, ResourceId};
 
 use crate::PendingReaction;
+use crate::drift::{Applied, wanted};
 use crate::lock::Lock;
 
 mod before;
 mod blobs;
 mod history;
+mod retention;
 mod schema;
 mod shown;
 mod writer;
@@ -27,6 +30,7 @@ pub use before::{Before, FileAttributes, FileState};
 pub(crate) use before::{hex, unhex};
 pub(crate) use blobs::{Blobs, Content};
 pub use history::{ChangeRecord, RunRecord, RunStatus};
+pub use retention::{CollectError, Collected, Retention};
 pub(crate) use shown::Detail;
 pub(crate) use writer::{NewAfter, NewBefore, NewRun, Op, Writer};
 
@@ -157,6 +161,41 @@ impl Journal {
             Some(None) => Blobs::new(&self.state).read(hash)?,
         };
         Ok(content.filter(|content| blake3::hash(content).as_bytes() == hash))
+    }
+
+    /// Returns what each resource was wanted to be when it was last found, or made, to be so.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn applied(&self) -> Result<BTreeMap<String, Applied>, JournalError> {
+        let mut statement = self.connection.prepare("SELECT resource, wanted, run, at_ns FROM applied")?;
+        let rows = statement.query_map([], |row| {
+            let wanted: Vec<u8> = row.get(1)?;
+            Ok((row.get::<_, String>(0)?, wanted, row.get(2)?, row.get::<_, i64>(3)?))
+        })?;
+        let mut applied = BTreeMap::new();
+        for row in rows {
+            let (resource, wanted, run, at) = row?;
+            let Ok(wanted) = wanted.try_into() else { continue };
+            let at = UNIX_EPOCH + Duration::from_nanos(u64::try_from(at).unwrap_or(0));
+            applied.insert(resource, Applied { wanted, run, at });
+        }
+        Ok(applied)
+    }
+
+    /// Remembers what resources were found to be as they are wanted, without a run: nothing had to be changed. What is remembered already is not written again.
+    /// Nobody may wait for it: a journal in use is left alone.
+    pub fn remember(state: &Path, catalog: &Catalog) {
+        let known = Self::look(state).ok().flatten().and_then(|journal| journal.applied().ok()).unwrap_or_default();
+        let wanted = catalog.resources.iter().map(|resource| (resource.id.to_string(), wanted(resource)));
+        let new: Vec<_> = wanted.filter(|(id, wanted)| known.get(id).is_none_or(|known| known.wanted != *wanted)).collect();
+        if new.is_empty() {
+            return;
+        }
+        let Ok(_lock) = Lock::take(state) else { return };
+        let Ok((mut journal, _)) = Self::open(state) else { return };
+        // What cannot be remembered is found to be pending later, not drifted.
+        let _ = writer::remember(&mut journal.connection, &new);
     }
 
     /// Says whether a content is kept.

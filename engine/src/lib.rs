@@ -7,6 +7,7 @@
 mod apply;
 mod cancel;
 mod discreet;
+pub mod drift;
 mod events;
 pub mod facts;
 mod failure;
@@ -41,7 +42,10 @@ pub use cancel::Cancel;
 pub use events::{Counts, Event, Events, Outcome, RunReport};
 pub use failure::{ApplyError, ObserveError};
 pub use graph::Graph;
-pub use journal::{Before, ChangeRecord, FileAttributes, FileState, Journal, JournalError, RunRecord, RunStatus};
+pub use journal::{
+    Before, ChangeRecord, CollectError, Collected, FileAttributes, FileState, Journal, JournalError, Retention, RunRecord,
+    RunStatus,
+};
 pub use lock::Holder;
 pub use machine::{FileWrite, Machine, NewTree, Output, Run, Staged, TreeEntry};
 pub use managed_paths::ManagedPaths;

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 pub use catalog::{CatalogDocument, CatalogEdge, CatalogResource, MetaDocument, OriginDocument};
 pub use events::{ErrorDocument, Event, SummaryDocument};
 pub use graph::{GraphDocument, GraphNode};
-pub use history::{ConflictDocument, HistoryDocument, NotUndoneDocument, RunDocument, ShownRunDocument, UndoDocument};
+pub use history::{
+    ConflictDocument, DriftDocument, DriftedDocument, HistoryDocument, NotUndoneDocument, RunDocument, ShownRunDocument,
+    UndoDocument,
+};
 pub use plan::{CauseDocument, ChangeDocument, CountsDocument, NodePlan, PlanDocument, ResourceDocument};
 pub use value::{facts_json, value_json};
 
@@ -30,6 +33,8 @@ pub const EVENTS_SCHEMA: &str = include_str!("../schema/events.schema.json");
 pub const CATALOG_SCHEMA: &str = include_str!("../schema/catalog.schema.json");
 /// JSON Schema of the history, and of one run that is shown.
 pub const HISTORY_SCHEMA: &str = include_str!("../schema/history.schema.json");
+/// JSON Schema of what has drifted.
+pub const DRIFT_SCHEMA: &str = include_str!("../schema/drift.schema.json");
 /// JSON Schema of one line of diagnostics.
 pub const DIAGNOSTICS_SCHEMA: &str = include_str!("../schema/diagnostics.schema.json");
 

@@ -88,13 +88,14 @@ fn documents_fit_their_schemas() {
     check("history", &["show", "1", "--json"], 0);
     check("plan", &["undo", "1", "--json"], 0);
     std::fs::write(&file, "changed").expect("written");
+    check("drift", &["drift", "site.stead", "--json"], 0);
     check("plan", &["undo", "1", "--json"], 1);
     check("events", &["undo", "1", "--json", "--force", "--yes"], 0);
     check("diagnostics", &["check", "--json", "wrong.stead"], 1);
 }
 
 fn fits(name: &str, document: &serde_json::Value) {
-    use stead_report::json::{CATALOG_SCHEMA, DIAGNOSTICS_SCHEMA, EVENTS_SCHEMA, HISTORY_SCHEMA, PLAN_SCHEMA};
+    use stead_report::json::{CATALOG_SCHEMA, DIAGNOSTICS_SCHEMA, DRIFT_SCHEMA, EVENTS_SCHEMA, HISTORY_SCHEMA, PLAN_SCHEMA};
     let mut compiler = boon::Compiler::new();
     let mut schemas = boon::Schemas::new();
     let address = |name: &str| format!("https://stead-lang.org/schema/1.0/{name}.json");
@@ -104,6 +105,7 @@ fn fits(name: &str, document: &serde_json::Value) {
         ("catalog", CATALOG_SCHEMA),
         ("diagnostics", DIAGNOSTICS_SCHEMA),
         ("history", HISTORY_SCHEMA),
+        ("drift", DRIFT_SCHEMA),
     ];
     for (name, text) in all {
         compiler.add_resource(&address(name), serde_json::from_str(text).expect("a schema is JSON")).expect("a resource");

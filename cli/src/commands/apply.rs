@@ -2,18 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use stead_catalog::Catalog;
-use stead_engine::{ApplyOptions, Registry, RootSpec, SavedPlan};
+use stead_catalog::{Catalog, Value};
+use stead_engine::{ApplyOptions, CollectError, Journal, Registry, Retention, RootSpec, SavedPlan};
 use stead_report::{TextOptions, plan_text};
 
 use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project;
 use crate::terminal::Terminal;
-use crate::{machine, running, selection};
+use crate::{guard, machine, running, selection};
 
-use super::undo;
+use super::{roll_back, undo};
 
 /// What is to be applied, and where.
 struct Task {
@@ -31,12 +32,21 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
         return undo::apply_saved(arguments, saved, task.root.clone(), terminal);
     }
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &task.root);
-    let (registry, catalog) = compile(&task, terminal)?;
+    if guard::is_waiting(&state_dir) {
+        return Err(Failure::ConfirmationPending);
+    }
+    if guard::is_orphaned(&state_dir) {
+        let text =
+            "the last run was never confirmed, and the machine was restarted since: it stays; `stead confirm` takes note of that";
+        terminal.note(&terminal.warning_line("not-confirmed", text));
+    }
+    let (registry, catalog, retention) = compile(&task, terminal)?;
     let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, terminal)?;
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
         running::show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
         if planned.plan.is_empty() && task.saved.is_none() {
+            Journal::remember(&state_dir, &catalog);
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -44,8 +54,27 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
         running::approve("Apply", &planned.plan, arguments.json, terminal)?;
     }
     let cancel = running::cancel_on_signals();
-    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, ..ApplyOptions::new(state_dir) };
+    if let Some(within) = arguments.confirm_within.map(Duration::from_nanos) {
+        guard::start(&state_dir, &task.root, within).map_err(|source| Failure::Guard { path: state_dir.clone(), source })?;
+    }
+    let root = task.root.clone();
+    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, ..ApplyOptions::new(state_dir.clone()) };
     let report = running::carry_out(arguments.json, terminal, &catalog, &registry, &planned, &options)?;
+    let counts = report.counts();
+    if let (true, Some(run), true) = (arguments.rollback_on_failure, report.run, counts.failed + counts.not_converged > 0) {
+        terminal.note(&format!("\nrun {run} failed and is undone\n"));
+        roll_back(run, &root, &state_dir, arguments.json, terminal)?;
+    }
+    if let Some(within) = arguments.confirm_within {
+        let within = Value::Duration(within);
+        terminal.note(&format!("\nundone in {within}, unless `stead confirm` comes first\n"));
+    }
+    // An apply that began meanwhile does it in its turn.
+    if let Err(error) = Journal::collect(&state_dir, &retention, false)
+        && !matches!(error, CollectError::Running)
+    {
+        terminal.note(&terminal.warning_line("journal-failed", &error.to_string()));
+    }
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -83,9 +112,15 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
     })
 }
 
-fn compile(task: &Task, terminal: &Terminal) -> Result<(Registry, Catalog), Failure> {
+fn compile(task: &Task, terminal: &Terminal) -> Result<(Registry, Catalog, Retention), Failure> {
     let loaded = project::load(&task.path, task.network)?;
     let node = loaded.node(&task.node, task.root.path(), terminal)?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &task.select)?;
-    Ok((loaded.into_registry(), catalog))
+    let journal = loaded.project.config().journal;
+    let default = Retention::default();
+    let retention = Retention {
+        max_size: journal.max_size.unwrap_or(default.max_size),
+        max_age: journal.max_age_ns.map(Duration::from_nanos).or(default.max_age),
+    };
+    Ok((loaded.into_registry(), catalog, retention))
 }

@@ -1,5 +1,6 @@
 //! `stead undo RUN`: back to what was there before a run. Itself a plan first, and a run that can be undone.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use stead_catalog::{Plan, ResourceId};
@@ -82,6 +83,33 @@ pub(super) fn apply_saved(
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Takes a run back without asking, for one that failed or was not confirmed. What somebody else has changed since stays.
+pub(crate) fn roll_back(
+    run: i64,
+    root: &RootSpec,
+    state_dir: &Path,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
+    let missing = || Failure::NoSuchRun(run.to_string());
+    let journal = Journal::look(state_dir).map_err(Failure::Journal)?.ok_or_else(missing)?;
+    let observed = Observed::new(root).map_err(Failure::Machine)?;
+    let options = UndoOptions { leave_conflicts: true, ..UndoOptions::default() };
+    let undo = Undo::of(journal, run, &stead_stdlib::registry(), &observed, &|_| true, &options).map_err(Failure::Undo)?;
+    let planned = undo.plan(&observed);
+    if !json {
+        tell(&undo, &planned.plan, &Manner { yes: true, json: false, brief: true }, terminal)?;
+    }
+    let options = ApplyOptions {
+        root: root.clone(),
+        cancel: running::cancel_on_signals(),
+        undoes: Some(run),
+        ..ApplyOptions::new(state_dir)
+    };
+    let report = running::carry_out(json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;
+    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// Works out the way back.
 fn way_back(
     run: &RunName,
@@ -100,7 +128,8 @@ fn way_back(
         words.iter().any(|word| ResourceId::parse(word).map_or_else(|| *id.type_name == **word, |wanted| wanted == *id))
     };
     let selected = |id: &ResourceId| (select.only.is_empty() || matches(&select.only, id)) && !matches(&select.except, id);
-    let undo = Undo::of(journal, number, &registry, &observed, &selected, &UndoOptions { force }).map_err(Failure::Undo)?;
+    let undo = Undo::of(journal, number, &registry, &observed, &selected, &UndoOptions { force, ..UndoOptions::default() })
+        .map_err(Failure::Undo)?;
     Ok((undo, observed))
 }
 

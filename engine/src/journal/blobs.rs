@@ -111,6 +111,11 @@ impl Blobs {
         }
     }
 
+    /// Removes a large content, where it is one.
+    pub(crate) fn remove(&self, hash: &[u8; 32]) {
+        let _ = std::fs::remove_file(self.path(hash));
+    }
+
     /// Removes copies that a killed run left unfinished. The caller holds the lock.
     pub(crate) fn sweep(&self) {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return };

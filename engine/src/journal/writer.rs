@@ -44,6 +44,10 @@ pub(crate) enum Op {
     After { sequence: u32, after: NewAfter },
     /// A resource has reacted.
     Reacted { sequence: u32, because: Vec<Cause> },
+    /// These resources are as they are wanted: a digest of what that is, and whether this run made them so.
+    Applied(Vec<(String, [u8; 32], bool)>),
+    /// The resources that a run changed are not any more as they were wanted.
+    Unapplied { run: i64 },
     /// A change is over.
     Finish { sequence: u32, outcome: OutcomeKind, code: Option<String>, message: Option<String> },
     /// A reaction is due.
@@ -239,6 +243,18 @@ fn put(to: &Transaction<'_>, blobs: &Blobs, run: i64, op: &Op) -> Result<(), Jou
             )?
             .execute(params![now_ns(), outcome.name(), code, message, run, sequence])?;
         }
+        Op::Applied(resources) => {
+            let mut statement = to.prepare_cached(
+                "INSERT INTO applied (resource, wanted, run, at_ns) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (resource)
+                 DO UPDATE SET wanted = ?2, run = ?3, at_ns = ?4 WHERE ?5 OR wanted <> ?2",
+            )?;
+            for (resource, wanted, changed) in resources {
+                statement.execute(params![resource, wanted.as_slice(), changed.then_some(run), now_ns(), changed])?;
+            }
+        }
+        Op::Unapplied { run } => {
+            to.execute("DELETE FROM applied WHERE resource IN (SELECT resource FROM changes WHERE run = ?1)", [run])?;
+        }
         Op::Due(pending) => {
             to.prepare_cached("INSERT OR IGNORE INTO pending (resource, requisite, cause, run) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![
@@ -256,6 +272,20 @@ fn put(to: &Transaction<'_>, blobs: &Blobs, run: i64, op: &Op) -> Result<(), Jou
             ])?;
         }
     }
+    Ok(())
+}
+
+/// Remembers resources that were found to be as they are wanted.
+pub(super) fn remember(connection: &mut Connection, resources: &[(String, [u8; 32])]) -> Result<(), JournalError> {
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    {
+        let mut statement =
+            transaction.prepare("INSERT OR REPLACE INTO applied (resource, wanted, run, at_ns) VALUES (?1, ?2, NULL, ?3)")?;
+        for (resource, wanted) in resources {
+            statement.execute(params![resource, wanted.as_slice(), now_ns()])?;
+        }
+    }
+    transaction.commit()?;
     Ok(())
 }
 

@@ -76,6 +76,8 @@ impl UndoError {
 pub struct UndoOptions {
     /// What somebody else has changed since is undone as well, and a directory is removed with what others put into it.
     pub force: bool,
+    /// What somebody else has changed since stays as it is, and is told among what cannot be undone.
+    pub leave_conflicts: bool,
 }
 
 /// Something that a run did and that cannot be taken back.
@@ -108,6 +110,8 @@ type Made = Result<Box<dyn Managed>, ObserveError>;
 /// One thing to be brought back.
 struct Item {
     id: ResourceId,
+    /// The name under which it was recorded.
+    name: String,
     attributes: Attributes,
     managed: Made,
     /// When it was first written down: right before it was changed, for what is no path.
@@ -180,6 +184,11 @@ impl Undo {
         let locked = journal.lock().unwrap_or_else(PoisonError::into_inner);
         conflicts.iter_mut().for_each(|conflict| conflict.name_run(&locked, run));
         drop(locked);
+        if options.leave_conflicts {
+            for conflict in conflicts.drain(..) {
+                gathered.leave(&conflict);
+            }
+        }
         let Gathered { mut items, not_undone, .. } = gathered;
         items.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.id.cmp(&b.id)));
         let edges = order::edges(&items);
@@ -333,6 +342,18 @@ impl Gathered<'_> {
         self.not_undone.insert(NotUndone { resource, why: why.to_owned() });
     }
 
+    /// Leaves what somebody else has changed as it is.
+    fn leave(&mut self, conflict: &Conflict) {
+        let is_its = |item: &Item| match &item.thing {
+            Thing::Path { path, .. } => path.display().to_string() == conflict.what,
+            Thing::Record { kind } => format!("{kind} {}", item.name) == conflict.what,
+            Thing::Reaction => false,
+        };
+        let Some(at) = self.items.iter().position(is_its) else { return };
+        let item = self.items.remove(at);
+        self.lose(&item.resources, &format!("{} has changed since: {}", conflict.what, conflict.differs));
+    }
+
     fn add_paths(&mut self, states: &BTreeMap<PathBuf, Was>, now: &Now) {
         let journal = self.journal.clone();
         let fetch: Fetch = Arc::new(move |hash| {
@@ -376,6 +397,7 @@ impl Gathered<'_> {
             };
             self.items.push(Item {
                 id: ResourceId::new(type_name, path.to_string_lossy().as_ref()),
+                name: path.display().to_string(),
                 attributes: state.attributes(),
                 managed: Ok(Box::new(state)),
                 written: was.written,
@@ -429,7 +451,7 @@ impl Gathered<'_> {
             };
             let only_reacts = !reacts_to.is_empty() && before.get("active").and_then(Json::as_str) == Some("active");
             let thing = if only_reacts { Thing::Reaction } else { Thing::Record { kind } };
-            self.items.push(Item { id, attributes, managed, written, thing, reacts_to, resources });
+            self.items.push(Item { id, name, attributes, managed, written, thing, reacts_to, resources });
         }
     }
 

@@ -14,7 +14,8 @@ use crate::support::*;
 impl Scene {
     fn undo(&self, run: i64, selected: &dyn Fn(&ResourceId) -> bool, force: bool) -> Result<(Undo, Planned), UndoError> {
         let observed = Observed::new(&RootSpec::Machine).unwrap();
-        let undo = Undo::of(self.journal(), run, &registry(), &observed, selected, &UndoOptions { force })?;
+        let undo =
+            Undo::of(self.journal(), run, &registry(), &observed, selected, &UndoOptions { force, ..UndoOptions::default() })?;
         let planned = undo.plan(&observed);
         Ok((undo, planned))
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, FORMAT_VERSION};
+use super::{Event, FORMAT_VERSION, ResourceDocument};
 
 /// What `stead history --json` writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,6 +81,37 @@ pub struct NotUndoneDocument {
     pub resource: String,
     /// What stays, and why.
     pub why: String,
+}
+
+/// What `stead drift --json` writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DriftDocument {
+    /// Version of the format.
+    pub format_version: String,
+    /// The node's name.
+    pub node: String,
+    /// Changed since the last apply.
+    pub drifted: Vec<DriftedDocument>,
+    /// Ids of resources that are not as wanted, and were never left so.
+    pub pending: Vec<String>,
+    /// How many are as the last apply left them.
+    pub as_left: usize,
+}
+
+/// One resource that has drifted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DriftedDocument {
+    /// What differs: from what is there to what the last apply left.
+    #[serde(flatten)]
+    pub resource: ResourceDocument,
+    /// When it was last known to be as wanted.
+    pub since: String,
+    /// The run that left it so.
+    pub run: Option<String>,
+    /// When it was changed, where the file system tells.
+    pub changed: Option<String>,
+    /// Who changed it, where the audit log tells.
+    pub by: Option<String>,
 }
 
 impl HistoryDocument {
