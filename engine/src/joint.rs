@@ -1,8 +1,9 @@
 //! One simulation for all package wishes of a catalog.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
+use crate::system::apt::Overlay;
 use crate::{Forecast, Known, Look, PackageChange, PackageState, PackageWish, WishedState, World};
 
 /// Answers every package resource from one simulation of all wishes together, which is what will happen when they are
@@ -12,12 +13,14 @@ pub(crate) struct JointForecast<'a> {
     base: &'a dyn World,
     wishes: Vec<PackageWish>,
     forecast: OnceLock<Look<Forecast>>,
+    /// The same with other sources than now: the last that were asked for.
+    with_sources: Mutex<Option<(Overlay, Look<Forecast>)>>,
 }
 
 impl<'a> JointForecast<'a> {
     /// Prepares the simulation of `wishes`, in the order of the catalog. It runs when it is first asked for.
     pub(crate) fn new(base: &'a dyn World, wishes: Vec<PackageWish>) -> Self {
-        Self { base, wishes, forecast: OnceLock::new() }
+        Self { base, wishes, forecast: OnceLock::new(), with_sources: Mutex::default() }
     }
 
     /// Answers for one resource's wishes.
@@ -28,7 +31,32 @@ impl<'a> JointForecast<'a> {
         if !wishes.iter().all(|wish| self.wishes.contains(wish)) {
             return self.base.forecast(wishes);
         }
-        let joint = match self.forecast.get_or_init(|| self.simulate()).clone()? {
+        self.part(self.forecast.get_or_init(|| self.simulate(None)).clone()?, wishes)
+    }
+
+    /// Answers for one resource's wishes with other sources than now.
+    ///
+    /// # Errors
+    /// As [`World::forecast_with`].
+    pub(crate) fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
+        if !wishes.iter().all(|wish| self.wishes.contains(wish)) {
+            return self.base.forecast_with(sources, wishes);
+        }
+        let mut kept = self.with_sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = match &*kept {
+            Some((known, forecast)) if known == sources => forecast.clone(),
+            _ => {
+                let forecast = self.simulate(Some(sources));
+                *kept = Some((sources.clone(), forecast.clone()));
+                forecast
+            }
+        };
+        drop(kept);
+        self.part(whole?, wishes)
+    }
+
+    fn part(&self, whole: Known<Forecast>, wishes: &[PackageWish]) -> Look<Forecast> {
+        let joint = match whole {
             Known::Is(joint) => joint,
             unknown @ Known::Unknown(_) => return Ok(unknown),
         };
@@ -55,10 +83,14 @@ impl<'a> JointForecast<'a> {
 
     /// Everything the simulation announced, by whichever wish; `None` when it was not asked for or could not know.
     pub(crate) fn announced(&self) -> Option<Forecast> {
-        self.forecast.get()?.as_ref().ok()?.value().cloned()
+        let kept = self.with_sources.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((_, forecast)) => forecast.as_ref().ok()?.value().cloned(),
+            None => self.forecast.get()?.as_ref().ok()?.value().cloned(),
+        }
     }
 
-    fn simulate(&self) -> Look<Forecast> {
+    fn simulate(&self, sources: Option<&Overlay>) -> Look<Forecast> {
         let open: Vec<PackageWish> = self
             .wishes
             .iter()
@@ -68,7 +100,11 @@ impl<'a> JointForecast<'a> {
             })
             .cloned()
             .collect();
-        if open.is_empty() { Ok(Known::Is(Forecast::default())) } else { self.base.forecast(&open) }
+        match sources {
+            _ if open.is_empty() => Ok(Known::Is(Forecast::default())),
+            Some(sources) => self.base.forecast_with(sources, &open),
+            None => self.base.forecast(&open),
+        }
     }
 }
 

@@ -258,6 +258,20 @@ impl Machine {
         attributes::make_directory(self, path, mode, uid, gid)
     }
 
+    /// As [`Machine::stage_file`], for content that comes piece by piece: `fill` writes it, in place of the content of `write`. Where it
+    /// fails, nothing is left.
+    ///
+    /// # Errors
+    /// What the operating system refused, the validation command, and what `fill` fails with.
+    pub fn stage_stream(
+        &self,
+        write: &FileWrite,
+        fill: &mut dyn FnMut(&mut dyn std::io::Write) -> Result<(), ApplyError>,
+    ) -> Result<Staged, ApplyError> {
+        self.may_change()?;
+        stage::stage_with(self, write, fill)
+    }
+
     /// Begins a tree that is made beside its place and renamed when it is whole: see [`NewTree`]. Nothing may be at `path`.
     ///
     /// # Errors

@@ -16,13 +16,16 @@ use stead_catalog::Command;
 
 use crate::cancel::Cancel;
 use crate::machine::xattrs;
-use crate::process::{Ended, RunAs, Spawn};
+use crate::net::{self, NoAnswer, Reply, Request};
+use crate::process::{Ended, Finished, RunAs, Spawn};
 use crate::root::{Entry, Root, RootSpec, failed};
 use crate::system::System;
+use crate::system::apt::Overlay;
 use crate::system::archive::{self, Contents};
+use crate::world::no_network;
 use crate::{
-    FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Owner, PackageChange, PackageState, PackageWish, Probe,
-    ProbeOutcome, Stat, UnitState, User, World,
+    FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner, PackageChange, PackageState, PackageWish,
+    Probe, ProbeOutcome, Stat, UnitState, User, World,
 };
 
 /// Longest time a probe may take that says nothing about it.
@@ -146,6 +149,33 @@ impl Observed {
     /// Opens a regular file for reading, with its size. `None` when nothing is there.
     pub(crate) fn open_file(&self, path: &Path) -> Result<Option<(File, u64)>, ObserveError> {
         self.at(path, |entry| open_regular(entry, path))
+    }
+}
+
+impl Observed {
+    /// Runs a command that only asks.
+    fn asked(&self, probe: &Probe, quiet: bool) -> Result<Finished, ObserveError> {
+        let spawn = Spawn {
+            command: &probe.command,
+            user: probe.user.as_deref().map(|name| self.run_as(name)).transpose()?,
+            cwd: probe.cwd.as_deref(),
+            env: &probe.env,
+            stdin: None,
+            umask: None,
+            chroot: self.command_root()?,
+            timeout: Some(probe.timeout.unwrap_or(PROBE_TIMEOUT)),
+            quiet,
+        };
+        let started = spawn.run(&self.cancel);
+        started.map_err(|error| guard_failed(&probe.command, &format!("cannot be started: {error}")))
+    }
+}
+
+fn guard_failed(command: &Command, message: &str) -> ObserveError {
+    ObserveError::Impossible {
+        code: "guard-failed",
+        message: format!("`{}` {message}", shown(command)),
+        hint: "a guard is a command that exists and ends with status 0 or another".into(),
     }
 }
 
@@ -347,10 +377,54 @@ impl World for Observed {
         self.system.apt.forecast(wishes).map(Known::Is)
     }
 
+    fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
+        if self.system.is_tree() {
+            return Ok(Known::Unknown("the package index is refreshed".into()));
+        }
+        self.system.apt.forecast_with(sources, wishes)
+    }
+
+    fn read_through(&self, path: &Path, take: &mut dyn FnMut(&[u8])) -> Look<Option<u64>> {
+        let Some((mut file, _)) = self.open_file(path)? else { return Ok(Known::Is(None)) };
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut size = 0;
+            loop {
+                match file.read(buffer) {
+                    Ok(0) => return Ok(Known::Is(Some(size))),
+                    Ok(count) => {
+                        take(&buffer[..count]);
+                        size += count as u64;
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(ObserveError::io(path, &error)),
+                }
+            }
+        })
+    }
+
+    fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {
+        if self.system.is_tree() { Err(no_network()) } else { Ok(Known::Is(net::connect(host, port, timeout))) }
+    }
+
+    fn fetch(&self, request: &Request, most: u64) -> Look<Result<Reply, NoAnswer>> {
+        if self.system.is_tree() { Err(no_network()) } else { Ok(Known::Is(net::ask(request, most))) }
+    }
+
+    fn query(&self, probe: &Probe) -> Look<Output> {
+        let finished = self.asked(probe, false)?;
+        let status = match finished.ended {
+            Ended::Status(status) => status,
+            Ended::TimedOut => 124,
+            Ended::Aborted => 130,
+        };
+        Ok(Known::Is(Output { status, stdout: finished.stdout.into_bytes(), stderr: finished.stderr.into_bytes() }))
+    }
+
     fn contents(&self, change: &PackageChange) -> Look<Option<Arc<Contents>>> {
         let Some(version) = change.to.as_deref().filter(|_| !self.system.is_tree()) else { return Ok(Known::Is(None)) };
         // What cannot be read is not known: no reason to stop a plan.
-        let contents = archive::locate(&change.name, version).and_then(|path| Contents::read(&path).ok());
+        let config = self.system.apt.planned_config();
+        let contents = archive::locate(&change.name, version, config.as_deref()).and_then(|path| Contents::read(&path).ok());
         Ok(Known::Is(contents.map(Arc::new)))
     }
 
@@ -359,27 +433,11 @@ impl World for Observed {
     }
 
     fn probe(&self, probe: &Probe) -> Look<ProbeOutcome> {
-        let timeout = probe.timeout.unwrap_or(PROBE_TIMEOUT);
-        let spawn = Spawn {
-            command: &probe.command,
-            user: probe.user.as_deref().map(|name| self.run_as(name)).transpose()?,
-            cwd: probe.cwd.as_deref(),
-            env: &probe.env,
-            stdin: None,
-            umask: None,
-            chroot: self.command_root()?,
-            timeout: Some(timeout),
-            quiet: true,
-        };
-        let failure = |message: String| ObserveError::Impossible {
-            code: "guard-failed",
-            message: format!("`{}` {message}", shown(&probe.command)),
-            hint: "a guard is a command that exists and ends with status 0 or another".into(),
-        };
-        let finished = spawn.run(&self.cancel).map_err(|error| failure(format!("cannot be started: {error}")))?;
+        let finished = self.asked(probe, true)?;
+        let failure = |message: String| guard_failed(&probe.command, &message);
         match finished.ended {
             Ended::Status(status) => Ok(Known::Is(ProbeOutcome { success: status == 0, status })),
-            Ended::TimedOut => Err(failure(format!("took longer than {} s", timeout.as_secs()))),
+            Ended::TimedOut => Err(failure(format!("took longer than {} s", probe.timeout.unwrap_or(PROBE_TIMEOUT).as_secs()))),
             Ended::Aborted => Err(failure("was stopped with the run".into())),
         }
     }

@@ -67,6 +67,8 @@ pub struct Predicted<'a> {
     archives: BTreeMap<Arc<str>, Vec<Arc<Contents>>>,
     /// Directories below which things may appear that cannot be named, with what brings them.
     filled: Vec<(PathBuf, Arc<str>)>,
+    /// Files of package sources whose index is fetched together with them.
+    refreshed: BTreeSet<PathBuf>,
     /// What the resource that is being predicted may bring.
     brought: Vec<Arc<str>>,
     /// A change that comes before the resource that is looking, which a guard's answer may depend on.
@@ -92,6 +94,7 @@ impl<'a> Predicted<'a> {
             bringers: Arc::default(),
             archives: BTreeMap::new(),
             filled: Vec::new(),
+            refreshed: BTreeSet::new(),
             brought: Vec::new(),
             unsettled: None,
             writers: Writers::default(),
@@ -226,6 +229,11 @@ impl<'a> Predicted<'a> {
         self.brought.push(because.into());
     }
 
+    /// The package index of the sources in this file, which was predicted before, will be fetched with it.
+    pub fn refresh_source(&mut self, path: &Path) {
+        self.refreshed.insert(path.to_owned());
+    }
+
     /// Anything may be below this directory that is not there so far: it is `Unknown(because)`.
     pub fn bring_below(&mut self, directory: &Path, because: &str) {
         let directory = self.resolve_directory(directory, resolve::MAX_SYMLINKS);
@@ -290,7 +298,7 @@ impl<'a> Predicted<'a> {
             Read::User(name) => self.users.contains_key(name),
             Read::Group(name) => self.groups.contains_key(name),
             Read::Package(name) => self.packages.contains_key(name),
-            Read::Forecast => !self.packages.is_empty() || self.changed_source().is_some(),
+            Read::Forecast => !self.packages.is_empty() || !self.refreshed.is_empty() || self.changed_source().is_some(),
             Read::Unit(name) => self.units.contains_key(name),
             Read::Probe => self.unsettled.is_some(),
         })
@@ -313,12 +321,33 @@ impl<'a> Predicted<'a> {
             && self.unsettled.is_none()
     }
 
+    /// Everything below /etc/apt that will be another than now.
+    fn apt_files(&self) -> Known<crate::system::apt::Overlay> {
+        let mut files = Vec::new();
+        for (path, entry) in self.files.below(Path::new("/etc/apt")) {
+            match entry {
+                Entry::Present { stat, content: Some(content), .. } if stat.kind == FileKind::File => {
+                    files.push((path.to_owned(), Some(content.clone())));
+                }
+                Entry::Present { stat, kept, .. } if *kept || stat.kind != FileKind::File => {}
+                Entry::Removed => files.push((path.to_owned(), None)),
+                Entry::Present { .. } => {
+                    return Known::Unknown(format!("the package index is refreshed for {}", path.display()).into());
+                }
+                Entry::Obscured(because) | Entry::Appearing(because) => return Known::Unknown(because.clone()),
+            }
+        }
+        Known::Is(files)
+    }
+
     /// The file through which what can be installed will have changed, in words.
     fn changed_source(&self) -> Option<Arc<str>> {
         let list = Path::new("/etc/apt/sources.list");
         let own = self.files.get(list).map(|entry| (list, entry));
         let mut sources = own.into_iter().chain(self.files.below(Path::new("/etc/apt/sources.list.d")));
-        let (path, _) = sources.find(|(_, entry)| matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
+        let is_open = |path: &Path| !self.refreshed.contains(path);
+        let (path, _) =
+            sources.find(|(path, entry)| is_open(path) && matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
         Some(format!("the package index is refreshed for {}", path.display()).into())
     }
 }

@@ -7,10 +7,14 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
-use crate::{FileKind, Forecast, Group, Look, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World};
+use crate::net::{NoAnswer, Reply, Request};
+use crate::{
+    FileKind, Forecast, Group, Look, Output, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
+};
 
 /// One thing looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +152,26 @@ impl World for Recorder<'_> {
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
         self.note(Read::Forecast);
         self.joint.forecast(wishes)
+    }
+
+    fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {
+        self.note(Read::Probe);
+        self.base.connects(host, port, timeout)
+    }
+
+    fn fetch(&self, request: &Request, most: u64) -> Look<Result<Reply, NoAnswer>> {
+        self.note(Read::Probe);
+        self.base.fetch(request, most)
+    }
+
+    fn query(&self, probe: &Probe) -> Look<Output> {
+        self.note(Read::Probe);
+        self.base.query(probe)
+    }
+
+    fn read_through(&self, path: &Path, take: &mut dyn FnMut(&[u8])) -> Look<Option<u64>> {
+        self.note_path(path);
+        self.base.read_through(path, take)
     }
 
     fn unit(&self, name: &str) -> Look<UnitState> {

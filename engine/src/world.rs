@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use stead_catalog::Command;
 
-use crate::ObserveError;
+use crate::net::{NoAnswer, Reply, Request};
+use crate::system::apt::Overlay;
 use crate::system::archive::Contents;
+use crate::{ObserveError, Output};
 
 /// Something known, or something that will be known only after another resource is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -405,6 +407,55 @@ pub trait World: Sync {
         Ok(Known::Is(None))
     }
 
+    /// As [`World::forecast`], with files below /etc/apt as they will be; unknown where what they name cannot be looked at now.
+    ///
+    /// # Errors
+    /// As [`World::forecast`]; `repository-unusable` where the package manager refuses a source.
+    fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
+        let _ = (sources, wishes);
+        Ok(Known::Unknown("the package index is refreshed".into()))
+    }
+
+    /// Hands out a regular file piece by piece, and returns its size; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`World::read`].
+    fn read_through(&self, path: &Path, take: &mut dyn FnMut(&[u8])) -> Look<Option<u64>> {
+        Ok(self.read(path)?.map(|content| {
+            content.map(|bytes| {
+                take(&bytes);
+                bytes.len() as u64
+            })
+        }))
+    }
+
+    /// Says whether something takes connections at a TCP port. Known only later where a change comes before.
+    ///
+    /// # Errors
+    /// When there is nothing to ask.
+    fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {
+        let _ = (host, port, timeout);
+        Err(no_network())
+    }
+
+    /// Asks a web server, for at most `most` bytes of its answer. Known only later where a change comes before.
+    ///
+    /// # Errors
+    /// When there is nothing to ask.
+    fn fetch(&self, request: &Request, most: u64) -> Look<Result<Reply, NoAnswer>> {
+        let _ = (request, most);
+        Err(no_network())
+    }
+
+    /// Runs a command that only asks, and returns what it says. Known only later where a change comes before.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn query(&self, probe: &Probe) -> Look<Output> {
+        let _ = probe;
+        Err(no_network())
+    }
+
     /// Returns what the service manager says of a unit.
     ///
     /// # Errors
@@ -442,4 +493,9 @@ pub trait World: Sync {
     fn identity(&self) -> (u32, u32) {
         (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
     }
+}
+
+/// There is no network in a tree, nor in a test.
+pub(crate) fn no_network() -> ObserveError {
+    ObserveError::Unavailable { service: "the network", message: "there is nothing to be asked here".into() }
 }

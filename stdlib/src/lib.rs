@@ -12,12 +12,14 @@ mod commands;
 pub mod edit;
 mod filesystem;
 mod init;
+mod openpgp;
 mod parts;
 mod problems;
 pub mod resources;
 mod ssh_keys;
 mod unpack;
 pub mod values;
+mod waiting;
 mod web;
 
 pub use resources::registry;

@@ -25,6 +25,13 @@ pub mod timezone;
 pub mod unit;
 pub mod user;
 
+pub mod download;
+pub mod git;
+pub mod http_check;
+pub mod pip;
+pub mod port_check;
+pub mod repository;
+pub mod virtualenv;
 use stead_engine::{Registry, Restorer, TypeEntry};
 
 use crate::accounts;
@@ -48,17 +55,24 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<timezone::Timezone>(),
     TypeEntry::of::<locale::Locale>(),
     TypeEntry::of::<archive::Archive>(),
+    TypeEntry::of::<download::Download>(),
+    TypeEntry::of::<git::Git>(),
+    TypeEntry::of::<repository::Repository>(),
     TypeEntry::of::<package::Package>(),
+    TypeEntry::of::<virtualenv::Virtualenv>(),
+    TypeEntry::of::<pip::Pip>(),
     TypeEntry::of::<service::Service>(),
     TypeEntry::of::<unit::Unit>(),
     TypeEntry::of::<timer::Timer>(),
     TypeEntry::of::<user::User>(),
     TypeEntry::of::<group::Group>(),
     TypeEntry::of::<exec::Exec>(),
+    TypeEntry::of::<port_check::PortCheck>(),
+    TypeEntry::of::<http_check::HttpCheck>(),
 ];
 
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
-static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE];
+static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {

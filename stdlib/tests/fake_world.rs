@@ -21,6 +21,9 @@
 //! refresh "the index is older than a day"
 //! unit nginx.service active enabled reload stale
 //! probe "test -e /x" 0                               # a command and its exit status
+//! port 127.0.0.1:80                                  # something takes connections there
+//! http http://127.0.0.1/ 200 "ok"                    # what a web server answers
+//! query "ls-remote" 0 "…"                            # what a command with these words in it says
 //! managed /etc/x                                     # by some other resource
 //! tree                                               # what is looked at is the tree of `--root DIR`
 //! ```
@@ -33,8 +36,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_catalog::{Type, Value};
+use stead_engine::net::{NoAnswer, Reply, Request};
 use stead_engine::{
-    ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Owner, PackageChange,
+    ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner, PackageChange,
     PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
 };
 
@@ -64,6 +68,9 @@ pub(crate) struct FakeWorld {
     units: BTreeMap<String, UnitState>,
     probes: BTreeMap<String, i32>,
     managed: Vec<PathBuf>,
+    ports: Vec<String>,
+    http: BTreeMap<String, Reply>,
+    queries: Vec<(String, Output)>,
     identity: (u32, u32),
     is_tree: bool,
 }
@@ -186,6 +193,22 @@ impl FakeWorld {
                 self.probes.insert(command, reader.word().parse().expect("an exit status"));
             }
             "tree" => self.is_tree = true,
+            "port" => self.ports.push(rest.trim().to_owned()),
+            "http" => {
+                let mut reader = Reader::new(rest[words[0].len()..].trim_start());
+                let status = reader.word().parse().expect("a status");
+                let body = if reader.skip() { reader.string().into_bytes() } else { Vec::new() };
+                let headers = vec![("content-length".into(), body.len().to_string().into())];
+                self.http.insert(words[0].to_owned(), Reply { status, headers, body: body.into() });
+            }
+            "query" => {
+                let mut reader = Reader::new(rest);
+                let part = reader.string();
+                let status = reader.word().parse().expect("an exit status");
+                let text = reader.string().into_bytes();
+                let output = Output { status, stdout: text.clone(), stderr: text };
+                self.queries.push((part, output));
+            }
             "managed" => self.managed.push(rest.trim().into()),
             _ => panic!("no line of a world: {line}"),
         }
@@ -453,6 +476,27 @@ impl World for FakeWorld {
             Some(status) => Ok(Known::Is(ProbeOutcome { success: *status == 0, status: *status })),
             None => Err(ObserveError::Unavailable { service: "probe", message: format!("no answer for `{}`", probe.command) }),
         }
+    }
+
+    fn connects(&self, host: &str, port: u16, _: std::time::Duration) -> Look<Result<(), NoAnswer>> {
+        let is_open = self.ports.contains(&format!("{host}:{port}"));
+        Ok(Known::Is(if is_open { Ok(()) } else { Err(NoAnswer("connection refused".into())) }))
+    }
+
+    fn fetch(&self, request: &Request, most: u64) -> Look<Result<Reply, NoAnswer>> {
+        Ok(Known::Is(match self.http.get(&*request.url) {
+            Some(reply) => {
+                let most = usize::try_from(most).unwrap_or(usize::MAX).min(reply.body.len());
+                Ok(Reply { body: reply.body[..most].into(), ..reply.clone() })
+            }
+            None => Err(NoAnswer("connection refused".into())),
+        }))
+    }
+
+    fn query(&self, probe: &Probe) -> Look<Output> {
+        let command = probe.command.to_string();
+        let found = self.queries.iter().find(|(part, _)| command.contains(part));
+        Ok(Known::Is(found.map(|(_, output)| output.clone()).unwrap_or_else(|| panic!("nobody answers {command}"))))
     }
 
     fn is_managed(&self, path: &Path) -> bool {

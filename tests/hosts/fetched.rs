@@ -1,5 +1,9 @@
 //! What comes from elsewhere: archives, downloads, repositories, working trees.
 
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use stead_tests::host::Host;
 
 use crate::site::{Site, planned};
@@ -116,4 +120,106 @@ fn an_unpacking_that_is_killed_leaves_nothing_half_done() {
         "big\n3000\n",
         "what the killed runs left is swept"
     );
+}
+
+#[test]
+fn a_repository_that_apt_refuses_is_never_written() {
+    let source = |trusted: &str| {
+        format!(
+            "repository \"extra\" {{ uris = \"file:///opt/stead-tests/repo-extra\", suites = \"./\"{trusted} }}\npackage \"demo-tool\" {{}}\n"
+        )
+    };
+    let Some(site) = Site::new(&source("")) else { return };
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("repository-unusable"), "{output}");
+    assert_eq!(site.host.read("/etc/apt/sources.list.d/extra.sources"), None);
+    assert_eq!(site.host.must("ls /tmp | grep -c stead-apt || true"), "0\n", "nothing is left behind");
+
+    site.source(&source(", trusted = true, priority = 700"));
+    let plan = site.plan();
+    let raw = planned(&plan, "package[\"demo-tool\"]").raw.to_string();
+    assert!(raw.contains("3.3"), "the version comes from the repository's own index: {raw}");
+    site.converge();
+    assert_eq!(site.host.must("demo-tool"), "demo-tool 3.3\n");
+
+    site.source("repository \"extra\" { state = absent }\n");
+    site.converge();
+    assert_eq!(
+        site.host.must("ls /etc/apt/sources.list.d /etc/apt/preferences.d"),
+        "/etc/apt/preferences.d:\n\n/etc/apt/sources.list.d:\nstead-tests.list\n"
+    );
+}
+
+/// Serves a file from this machine to a host. Each connection gets at most `most` bytes of it.
+fn serve(content: Vec<u8>, most: usize) -> u16 {
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count == 1) {
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8_lossy(&request).to_ascii_lowercase();
+            let from =
+                request.lines().find_map(|line| line.strip_prefix("range: bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+            let rest = &content[from.unwrap_or(0)..];
+            let mut head = String::from(if from.is_some() { "HTTP/1.1 206 Partial Content\r\n" } else { "HTTP/1.1 200 OK\r\n" });
+            if let Some(from) = from {
+                let _ = write!(head, "content-range: bytes {from}-{}/{}\r\n", content.len() - 1, content.len());
+            }
+            let _ = write!(head, "etag: \"v1\"\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", rest.len());
+            let _ = stream.write_all(head.as_bytes());
+            if !request.starts_with("head") {
+                let _ = stream.write_all(&rest[..rest.len().min(most)]);
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_download_that_breaks_off_is_taken_up_and_a_wrong_one_is_not_taken() {
+    let content: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
+    let Some(site) = Site::new("") else { return };
+    let host = &site.host;
+    let gateway = format!("{}.1", host.address().rsplit_once('.').expect("an address").0);
+    host.write("/srv/expected", &content);
+    let sum = host.must("sha256sum /srv/expected | cut -d' ' -f1").trim().to_owned();
+    let url = format!("http://{gateway}:{}/file", serve(content, 60_000));
+    site.source(&format!("download \"/srv/file\" {{ from = \"{url}\", checksum = \"sha256:{sum}\", mode = 0750 }}\n"));
+    site.converge();
+    host.must("cmp /srv/file /srv/expected && test $(stat -c %a /srv/file) = 750");
+
+    let other = sum.chars().rev().collect::<String>();
+    site.source(&format!("download \"/srv/file\" {{ from = \"{url}\", checksum = \"sha256:{other}\" }}\n"));
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("wrong-checksum"), "{output}");
+    host.must("cmp /srv/file /srv/expected");
+    assert_eq!(host.must("ls -A /srv | grep -c '^[.]stead' || true"), "0\n");
+
+    site.source(&format!("download \"/srv/file\" {{ from = \"{url}\", checksum = \"none\", resumes = 0, update = true }}\n"));
+    host.must("echo other > /srv/file");
+    let output = site.apply();
+    assert!(output.stdout.contains("fetch-failed") || output.stderr.contains("fetch-failed"), "{output}");
+    assert_eq!(host.read("/srv/file").as_deref(), Some("other\n"), "what broke off does not replace what is there");
+}
+
+#[test]
+fn a_check_waits_for_what_was_started_and_holds_what_needs_it() {
+    let Some(site) = Site::new(
+        "let sshd = service \"ssh\" { state = running }\n\
+         let answers = port_check \"ssh\" { port = 22, within = 20s, interval = 100ms, watch = [sshd] }\n\
+         let silent = port_check \"nobody\" { port = 9, within = 1s, interval = 100ms }\n\
+         file \"/etc/after\" { content = \"x\\n\", require = [silent] }\n",
+    ) else {
+        return;
+    };
+    let output = site.apply().expect_code(1);
+    assert_eq!(output.outcome("port_check[\"ssh\"]"), "unchanged", "{output}");
+    assert_eq!(output.outcome("port_check[\"nobody\"]"), "failed", "{output}");
+    assert_eq!(output.outcome("file[\"/etc/after\"]"), "skipped", "{output}");
+    assert!(output.stdout.contains("not-healthy"), "{output}");
 }

@@ -182,6 +182,18 @@ fn a_package_its_configuration_and_its_service() {
 }
 
 #[test]
+fn a_repository_and_a_package_from_it() {
+    scenario("02-repository")
+        .content("/etc/demo-tool/tool.conf", "color = never\npager = less", "color = auto")
+        .owned("/etc/demo-tool/tool.conf", "644 root root")
+        .end(&[
+            "test \"$(cat /etc/apt/sources.list.d/demo-extra.list)\" = 'deb [trusted=yes] file:///opt/demo/repo-extra ./'",
+            "test \"$(demo-tool)\" = 'demo-tool 3.3'",
+        ])
+        .run();
+}
+
+#[test]
 fn a_tree_of_a_user_that_is_created_first() {
     scenario("04-ownership")
         .content("/srv/app/shared/app.env", "APP_PORT=9000\nAPP_LOG=/srv/app/shared/log/app.log\nAPP_MODE=production", "")

@@ -81,6 +81,35 @@ impl Drop for Staged {
 
 /// Writes the file. It is private until it is complete, and never open to more than it will be.
 pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, ApplyError> {
+    stage_with(machine, write, &mut |file| {
+        file.write_all(&write.content).map_err(|error| ApplyError::io("write", &write.path, &error))
+    })
+}
+
+/// A file that is being written, and what it has so far.
+struct Summed {
+    file: File,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The same, with what `fill` writes instead of the content.
+pub(super) fn stage_with(
+    machine: &Machine,
+    write: &FileWrite,
+    fill: &mut dyn FnMut(&mut dyn Write) -> Result<(), ApplyError>,
+) -> Result<Staged, ApplyError> {
     let path = &*write.path;
     let entry = machine.entry("write", path)?;
     let mut before = machine.before(path, Need::Content)?;
@@ -99,9 +128,10 @@ pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, Appl
         after: None,
         committed: false,
     };
-    let mut file = File::from(fd);
-    keep_xattrs(&entry, path, &file)?;
-    file.write_all(&write.content).map_err(|error| ApplyError::io("write", path, &error))?;
+    let mut summed = Summed { file: File::from(fd), hasher: blake3::Hasher::new() };
+    keep_xattrs(&entry, path, &summed.file)?;
+    fill(&mut summed)?;
+    let Summed { file, hasher } = summed;
     if write.uid.is_some() || write.gid.is_some() {
         // Before the mode: a change of owner takes setuid and setgid bits away.
         let (uid, gid) = (write.uid.map(Uid::from_raw), write.gid.map(Gid::from_raw));
@@ -114,7 +144,7 @@ pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, Appl
         let mode = Mode::from_raw_mode(write.mode & 0o7777);
         rustix::fs::fchmod(&file, mode).map_err(|error| refused("set the mode of", path, error))?;
     }
-    staged.after = Some(state_of(&file, path, *blake3::hash(&write.content).as_bytes(), write.sensitive)?);
+    staged.after = Some(state_of(&file, path, *hasher.finalize().as_bytes(), write.sensitive)?);
     Ok(staged)
 }
 

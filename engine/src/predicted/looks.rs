@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::resolve::Found;
 use super::{Entry, Predicted};
 use crate::foreseen;
+use crate::net::{NoAnswer, Reply, Request};
 use crate::{
-    FileKind, Forecast, Group, Known, Look, ObserveError, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User,
-    World,
+    FileKind, Forecast, Group, Known, Look, ObserveError, Output, PackageState, PackageWish, Probe, ProbeOutcome, Stat,
+    UnitState, User, World,
 };
 
 impl World for Predicted<'_> {
@@ -92,7 +94,7 @@ impl World for Predicted<'_> {
             return Ok(Known::Unknown(because.clone()));
         }
         let resolved = self.resolve(path);
-        if let Some((_, because)) = self.filled.iter().find(|(directory, _)| resolved.starts_with(directory)) {
+        if let Some((_, because)) = self.filled.iter().rev().find(|(directory, _)| resolved.starts_with(directory)) {
             return Ok(Known::Unknown(because.clone()));
         }
         let directory = match self.find(&self.resolve(path)) {
@@ -193,9 +195,58 @@ impl World for Predicted<'_> {
         if let Some(because) = self.changed_source() {
             return Ok(Known::Unknown(because));
         }
+        if !self.refreshed.is_empty() {
+            let sources = match self.apt_files() {
+                Known::Is(sources) => sources,
+                Known::Unknown(because) => return Ok(Known::Unknown(because)),
+            };
+            return match self.joint {
+                Some(joint) => joint.forecast_with(&sources, wishes),
+                None => self.base.forecast_with(&sources, wishes),
+            };
+        }
         match self.joint {
             Some(joint) => joint.forecast(wishes),
             None => self.base.forecast(wishes),
+        }
+    }
+
+    fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {
+        match &self.unsettled {
+            Some(because) => Ok(Known::Unknown(because.clone())),
+            None => self.base.connects(host, port, timeout),
+        }
+    }
+
+    fn fetch(&self, request: &Request, most: u64) -> Look<Result<Reply, NoAnswer>> {
+        match &self.unsettled {
+            Some(because) => Ok(Known::Unknown(because.clone())),
+            None => self.base.fetch(request, most),
+        }
+    }
+
+    fn query(&self, probe: &Probe) -> Look<Output> {
+        match &self.unsettled {
+            Some(because) => Ok(Known::Unknown(because.clone())),
+            None => self.base.query(probe),
+        }
+    }
+
+    fn read_through(&self, path: &Path, take: &mut dyn FnMut(&[u8])) -> Look<Option<u64>> {
+        match self.find(&self.resolve(path)) {
+            Found::Base(found) => match self.base.read_through(&found, take)? {
+                Known::Is(None) => Ok(self.maybe_brought_path(path)),
+                seen => Ok(seen),
+            },
+            Found::Entry(Entry::Present { stat, kept: true, .. }) if stat.kind == FileKind::File => {
+                self.base.read_through(&self.resolve(path), take)
+            }
+            _ => Ok(self.read(path)?.map(|content| {
+                content.map(|bytes| {
+                    take(&bytes);
+                    bytes.len() as u64
+                })
+            })),
         }
     }
 

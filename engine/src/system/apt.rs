@@ -13,15 +13,18 @@ use stead_catalog::Command;
 use super::Dpkg;
 use super::dpkg::matches_version;
 use crate::{
-    ApplyError, Forecast, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Restore, Restorer, Run,
-    WishedState,
+    ApplyError, Forecast, Known, Look, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Restore,
+    Restorer, Run, WishedState,
 };
 
 mod index;
 mod orders;
+mod shadow;
 mod simulation;
 
 use orders::{Order, Unmet};
+pub use shadow::Overlay;
+use shadow::Shadow;
 use simulation::Simulated;
 
 /// How long apt waits for another process that holds dpkg's lock.
@@ -37,12 +40,16 @@ pub struct Apt {
     root: PathBuf,
     dpkg: Arc<Dpkg>,
     forecasts: Mutex<Vec<(Vec<PackageWish>, Forecast)>>,
+    /// With other sources than now: for the plan that was made last.
+    planned: Mutex<Option<Arc<Shadow>>>,
+    /// This is apt with those sources: the configuration that says so.
+    config: Option<PathBuf>,
 }
 
 impl Apt {
     /// apt of the system at `root`. Runs nothing yet.
     pub fn new(root: &Path, dpkg: Arc<Dpkg>) -> Self {
-        Self { root: root.to_owned(), dpkg, forecasts: Mutex::default() }
+        Self { root: root.to_owned(), dpkg, forecasts: Mutex::default(), planned: Mutex::default(), config: None }
     }
 
     /// Returns what apt would do for these wishes together; the answer is kept until something is forgotten. Takes no lock and changes
@@ -61,6 +68,67 @@ impl Apt {
         let mut all = self.forecasts.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((wishes.to_vec(), forecast.clone()));
         Ok(forecast)
+    }
+
+    /// As [`Apt::forecast`], with files below /etc/apt as they will be: what they add is fetched into a place of its own. Unknown
+    /// where it cannot be reached now.
+    ///
+    /// # Errors
+    /// As [`Apt::forecast`]; `repository-unusable` where apt refuses a source.
+    pub fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
+        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+        let shadow = match &*planned {
+            Some(shadow) if shadow.overlay == *sources => shadow.clone(),
+            _ => match Shadow::new(sources.clone())? {
+                Some(shadow) => Arc::new(shadow),
+                None => return Ok(Known::Unknown("the package index is refreshed".into())),
+            },
+        };
+        *planned = Some(shadow.clone());
+        drop(planned);
+        let apt = Self {
+            root: self.root.clone(),
+            dpkg: self.dpkg.clone(),
+            forecasts: Mutex::default(),
+            planned: Mutex::default(),
+            config: Some(shadow.config()),
+        };
+        apt.simulate(wishes).map(Known::Is)
+    }
+
+    /// The configuration with the sources that a plan asked for last.
+    pub(crate) fn planned_config(&self) -> Option<PathBuf> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|shadow| shadow.config())
+    }
+
+    /// Asks apt whether it takes these sources, before they are written. One that cannot be reached is found out later.
+    ///
+    /// # Errors
+    /// `repository-unusable`.
+    pub fn try_sources(&self, sources: Overlay) -> Result<(), ObserveError> {
+        Shadow::new(sources).map(drop)
+    }
+
+    /// Fetches the index of the sources in one file; of all, where another one has changed as well.
+    ///
+    /// # Errors
+    /// `repository-unusable`, and apt's failure.
+    pub fn refresh_source(&self, machine: &Machine, list: &Path) -> Result<(), ApplyError> {
+        self.dpkg.await_lock(PATIENCE);
+        machine.record(&INDEX, "apt", serde_json::json!({ "reason": list.display().to_string() }))?;
+        let mut argv: Vec<String> = vec!["apt-get".into(), "-o".into(), LOCK_PATIENCE.into()];
+        if index::is_only_changed(&self.root, list) {
+            argv.extend(shadow::arguments(list));
+        } else {
+            argv.extend(["-q", "-o", "APT::Update::Error-Mode=any", "update"].map(str::to_owned));
+        }
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let outcome = self.run(machine, &argv);
+        machine.system().forget();
+        match outcome {
+            Err(ApplyError::Command { output, .. }) => Err(shadow::unusable(list, &output).into()),
+            outcome => outcome,
+        }
     }
 
     /// Carries out these wishes as one transaction: the index is refreshed first where it has to be, and what an interrupted
@@ -134,7 +202,8 @@ impl Apt {
             return Ok(Forecast::default());
         }
         let installs = open.iter().any(|wish| is_install(&wish.state));
-        if let Some(reason) = index::stale(&self.root, &open).filter(|_| installs) {
+        let is_stale = || index::stale(&self.root, &open);
+        if let Some(reason) = Some(()).filter(|()| installs && self.config.is_none()).and_then(|()| is_stale()) {
             // What can be installed is known after the refresh; what is removed is known now.
             let removals: Vec<PackageWish> = open.into_iter().filter(|wish| !is_install(&wish.state)).collect();
             let forecast = self.simulate_open(&removals, true)?;
@@ -317,6 +386,9 @@ impl Apt {
             process.arg(&self.root).arg(argv[0]);
             process
         };
+        if let Some(config) = &self.config {
+            process.env("APT_CONFIG", config);
+        }
         process.args(&argv[1..]).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
         let output = process
             .output()

@@ -163,8 +163,8 @@ fn unpack(archive: &Path, option: &str) -> Result<Vec<u8>, ArchiveError> {
 }
 
 /// Finds the archive of one version of a package: fetched already, or in a repository that is a directory of this machine.
-/// Asks no network and takes no lock.
-pub fn locate(name: &str, version: &str) -> Option<PathBuf> {
+/// `config` is a configuration of apt with other sources than now. Asks no network and takes no lock.
+pub fn locate(name: &str, version: &str, config: Option<&Path>) -> Option<PathBuf> {
     let bare = name.split(':').next().unwrap_or(name);
     let stem = format!("{bare}_{}_", version.replace(':', "%3a"));
     let fetched = std::fs::read_dir("/var/cache/apt/archives").into_iter().flatten().flatten().map(|entry| entry.path());
@@ -172,12 +172,17 @@ pub fn locate(name: &str, version: &str) -> Option<PathBuf> {
     if let Some(path) = fetched.into_iter().find(|path| is_it(path) && path.extension().is_some_and(|suffix| suffix == "deb")) {
         return Some(path);
     }
-    if !has_directory_source() {
+    if config.is_none() && !has_directory_source() {
         return None;
     }
     let wish = format!("{name}={version}");
     let arguments = ["-q", "-o", "Debug::NoLocking=1", "download", "--print-uris", &wish];
-    let output = Command::new("apt-get").args(arguments).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").output().ok()?;
+    let mut command = Command::new("apt-get");
+    command.args(arguments).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
+    if let Some(config) = config {
+        command.env("APT_CONFIG", config);
+    }
+    let output = command.output().ok()?;
     // 'file:/srv/repo/./demo_1.0_all.deb' demo_1.0_all.deb 1234 SHA256:…
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let uri = text.lines().find_map(|line| line.strip_prefix('\'')?.split_once('\'').map(|(uri, _)| uri))?;

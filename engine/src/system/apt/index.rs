@@ -23,6 +23,19 @@ pub(super) fn stale(root: &Path, wishes: &[PackageWish]) -> Option<String> {
     (age > allowed).then(|| format!("the package index is {} old", rounded(age)))
 }
 
+/// Says whether no other source has changed since the index was fetched.
+pub(super) fn is_only_changed(root: &Path, list: &Path) -> bool {
+    let Some(fetched) = fetched(root) else { return false };
+    let written = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let parts = root.join("etc/apt/sources.list.d");
+    let all = std::fs::read_dir(&parts).into_iter().flatten().flatten().map(|entry| entry.path());
+    let own = root.join(list.strip_prefix("/").unwrap_or(list));
+    let is_source = |path: &Path| path.extension().is_some_and(|suffix| suffix == "list" || suffix == "sources");
+    !std::iter::once(root.join("etc/apt/sources.list"))
+        .chain(all.filter(|path| is_source(path)))
+        .any(|path| path != own && written(&path).is_some_and(|written| written > fetched))
+}
+
 /// When the index was last fetched; `None` when it is empty. apt works in `partial` even when nothing is new.
 fn fetched(root: &Path) -> Option<SystemTime> {
     let lists = root.join("var/lib/apt/lists");

@@ -1,0 +1,140 @@
+//! A repository as apt has it: its files and what is in them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stead_engine::Known;
+use stead_engine::net::UrlParts;
+
+use super::{Format, Kind, Repository, State};
+use crate::openpgp;
+
+/// Where keys are that only the sources which name them are checked with.
+pub(super) const KEYRINGS: &str = "/etc/apt/keyrings";
+
+/// One file: what it is for a plan, where it is, and what is in it; `None`: it is not there.
+#[derive(Clone, Debug)]
+pub(super) struct WantedFile {
+    pub(super) what: &'static str,
+    pub(super) path: PathBuf,
+    pub(super) content: Option<Known<Arc<[u8]>>>,
+}
+
+/// Blanks and `0x` taken out of a fingerprint.
+pub(super) fn bare_fingerprint(text: &str) -> String {
+    text.trim_start_matches("0x").chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase()
+}
+
+fn source_path(repository: &Repository, format: Format) -> PathBuf {
+    let suffix = if format == Format::Deb822 { "sources" } else { "list" };
+    PathBuf::from(format!("/etc/apt/sources.list.d/{}.{suffix}", repository.name))
+}
+
+/// Where a key may be: as text, or as it is.
+pub(super) fn key_paths(repository: &Repository) -> [PathBuf; 2] {
+    ["asc", "gpg"].map(|suffix| PathBuf::from(format!("{KEYRINGS}/{}.{suffix}", repository.name)))
+}
+
+fn pin_path(repository: &Repository) -> PathBuf {
+    // apt leaves out files whose names have a dot or an ending that it does not know.
+    PathBuf::from(format!("/etc/apt/preferences.d/{}", repository.name.replace('.', "_")))
+}
+
+/// All files that a repository of this name can have.
+pub(super) fn all_paths(repository: &Repository) -> Vec<PathBuf> {
+    let mut paths = vec![source_path(repository, Format::Deb822), source_path(repository, Format::OneLine)];
+    paths.extend(key_paths(repository));
+    paths.push(pin_path(repository));
+    paths
+}
+
+/// All files with what they are to hold: the key first, for the source names it.
+pub(super) fn files(repository: &Repository, key: Option<&Known<Arc<[u8]>>>) -> Vec<WantedFile> {
+    let is_wanted = repository.state == State::Present;
+    let [text_key, binary_key] = key_paths(repository);
+    let is_text = key.and_then(Known::value).is_none_or(|key| openpgp::is_armored(key));
+    let key_path = key.map(|_| if is_text { &text_key } else { &binary_key });
+    let source = source_path(repository, repository.format);
+    let content = match repository.format {
+        Format::Deb822 => deb822(repository, key_path),
+        Format::OneLine => one_line(repository, key_path),
+    };
+    let other = if repository.format == Format::Deb822 { Format::OneLine } else { Format::Deb822 };
+    let known = |text: String| Some(Known::Is(Arc::from(text.into_bytes())));
+    let mut files = Vec::new();
+    for path in [&text_key, &binary_key] {
+        let content = key.filter(|_| is_wanted && Some(path) == key_path).cloned();
+        files.push(WantedFile { what: "key", path: path.clone(), content });
+    }
+    files.push(WantedFile { what: "source", path: source, content: if is_wanted { known(content) } else { None } });
+    files.push(WantedFile { what: "other source", path: source_path(repository, other), content: None });
+    let pin = pin(repository).filter(|_| is_wanted).and_then(known);
+    files.push(WantedFile { what: "pin", path: pin_path(repository), content: pin });
+    files
+}
+
+fn words<'w>(words: impl Iterator<Item = &'w String>) -> String {
+    words.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn kinds(repository: &Repository) -> Vec<&'static str> {
+    let all: Vec<&str> = repository.types.iter().map(|kind| if *kind == Kind::Deb { "deb" } else { "deb-src" }).collect();
+    if all.is_empty() { vec!["deb"] } else { all }
+}
+
+/// sources.list(5), deb822-style.
+fn deb822(repository: &Repository, key: Option<&PathBuf>) -> String {
+    let mut fields = vec![
+        ("Types".to_owned(), kinds(repository).join(" ")),
+        ("URIs".to_owned(), words(repository.uris.iter())),
+        ("Suites".to_owned(), words(repository.suites.iter())),
+        ("Components".to_owned(), words(repository.components.iter())),
+        ("Architectures".to_owned(), words(repository.architectures.iter())),
+        ("Signed-By".to_owned(), key.map(|key| key.display().to_string()).unwrap_or_default()),
+        ("Trusted".to_owned(), if repository.trusted { "yes".into() } else { String::new() }),
+        ("Enabled".to_owned(), if repository.enabled { String::new() } else { "no".into() }),
+    ];
+    fields.extend(repository.options.iter().map(|(name, value)| (name.to_string(), value.clone())));
+    fields.retain(|(_, value)| !value.is_empty());
+    fields.iter().map(|(name, value)| format!("{name}: {}\n", value.replace('\n', " "))).collect()
+}
+
+/// sources.list(5), one-line-style.
+fn one_line(repository: &Repository, key: Option<&PathBuf>) -> String {
+    let mut options = Vec::new();
+    if repository.architectures.iter().next().is_some() {
+        let all: Vec<&str> = repository.architectures.iter().map(String::as_str).collect();
+        options.push(format!("arch={}", all.join(",")));
+    }
+    options.extend(key.map(|key| format!("signed-by={}", key.display())));
+    if repository.trusted {
+        options.push("trusted=yes".into());
+    }
+    options.extend(repository.options.iter().map(|(name, value)| {
+        format!("{}={}", name.to_ascii_lowercase(), value.split_whitespace().collect::<Vec<_>>().join(","))
+    }));
+    let options = if options.is_empty() { String::new() } else { format!("[{}] ", options.join(" ")) };
+    let off = if repository.enabled { "" } else { "# " };
+    let mut text = String::new();
+    for kind in kinds(repository) {
+        for uri in &repository.uris {
+            for suite in &repository.suites {
+                let line = format!("{off}{kind} {options}{uri} {suite} {}", words(repository.components.iter()));
+                text.push_str(line.trim_end());
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// apt_preferences(5).
+fn pin(repository: &Repository) -> Option<String> {
+    let priority = repository.priority?;
+    let of_host = || {
+        let host = repository.uris.iter().find_map(|uri| UrlParts::of(uri).map(|parts| parts.host));
+        format!("origin \"{}\"", host.unwrap_or_default())
+    };
+    let what = repository.pin_for.as_ref().map_or_else(of_host, |given| given.to_string());
+    Some(format!("Package: *\nPin: {what}\nPin-Priority: {priority}\n"))
+}
