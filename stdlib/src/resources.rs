@@ -72,7 +72,7 @@ const TYPES: &[TypeEntry] = &[
 ];
 
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
-static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT];
+static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT, &pip::PIP];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, Run, World};
+use stead_engine::{
+    Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, Restore, Restorer, Run, World,
+};
 
 use self::installed::Installed;
 use self::requirement::Requirement;
@@ -110,6 +112,26 @@ pub struct ObservedPip {
     /// The file of requirements is known later.
     later: Option<Arc<str>>,
 }
+
+/// A package of an environment is brought back to the version it had. The name is the environment (or the interpreter), `|`, the package.
+pub(crate) static PIP: Restorer = Restorer {
+    kind: "pip",
+    look: |world, name| {
+        let (place, package) = name.split_once('|').unwrap_or(("", name));
+        let venv = Some(Path::new(place)).filter(|place| !place.starts_with("/usr/bin"));
+        let installed = Installed::look(world, venv)?.known()?;
+        Ok(installed.version(package).map_or(serde_json::Value::Null, |version| serde_json::json!({ "version": &*version })))
+    },
+    restore: |name, before| {
+        let (place, package) = name.split_once('|').unwrap_or(("", name));
+        let pip = Restore::resource("pip", "name", package);
+        let pip = if place.starts_with("/usr/bin") { pip.with("break_system_packages", true) } else { pip.with("venv", place) };
+        match before.get("version").and_then(serde_json::Value::as_str) {
+            Some(version) => pip.with("version", version).into(),
+            None => pip.with("state", "absent").into(),
+        }
+    },
+};
 
 impl Pip {
     fn id(&self) -> String {
@@ -389,7 +411,13 @@ impl ResourceType for Pip {
         }
     }
 
-    fn apply(&self, _: &ObservedPip, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+    fn apply(&self, observed: &ObservedPip, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        let place = self.venv.as_ref().map_or_else(|| self.python.as_str(), AbsolutePath::as_str);
+        for (requirement, version) in &observed.found {
+            let before = version.value().cloned().flatten();
+            let before = before.map_or(serde_json::Value::Null, |version| serde_json::json!({ "version": &*version }));
+            machine.record(&PIP, &format!("{place}|{}", requirement.name), before)?;
+        }
         let output = machine.run(&self.command())?;
         if output.status == 0 {
             return Ok(Applied::Done);
