@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &DriftArguments, terminal: &Terminal) -> Result<Exi
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
-    let node = project::node(&arguments.source.node, root.path())?;
+    let node = loaded.node(&arguments.source.node, root.path(), terminal)?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
     let registry = loaded.into_registry();
     let world = Observed::new(&root).map_err(Failure::Machine)?;

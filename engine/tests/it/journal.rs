@@ -93,3 +93,40 @@ fn nothing_is_changed_without_it() {
     assert_eq!(error.code(), "state-unusable");
     assert!(!scene.path("a").exists());
 }
+
+#[test]
+fn it_grows_with_what_changes_and_forgets_within_its_limits() {
+    use stead_engine::{Collected, Retention};
+    let scene = Scene::new();
+    let content = |file: usize, round: usize| format!("{file} {round} {}", "x".repeat(2000));
+    let apply_round = |round: usize| {
+        let files: Vec<_> = (0..100)
+            .map(|file| text(&scene.path(&format!("f{file}")), &content(file, if file == 0 { round } else { 0 })))
+            .collect();
+        assert!(scene.apply(&catalog(files, &[])).is_success());
+    };
+    apply_round(0);
+    let first = scene.journal().size().unwrap();
+    (1..=20).for_each(apply_round);
+    let grown = scene.journal().size().unwrap() - first;
+    // One file of 2 kB a round, and its rows: nothing for the 99 others.
+    assert!(grown < 20 * 8000, "{grown}");
+    let all = Retention::default();
+    assert_eq!(Journal::collect(&scene.state(), &all, false).unwrap().runs, 0);
+    let few = Retention { max_size: 40_000, ..all };
+    let Collected { runs, contents, size } = Journal::collect(&scene.state(), &few, true).unwrap();
+    assert!((5..=20).contains(&runs) && contents >= runs && size < first, "{runs} {contents} {size}");
+    // What is left can be undone, the newest first.
+    let left = scene.journal().history(100).unwrap();
+    assert_eq!(left.len() as u64, 21 - runs);
+    let changes = scene.journal().changes(left[0].id).unwrap();
+    let kept = changes[0].befores.iter().rev().find_map(|before| match before {
+        Before::Path { blob: Some(blob), .. } => scene.journal().blob(blob).unwrap(),
+        _ => None,
+    });
+    assert_eq!(kept, Some(content(0, 19).into_bytes()));
+    // The newest run stays, however little there may be.
+    let none = Retention { max_size: 0, max_age: Some(std::time::Duration::ZERO) };
+    Journal::collect(&scene.state(), &none, true).unwrap();
+    assert_eq!(scene.journal().history(100).unwrap().len(), 1);
+}
