@@ -22,6 +22,7 @@ const PAGES: &[(&str, &str)] = pages![
     "directory-not-empty",
     "disk-full",
     "dpkg-interrupted",
+    "edit-refused",
     "edit-too-large",
     "externally-managed",
     "fetch-failed",
@@ -102,6 +103,7 @@ const PAGES: &[(&str, &str)] = pages![
     "wrong-checksum",
     "wrong-key",
     "wrong-kind",
+    "wrong-shape",
 ];
 
 /// Returns the page of a code.

@@ -9,6 +9,7 @@ mod laws;
 pub(crate) mod lines;
 pub(crate) mod owned;
 mod resource;
+pub(crate) mod tree;
 pub(crate) mod variables;
 
 use std::path::Path;

@@ -12,6 +12,7 @@ pub mod group;
 pub mod host;
 pub mod hostname;
 pub mod ini;
+pub mod json;
 pub mod kernel_module;
 pub mod line;
 pub mod locale;
@@ -22,8 +23,10 @@ pub mod symlink;
 pub mod sysctl;
 pub mod timer;
 pub mod timezone;
+pub mod toml;
 pub mod unit;
 pub mod user;
+pub mod yaml;
 
 pub mod download;
 pub mod git;
@@ -44,6 +47,9 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<line::Line>(),
     TypeEntry::of::<block::Block>(),
     TypeEntry::of::<ini::Ini>(),
+    TypeEntry::of::<json::Json>(),
+    TypeEntry::of::<yaml::Yaml>(),
+    TypeEntry::of::<toml::Toml>(),
     TypeEntry::of::<authorized_key::AuthorizedKey>(),
     TypeEntry::of::<cron::Cron>(),
     TypeEntry::of::<sudoers::Sudoers>(),

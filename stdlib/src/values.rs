@@ -7,6 +7,7 @@
 //! | [`AbsolutePath`], [`Mode`], [`Size`], [`Port`], `std::time::Duration` | `Path`, `Mode`, `Size`, `Port`, `Duration` |
 //! | [`Pattern`] | `Regex` |
 //! | [`Scalar`], [`Scalars`] | `String`, `Int`, `Float` or `Bool`; a list of them as well |
+//! | [`Data`] | anything but a reference or a file |
 //! | [`Address`], [`HostName`] | `Ip`, `Hostname` |
 //! | [`Scalar`] | any single value, for a setting whose type only its program knows |
 //! | [`SettingValue`] | any single value, for a setting whose type only its program knows |
@@ -33,7 +34,7 @@ use stead_catalog::{AttributeError, Attributes, Blob, Command, Footprint, Proble
 pub use collections::Many;
 pub use network::{Address, HostName};
 pub use newtypes::{AbsolutePath, Account, Guarded, Mode, Pattern, Port, Secret, Size};
-pub use scalars::{Scalar, Scalars};
+pub use scalars::{Data, Scalar, Scalars};
 pub use setting::SettingValue;
 
 /// A type that an attribute's field may have.

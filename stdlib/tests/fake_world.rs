@@ -85,7 +85,7 @@ impl FakeWorld {
         world.line("user root 0 root /root /bin/bash");
         world.line("group root 0");
         for line in text.lines() {
-            let line = line.split_once(" # ").map_or(line, |(line, _)| line).trim();
+            let line = without_comment(line).trim();
             if !line.is_empty() && !line.starts_with('#') {
                 world.line(line);
             }
@@ -365,6 +365,21 @@ impl FakeWorld {
             Some(node) => Ok(Known::Is(Some((at, node)))),
         }
     }
+}
+
+/// A line without the comment behind it; a `#` in quotes begins none.
+fn without_comment(line: &str) -> &str {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            '#' if !quoted && line[..at].ends_with(' ') && line[at + 1..].starts_with(' ') => return &line[..at],
+            _ => {}
+        }
+    }
+    line
 }
 
 fn mode(rest: &str) -> (u32, &str) {

@@ -92,7 +92,7 @@ impl Attribute {
     /// The expression of its `AttributeSchema`.
     pub(crate) fn schema(&self) -> TokenStream {
         let Self { field_type, name, docs, sensitive, key, .. } = self;
-        let span = field_type.span();
+        let span = field_type.span().resolved_at(proc_macro2::Span::call_site());
         let ty = match &self.language_type {
             Some(ty) => quote_spanned!(ty.span()=> #ty),
             None => quote_spanned!(span=> <#field_type as ::stead_stdlib::values::AttributeType>::ty()),
@@ -131,7 +131,7 @@ impl Attribute {
     /// The initialiser of the field, reading from `attributes`.
     pub(crate) fn reader(&self) -> TokenStream {
         let Self { ident, field_type, name, .. } = self;
-        let span = field_type.span();
+        let span = field_type.span().resolved_at(proc_macro2::Span::call_site());
         if self.default.is_some() {
             let value = self.default_value();
             return quote_spanned!(span=>

@@ -90,7 +90,10 @@ mod types {
     use crate::resources::environment::Environment;
     use crate::resources::host::Host;
     use crate::resources::ini::Ini;
+    use crate::resources::json::Json;
     use crate::resources::line::Line;
+    use crate::resources::toml::Toml;
+    use crate::resources::yaml::Yaml;
 
     fn string(text: &str) -> Value {
         Value::string(text)
@@ -203,6 +206,136 @@ mod types {
             };
             check::<Environment>(&laws, &text)?;
         }
+
+        #[test]
+        fn a_setting_of_json(value in tree(), text in json_text(), key in prop::sample::select(&["a", "b", "own", "x y"][..])) {
+            tree_laws::<Json>(&text, key, value)?;
+        }
+
+        #[test]
+        fn a_setting_of_yaml(value in tree(), text in yaml_text(), key in prop::sample::select(&["a", "b", "own", "x y"][..])) {
+            tree_laws::<Yaml>(&text, key, value)?;
+        }
+
+        #[test]
+        fn a_setting_of_toml(value in tree(), text in toml_text(), key in prop::sample::select(&["a", "b", "own", "x y"][..])) {
+            tree_laws::<Toml>(&text, key, value)?;
+        }
+    }
+
+    /// Values of settings: plain ones, lists and maps of them, and text that would be read as something else.
+    fn tree() -> impl Strategy<Value = Value> {
+        let text = prop::sample::select(
+            &["x", "no", "1.10", "", " a ", "a: b", "# c", "é\u{1f600}", "one\ntwo\n", "it's", "-", "\"q\"", "0755"][..],
+        );
+        let leaf = prop_oneof![text.prop_map(string), any::<i64>().prop_map(Value::Int), any::<bool>().prop_map(Value::Bool)];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            let keys = prop::sample::select(&["a", "b", "c", "d e", "yes"][..]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::list),
+                prop::collection::btree_map(keys, inner, 0..4)
+                    .prop_map(|map| Value::map(map.into_iter().map(|(key, value)| (key.into(), value)))),
+            ]
+        })
+    }
+
+    fn json_text() -> impl Strategy<Value = String> {
+        tree().prop_map(|value| {
+            let value = serde_json::json!({ "a": crate::edit::tree::data(&value), "z": [1, { "k": null }] });
+            format!("{}\n", serde_json::to_string_pretty(&value).expect("it is data"))
+        })
+    }
+
+    fn yaml_text() -> impl Strategy<Value = String> {
+        let part = prop::sample::select(
+            &[
+                "a: 1 # one\n",
+                "b:\n  c: 'x'\n  # deep\n  d: [1, \"two\"]\n",
+                "list:\n- a\n-   b # two\n",
+                "# remark\n",
+                "\n",
+                "m: {k: v}\n",
+                "t: |\n  some\n\n  text\n",
+                "jobs:\n  - name: x\n    run:\n      - y\n  - name: z\n",
+                "e:\n",
+                "own: &n old\n",
+                "f: >-\n  folded\n",
+            ][..],
+        );
+        prop::collection::vec(part, 0..8).prop_map(|parts| {
+            // A key stands in a map once.
+            let mut seen = Vec::new();
+            parts
+                .into_iter()
+                .filter(|part| {
+                    part.starts_with(['#', '\n'])
+                        || !seen.contains(part) && {
+                            seen.push(part);
+                            true
+                        }
+                })
+                .collect()
+        })
+    }
+
+    fn toml_text() -> impl Strategy<Value = String> {
+        let top =
+            prop::sample::select(&["a = 1 # one\n", "# remark\n", "\n", "l = [\n  1, # x\n  2,\n]\n", "i = { k = 'v' }\n"][..]);
+        let table = prop::sample::select(
+            &["[b]\nc = \"x\"\n", "\n# of t\n[t]\n[t.u]\nv = 1979-05-27\n", "[[j]]\nn = 1\n\n[[j]]\nn = 2\n"][..],
+        );
+        (prop::collection::vec(top, 0..5), prop::collection::vec(table, 0..3)).prop_map(|(top, tables)| {
+            let mut seen = Vec::new();
+            top.into_iter()
+                .chain(tables)
+                .filter(|part| {
+                    part.starts_with(['#', '\n']) && part.len() < 10
+                        || !seen.contains(part) && {
+                            seen.push(part);
+                            true
+                        }
+                })
+                .collect()
+        })
+    }
+
+    /// A setting is made once; every comment stays; and one that was added goes without a trace in the data.
+    fn tree_laws<T: Edits + Described>(text: &str, key: &str, value: Value) -> Result<(), TestCaseError> {
+        let path = ("path", string("/f"));
+        let has_null = format!("{value:?}").contains("None");
+        prop_assume!(!has_null);
+        let at = Value::list([string(key)]);
+        let set = T::read(&attributes::<T>(&[path.clone(), ("at", at.clone()), ("value", value)])).expect("the types are right");
+        let gone = T::read(&attributes::<T>(&[path, ("at", at), ("state", absent())])).expect("the types are right");
+        let edited = match set.edit(text.as_bytes()) {
+            Ok(edited) => edited.unwrap_or_else(|| text.into()),
+            // Only what an anchor names may be refused.
+            Err(flaw) => {
+                prop_assert!(flaw.code == "malformed-file" || text.contains('&'), "{:?} of {:?}", flaw, text);
+                return Ok(());
+            }
+        };
+        let shown = String::from_utf8_lossy(&edited).into_owned();
+        prop_assert_eq!(set.edit(&edited), Ok(None), "an edit made twice: {}", shown);
+        for remark in text.lines().filter(|line| line.starts_with('#')) {
+            prop_assert!(shown.contains(remark), "{} is lost: {}", remark, shown);
+        }
+        let without = match gone.edit(&edited) {
+            Ok(without) => without.unwrap_or(edited),
+            Err(flaw) => return Err(TestCaseError::fail(format!("{flaw:?} of {shown}"))),
+        };
+        prop_assert_eq!(gone.edit(&without), Ok(None), "taken away twice");
+        if gone.edit(text.as_bytes()) == Ok(None) {
+            // Blank lines that set it off may stay.
+            let significant =
+                |text: &[u8]| String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" ").replace("{}", "");
+            prop_assert_eq!(
+                significant(&without).trim().to_owned(),
+                significant(text.as_bytes()).trim().to_owned(),
+                "added, then taken away"
+            );
+        }
+        Ok(())
     }
 
     const OWN: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIN59GjxEYb9UrMxXongctVV8YiJbDtgOBuGRyex8bgnm own\n";

@@ -81,3 +81,19 @@ impl AttributeType for Scalars {
         }
     }
 }
+
+/// Any value of the language, as data for a file that is a tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Data(pub Value);
+
+impl AttributeType for Data {
+    fn ty() -> Type {
+        Type::Any
+    }
+    fn from_value(value: &Value) -> Option<Self> {
+        (!matches!(value.reveal(), Value::Blob(_) | Value::Ref(_))).then(|| Self(value.clone()))
+    }
+    fn to_value(&self) -> Value {
+        self.0.clone()
+    }
+}
