@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# mkroot.sh: makes the read-only root that disposable hosts boot from: a small Debian with systemd, D-Bus, sshd, cron
-# and sudo, no network names, and as its only apt sources the repositories below /opt/stead-tests (see mkrepo.sh), one
+# mkroot.sh: makes the read-only root that disposable hosts boot from: a small Debian with systemd, D-Bus, sshd, cron,
+# logrotate and sudo, no network names, and as its only apt sources the repositories below /opt/stead-tests (see mkrepo.sh), one
 # of which holds the distribution's own nginx. Does nothing when the root is there already and of this recipe.
 #
 #   STEAD_TEST_ROOT   where the root is         (/var/cache/stead-tests/root)
@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=${STEAD_TEST_ROOT:-/var/cache/stead-tests/root}
 suite=${STEAD_TEST_SUITE:-$(. /etc/os-release; [ "${ID:-}" = debian ] && echo "${VERSION_CODENAME:-bookworm}" || echo bookworm)}
-include=systemd,systemd-sysv,dbus,openssh-server,cron,adduser,sudo,tzdata,procps,iproute2,init-system-helpers,passwd
+include=systemd,systemd-sysv,dbus,openssh-server,cron,logrotate,adduser,sudo,tzdata,procps,iproute2,init-system-helpers,passwd
 export LC_ALL=C.UTF-8
 
 stamp=$( (echo "$suite"; cat "$here/mkroot.sh" "$here/mkrepo.sh") | sha256sum | cut -d' ' -f1)

@@ -14,8 +14,11 @@ pub mod hostname;
 pub mod ini;
 pub mod json;
 pub mod kernel_module;
+pub mod known_host;
+pub mod limits;
 pub mod line;
 pub mod locale;
+pub mod logrotate;
 pub mod package;
 pub mod service;
 pub mod sudoers;
@@ -23,6 +26,7 @@ pub mod symlink;
 pub mod sysctl;
 pub mod timer;
 pub mod timezone;
+pub mod tmpfiles;
 pub mod toml;
 pub mod unit;
 pub mod user;
@@ -51,10 +55,14 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<yaml::Yaml>(),
     TypeEntry::of::<toml::Toml>(),
     TypeEntry::of::<authorized_key::AuthorizedKey>(),
+    TypeEntry::of::<known_host::KnownHost>(),
     TypeEntry::of::<cron::Cron>(),
     TypeEntry::of::<sudoers::Sudoers>(),
     TypeEntry::of::<host::Host>(),
     TypeEntry::of::<environment::Environment>(),
+    TypeEntry::of::<limits::Limits>(),
+    TypeEntry::of::<logrotate::Logrotate>(),
+    TypeEntry::of::<tmpfiles::Tmpfiles>(),
     TypeEntry::of::<sysctl::Sysctl>(),
     TypeEntry::of::<kernel_module::KernelModule>(),
     TypeEntry::of::<hostname::Hostname>(),

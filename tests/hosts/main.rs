@@ -15,6 +15,7 @@ mod saved;
 mod secrets;
 mod spy;
 mod system;
+mod system_files;
 mod trouble;
 mod undo;
 mod users;

@@ -91,6 +91,8 @@ mod types {
     use crate::resources::host::Host;
     use crate::resources::ini::Ini;
     use crate::resources::json::Json;
+    use crate::resources::known_host::KnownHost;
+    use crate::resources::limits::Limits;
     use crate::resources::line::Line;
     use crate::resources::toml::Toml;
     use crate::resources::yaml::Yaml;
@@ -205,6 +207,35 @@ mod types {
                 is_own: &|line| line.starts_with(b"OWN=") || line.starts_with(b"export OWN="),
             };
             check::<Environment>(&laws, &text)?;
+        }
+
+        #[test]
+        fn a_limit(text in text(&["own hard nofile 1\n", "own - nofile 9\n", "# own\n", "\n", "@own soft core 0\n", "own\thard\tnofile\t5 # x\n"])) {
+            let domain = ("domain", string("own"));
+            let limits = ("hard", Value::map([("nofile".into(), Value::Int(5))]));
+            let path = ("path", string("/f"));
+            let laws = Laws {
+                present: attributes::<Limits>(&[domain.clone(), limits.clone(), path.clone()]),
+                absent: Some(attributes::<Limits>(&[domain, limits, path, ("state", absent())])),
+                is_own: &|line| line.starts_with(b"own hard") || line.starts_with(b"own\thard"),
+            };
+            check::<Limits>(&laws, &text)?;
+        }
+
+        #[test]
+        fn a_known_host(
+            text in text(&["own ssh-rsa AAAA\n", "other,own ssh-ed25519 BBBB x\n", "# own\n", "\n", "other ssh-rsa AAAA\n", "@revoked own ssh-rsa AAAA\n", "junk\n"]),
+            hash in any::<bool>(),
+        ) {
+            let host = [("host", string("own")), ("aliases", Value::list([string("10.0.0.7")]))];
+            let key = string(OWN.trim_end().trim_end_matches(" own"));
+            let present: Vec<_> = host.iter().cloned().chain([("key", key), ("hash", Value::Bool(hash))]).collect();
+            let gone: Vec<_> = host.into_iter().chain([("state", absent())]).collect();
+            let present = KnownHost::read(&attributes::<KnownHost>(&present)).expect("the types are right");
+            let gone = KnownHost::read(&attributes::<KnownHost>(&gone)).expect("the types are right");
+            let is_own = |line: &[u8]| line.starts_with(b"own") || line.starts_with(b"|1|") || line.ends_with(b"BBBB x");
+            let absent: Edit<'_> = &|text| gone.edit(text);
+            check_edits(&|text| present.edit(text), Some(absent), &is_own, &text)?;
         }
 
         #[test]

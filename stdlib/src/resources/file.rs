@@ -106,6 +106,30 @@ pub struct ObservedFile {
 }
 
 impl File {
+    /// A file of a certain form, which is its owner's alone; absent without a content.
+    pub(crate) fn of_form(
+        path: AbsolutePath,
+        content: Option<Guarded<Arc<str>>>,
+        mode: Mode,
+        owner: Account,
+        validate: Option<Command>,
+    ) -> Self {
+        let is_present = content.is_some();
+        Self {
+            path,
+            state: if is_present { State::Present } else { State::Absent },
+            content,
+            source: None,
+            mode: is_present.then_some(mode),
+            owner: is_present.then(|| owner.clone()),
+            group: is_present.then_some(owner),
+            validate: validate.filter(|_| is_present),
+            create_only: false,
+            force: false,
+            diff_limit: Size(1 << 20),
+        }
+    }
+
     /// What it owns, brings and needs, for a type that is a file of a certain form.
     pub(crate) fn places(&self) -> Footprint {
         self.footprint()

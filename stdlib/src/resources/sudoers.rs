@@ -7,8 +7,8 @@ use stead_catalog::{Command, Footprint, Place, Problem};
 use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, World};
 
 use crate::problems::Problems;
-use crate::resources::file::{self, File, ObservedFile};
-use crate::values::{AbsolutePath, Account, Guarded, Many, Mode, Size};
+use crate::resources::file::{File, ObservedFile};
+use crate::values::{AbsolutePath, Account, Guarded, Many, Mode};
 use crate::{Choice, Resource};
 
 /// Where visudo is on the systems that have sudo.
@@ -246,22 +246,13 @@ impl Sudoers {
 
     /// The file as a resource of its own.
     fn file(&self, validate: Option<Command>) -> File {
-        let content = self.content.as_ref().filter(|content| content.is_sensitive());
         let text: Arc<str> = self.text().into();
-        File {
-            path: self.path(),
-            state: if self.state == State::Present { file::State::Present } else { file::State::Absent },
-            content: (self.state == State::Present)
-                .then(|| content.map_or_else(|| Guarded::plain(text.clone()), |content| content.with(text.clone()))),
-            source: None,
-            mode: Some(self.mode).filter(|_| self.state == State::Present),
-            owner: Some(Account::Name("root".into())).filter(|_| self.state == State::Present),
-            group: Some(Account::Name("root".into())).filter(|_| self.state == State::Present),
-            validate,
-            create_only: false,
-            force: false,
-            diff_limit: Size(1 << 20),
-        }
+        let content = match &self.content {
+            Some(given) => given.with(text),
+            None => Guarded::plain(text),
+        };
+        let content = (self.state == State::Present).then_some(content);
+        File::of_form(self.path(), content, self.mode, Account::Name("root".into()), validate)
     }
 
     /// The command that checks the file, where the machine has it.
