@@ -85,6 +85,7 @@ impl fmt::Display for Place {
 /// *Sweeps*: paths below which unmanaged things are removed (a purged directory).
 /// *Fills*: paths whose whole content this resource decides; *edits*: paths of which it decides a part. Any number of resources
 /// edit one path, one after the other; a path that one resource fills and another one edits would never settle, and is a conflict.
+/// *Covers*: paths at which this resource mounts something: whatever is below comes after it, and goes before it is unmounted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
     /// Places with this resource as their one owner.
@@ -104,6 +105,8 @@ pub struct Footprint {
     pub fills: Vec<Arc<str>>,
     /// Paths of which a part is decided here.
     pub edits: Vec<Arc<str>>,
+    /// Paths at which something is mounted.
+    pub covers: Vec<Arc<str>>,
     /// Says that the resource removes what it owns (`state = absent`).
     pub removes: bool,
 }

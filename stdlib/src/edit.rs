@@ -4,6 +4,7 @@
 //! A type hands its function from the old content to the new; everything else happens here. The function is asked again after the change,
 //! and has to find nothing left to do then.
 
+pub(crate) mod fstab;
 #[cfg(test)]
 mod laws;
 pub(crate) mod lines;

@@ -13,6 +13,7 @@ pub mod edit;
 mod filesystem;
 mod init;
 mod openpgp;
+mod mounts;
 mod parts;
 mod problems;
 pub mod resources;

@@ -1,6 +1,7 @@
 //! The resource types, as a list that can be read.
 
 pub mod archive;
+pub mod alternatives;
 pub mod authorized_key;
 pub mod block;
 pub mod cron;
@@ -19,9 +20,11 @@ pub mod limits;
 pub mod line;
 pub mod locale;
 pub mod logrotate;
+pub mod mount;
 pub mod package;
 pub mod service;
 pub mod sudoers;
+pub mod swap;
 pub mod symlink;
 pub mod sysctl;
 pub mod timer;
@@ -72,6 +75,9 @@ const TYPES: &[TypeEntry] = &[
     TypeEntry::of::<download::Download>(),
     TypeEntry::of::<git::Git>(),
     TypeEntry::of::<repository::Repository>(),
+    TypeEntry::of::<mount::Mount>(),
+    TypeEntry::of::<swap::Swap>(),
+    TypeEntry::of::<alternatives::Alternatives>(),
     TypeEntry::of::<package::Package>(),
     TypeEntry::of::<virtualenv::Virtualenv>(),
     TypeEntry::of::<pip::Pip>(),
@@ -87,6 +93,8 @@ const TYPES: &[TypeEntry] = &[
 
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
 static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT, &pip::PIP];
+static RESTORERS: &[&Restorer] =
+    &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &mount::MOUNT, &swap::SWAP];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {

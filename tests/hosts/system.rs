@@ -145,3 +145,96 @@ fn a_name_a_zone_and_a_language() {
     assert!(changes.iter().all(|change| expected.iter().any(|path| change.contains(path))), "{changes:?}");
     assert_eq!(changes.len(), expected.len(), "{changes:?}");
 }
+
+#[test]
+fn file_systems_are_mounted_in_their_order_and_unmounted() {
+    let source = |options: &str| {
+        format!(
+            "file \"/srv/cache/x\" {{ content = \"x\\n\" }}\n\
+             mount \"/srv/cache\" {{ device = \"tmpfs\", fstype = \"tmpfs\", options = \"{options}\" }}\n\
+             directory \"/srv/cache\" {{}}\n\
+             mount \"/srv/shown\" {{ device = \"/srv/cache\", options = [\"bind\"], create_directory = true }}\n"
+        )
+    };
+    let Some(site) = Site::new(&source("size=8m,mode=0755,nodev")) else { return };
+    let host = &site.host;
+    let before = host.snapshot();
+    site.plan();
+    assert_eq!(before.changes(&host.snapshot()), [""; 0], "a plan changes nothing");
+    site.converge();
+    assert_eq!(host.must("findmnt -no FSTYPE /srv/cache").trim(), "tmpfs");
+    assert_eq!(
+        host.read("/srv/shown/x").as_deref(),
+        Some("x\n"),
+        "the file is in the mounted file system, and shown by the bind"
+    );
+    assert!(
+        host.read("/etc/fstab").is_some_and(|table| table.contains("tmpfs\t/srv/cache\ttmpfs\tsize=8m,mode=0755,nodev\t0 0\n"))
+    );
+    assert_eq!(host.must("systemctl show -p LoadState --value srv-cache.mount").trim(), "loaded", "systemd has read the table");
+
+    // Options are put into force in place.
+    site.source(&source("size=16m,mode=0755,nodev,noexec"));
+    assert_eq!(planned(&site.plan(), "mount[\"/srv/cache\"]").action, "update");
+    site.converge();
+    assert!(host.must("findmnt -no OPTIONS /srv/cache").contains("noexec"));
+    assert_eq!(host.read("/srv/cache/x").as_deref(), Some("x\n"), "nothing was unmounted");
+
+    // A file system in use is not unmounted, and the table is kept.
+    let busy = host.spawn(&["sh", "-c", "cd /srv/cache && sleep 1000"]);
+    host.wait_for("a process to sit there", std::time::Duration::from_secs(5), |host| {
+        host.run("ls -l /proc/[0-9]*/cwd 2>/dev/null | grep -q /srv/cache").code == 0
+    });
+    site.source("mount \"/srv/shown\" { state = absent }\nmount \"/srv/cache\" { state = absent }\n");
+    let failed = site.apply().expect_code(1);
+    assert_eq!(failed.outcome("mount[\"/srv/cache\"]"), "failed", "{failed}");
+    assert!(host.read("/etc/fstab").is_some_and(|table| table.contains("/srv/cache")));
+    assert!(busy.kill(true));
+    site.converge();
+    assert_eq!(host.run("findmnt /srv/cache").code, 1);
+    assert_eq!(host.read("/srv/cache/x"), None);
+    assert!(host.read("/etc/fstab").is_none_or(|table| !table.contains("/srv/")));
+}
+
+#[test]
+fn swap_is_refused_where_the_kernel_cannot_swap() {
+    let Some(site) = Site::new("swap \"/swapfile\" { size = 1MiB }\n") else { return };
+    let failed = site.apply().expect_code(1);
+    assert!(failed.stdout.contains("unfit-for-swap"), "{failed}");
+    assert_eq!(site.host.run("test -e /swapfile").code, 1);
+    assert!(site.host.read("/etc/fstab").is_none_or(|table| !table.contains("swap")));
+}
+
+#[test]
+fn a_program_is_chosen_among_alternatives() {
+    let Some(site) = Site::new(
+        "file \"/opt/more/pager\" { content = \"#!/bin/sh\\ncat\\n\", mode = 0755, require = [directory[\"/opt/more\"]] }\n\
+         directory \"/opt/more\" {}\n\
+         alternatives \"pager\" { path = \"/opt/more/pager\", link = \"/usr/bin/pager\", priority = 1 }\n\
+         alternatives \"greeter\" { path = \"/opt/more/pager\", link = \"/usr/bin/greeter\", priority = 5, slaves = { \"greeter.conf\" = \n\
+           { link = \"/etc/greeter.conf\", path = \"/etc/hostname\" } } }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    let before = host.must("readlink /etc/alternatives/pager");
+    assert_ne!(before.trim(), "/opt/more/pager");
+    site.converge();
+    assert_eq!(host.must("readlink -f /usr/bin/pager").trim(), "/opt/more/pager");
+    assert_eq!(host.must("readlink -f /usr/bin/greeter").trim(), "/opt/more/pager");
+    assert_eq!(host.must("readlink -f /etc/greeter.conf").trim(), "/etc/hostname");
+    assert!(host.must("update-alternatives --query pager").contains("Status: manual"));
+
+    site.source("alternatives \"pager\" { auto = true }\nalternatives \"greeter\" { state = absent }\n");
+    site.converge();
+    assert_eq!(host.must("readlink /etc/alternatives/pager"), before);
+    assert_eq!(host.run("test -e /usr/bin/greeter -o -e /etc/alternatives/greeter").code, 1);
+}
+
+#[test]
+fn a_module_that_is_not_there_is_an_error_of_the_plan() {
+    let Some(site) = Site::new("kernel_module \"no-such-module\" { options = { a = 1 } }\n") else { return };
+    let failed = site.apply().expect_code(1);
+    assert!(failed.stdout.contains("unknown-module"), "{failed}");
+    assert_eq!(site.host.run("test -e /etc/modprobe.d/no-such-module.conf").code, 1);
+}

@@ -74,7 +74,40 @@ pub(super) fn automatic(found: &Found, explicit: &[Explicit]) -> Vec<Automatic> 
             removal(&places, this, one, &mut reasons, &mut edges);
         }
     }
+    below_mounts(found, &mut reasons, &mut edges);
     edges.list
+}
+
+/// What is below a place where something is mounted comes after the mount; what is removed there goes before it is unmounted.
+fn below_mounts(found: &Found, reasons: &mut Reasons, edges: &mut Edges) {
+    let mut covers: HashMap<&str, u32> = HashMap::new();
+    for (i, one) in found.resources.iter().enumerate() {
+        for path in &one.footprint.covers {
+            covers.entry(path).or_insert(index(i));
+        }
+    }
+    if covers.is_empty() {
+        return;
+    }
+    for (i, one) in found.resources.iter().enumerate() {
+        let footprint = &one.footprint;
+        let places = footprint.owns.iter().chain(&footprint.brings).chain(&footprint.needs);
+        let paths = places.filter(|place| place.kind == PlaceKind::Path).map(|place| &*place.name);
+        for path in paths.chain(footprint.covers.iter().map(|path| &**path)) {
+            let mut above = parent(path);
+            while let Some(name) = above {
+                if let Some(mount) = covers.get(name).copied() {
+                    let unmounts = found.resources[mount as usize].footprint.removes;
+                    match (unmounts, footprint.removes) {
+                        (false, _) => edges.add(mount, index(i), &reasons.text("below what is mounted")),
+                        (true, true) => edges.add(index(i), mount, &reasons.text("removed first")),
+                        (true, false) => {}
+                    }
+                }
+                above = parent(name);
+            }
+        }
+    }
 }
 
 struct Edges {

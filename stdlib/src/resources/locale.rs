@@ -179,12 +179,12 @@ fn list(content: &[u8], entry: &str, wanted: bool) -> Option<Vec<u8>> {
     if !wanted {
         let off = lines::line(format!("# {entry}").as_bytes(), lines::ending(content));
         let edited: Vec<&[u8]> = all.iter().map(|line| if is_entry(line) { &off[..] } else { line }).collect();
-        return all.iter().any(|line| is_entry(line)).then(|| edited.concat());
+        return all.iter().any(&is_entry).then(|| edited.concat());
     }
-    if all.iter().any(|line| is_entry(line)) {
+    if all.iter().any(is_entry) {
         return None;
     }
-    Some(match all.iter().position(|line| is_comment(line)) {
+    Some(match all.iter().position(is_comment) {
         Some(at) => lines::join(all[..at].iter().copied().chain([&new[..]]).chain(all[at + 1..].iter().copied()), b"\n"),
         None => lines::join(all.iter().copied().chain([&new[..]]), b"\n"),
     })
