@@ -16,6 +16,7 @@ use stead_engine::{Applied, ApplyError, Described, Difference, Machine, ObserveE
 
 pub(crate) use self::file::EditPart;
 pub(crate) use self::kernel::{KERNEL_SETTINGS, KernelPart, normalized};
+use crate::resources::directory;
 
 /// What a part has seen.
 pub(crate) type Seen = Arc<dyn Any + Send + Sync>;
@@ -107,6 +108,12 @@ impl Parts {
     /// Adds a file; the change of its content is told as `name`.
     pub(crate) fn push_file(&mut self, name: &'static str, part: impl Part + 'static) {
         self.list.push((Label::File(name), Arc::new(part)));
+    }
+
+    /// Adds the directory that a distribution's configuration files of one kind lie in: where it is missing it is made, and it is nobody's otherwise.
+    pub(crate) fn push_directory(&mut self, path: impl Into<Arc<str>>) {
+        let path = [("path", Value::String(path.into()))];
+        self.push_file("directory", made::<directory::Directory>(path));
     }
 
     /// Adds a unit that runs or starts at boot; what comes before it is in place by then.

@@ -11,8 +11,8 @@ use stead_tests::output::{Finished, Output, Planned, pending};
 /// What one scenario really does, told without any tool.
 struct Scenario {
     name: &'static str,
-    /// File → lines that come, lines that go.
-    content: Vec<(String, Vec<String>, Vec<String>)>,
+    /// Resource and attribute → lines that come, lines that go.
+    content: Vec<(String, &'static str, Vec<String>, Vec<String>)>,
     /// Shell tests that hold at the end.
     end: Vec<String>,
     /// Services that are restarted rather than started.
@@ -36,7 +36,13 @@ fn lines(text: &str) -> Vec<String> {
 
 impl Scenario {
     fn content(mut self, path: &str, added: &str, removed: &str) -> Self {
-        self.content.push((path.to_owned(), lines(added), lines(removed)));
+        self.content.push((format!("file[\"{path}\"]"), "content", lines(added), lines(removed)));
+        self
+    }
+
+    /// The content of a file that another kind of resource decides.
+    fn edit(mut self, id: &str, attribute: &'static str, added: &str, removed: &str) -> Self {
+        self.content.push((id.to_owned(), attribute, lines(added), lines(removed)));
         self
     }
 
@@ -137,13 +143,12 @@ impl Scenario {
 
     /// Every line that comes or goes is in the plan's diff, and no other is.
     fn contents(&self, plan: &[Planned], faults: &mut Vec<String>) {
-        for (path, added, removed) in &self.content {
-            let id = format!("file[\"{path}\"]");
-            let Some(resource) = plan.iter().find(|resource| resource.id == id) else {
+        for (id, attribute, added, removed) in &self.content {
+            let Some(resource) = plan.iter().find(|resource| resource.id == *id) else {
                 faults.push(format!("{id} is not in the plan"));
                 continue;
             };
-            let diff = resource.diff("content");
+            let diff = resource.diff(attribute);
             let side = |sign: char, header: &str| {
                 let mut lines: Vec<&str> = diff
                     .lines()
@@ -241,6 +246,25 @@ fn a_unit_of_ones_own() {
             "systemctl is-active demo-beat",
             "systemctl is-enabled demo-beat",
             "test \"$(systemctl show -p LimitNOFILE --value demo-beat)\" = 4096",
+        ])
+        .run();
+}
+
+#[test]
+fn settings_of_the_system() {
+    scenario("09-settings")
+        .edit("sysctl[\"net.core.somaxconn\"]", "content", "net.core.somaxconn = 2048", "")
+        .edit("host[\"db.internal\"]", "content", "10.20.30.40 db.internal db", "")
+        .edit("line[\"DEMO_ENV=production\"]", "content", "DEMO_ENV=production", "")
+        .edit("timezone[\"Europe/Berlin\"]", "timezone", "Europe/Berlin", "Etc/UTC")
+        .owned("/etc/sysctl.d/60-demo.conf", "644 root root")
+        .end(&[
+            "test \"$(cat /proc/sys/net/core/somaxconn)\" = 2048",
+            "grep -qx 'net.core.somaxconn = 2048' /etc/sysctl.d/60-demo.conf",
+            "test \"$(getent hosts db)\" = \"$(getent hosts db.internal)\"",
+            "grep -qx DEMO_ENV=production /etc/environment",
+            "test \"$(readlink /etc/localtime)\" = /usr/share/zoneinfo/Europe/Berlin",
+            "test \"$(cat /etc/timezone)\" = Europe/Berlin",
         ])
         .run();
 }

@@ -211,7 +211,7 @@ fn a_program_is_chosen_among_alternatives() {
         "file \"/opt/more/pager\" { content = \"#!/bin/sh\\ncat\\n\", mode = 0755, require = [directory[\"/opt/more\"]] }\n\
          directory \"/opt/more\" {}\n\
          alternatives \"pager\" { path = \"/opt/more/pager\", link = \"/usr/bin/pager\", priority = 1 }\n\
-         alternatives \"greeter\" { path = \"/opt/more/pager\", link = \"/usr/bin/greeter\", priority = 5, slaves = { \"greeter.conf\" = \n\
+         alternatives \"greeter\" { path = \"/opt/more/pager\", link = \"/usr/bin/greeter\", priority = 5, slaves = { \"greeter.conf\" = \
            { link = \"/etc/greeter.conf\", path = \"/etc/hostname\" } } }\n",
     ) else {
         return;
@@ -237,4 +237,30 @@ fn a_module_that_is_not_there_is_an_error_of_the_plan() {
     let failed = site.apply().expect_code(1);
     assert!(failed.stdout.contains("unknown-module"), "{failed}");
     assert_eq!(site.host.run("test -e /etc/modprobe.d/no-such-module.conf").code, 1);
+}
+
+#[test]
+fn what_is_no_file_is_undone_as_well() {
+    let Some(site) = Site::new(
+        "sysctl \"net.core.somaxconn\" { value = 2048 }\n\
+         hostname \"web-1\" {}\n\
+         timezone \"Europe/Berlin\" {}\n\
+         mount \"/srv/cache\" { device = \"tmpfs\", fstype = \"tmpfs\", create_directory = true }\n\
+         timer \"demo-night\" { on_calendar = \"daily\", command = \"/bin/true\" }\n\
+         file \"/opt/pager\" { content = \"#!/bin/sh\\n\", mode = 0755 }\n\
+         alternatives \"pager\" { path = \"/opt/pager\", link = \"/usr/bin/pager\", priority = 1 }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    host.must("sysctl -w net.core.somaxconn=100");
+    let (before, name) = (host.snapshot(), host.must("hostname"));
+    site.converge();
+    assert_eq!(host.must("findmnt -no FSTYPE /srv/cache").trim(), "tmpfs");
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(before.changes(&host.snapshot()), [""; 0], "every file is what it was");
+    assert_eq!(host.must("cat /proc/sys/net/core/somaxconn").trim(), "100");
+    assert_eq!(host.must("hostname"), name);
+    assert_eq!(host.run("findmnt /srv/cache").code, 1);
+    assert_eq!(host.run("systemctl is-active demo-night.timer").code, 3);
 }

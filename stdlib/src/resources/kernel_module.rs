@@ -169,6 +169,9 @@ impl KernelModule {
             };
             let wanted = entries.is_wanted();
             let edit = move |content: &[u8]| Ok(entries.set(content));
+            if wanted {
+                parts.push_directory("/etc/modprobe.d");
+            }
             parts.push_file("settings", EditPart::new(AbsolutePath::from_literal(&*path), wanted, edit));
         }
         let wanted = self.state == State::Present;
@@ -181,6 +184,7 @@ impl KernelModule {
             match (wanted, listed) {
                 (true, Some(_)) => {}
                 (true, None) => {
+                    parts.push_directory("/etc/modules-load.d");
                     let content = ("content", Value::string(format!("{}\n", self.name)));
                     parts.push_file("boot", made::<file::File>([path, content]));
                 }

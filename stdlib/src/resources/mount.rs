@@ -6,7 +6,7 @@ mod options;
 use std::path::Path;
 use std::sync::Arc;
 
-use stead_catalog::{Footprint, Place, Problem, Value};
+use stead_catalog::{Footprint, Place, Problem};
 use stead_engine::{FileKind, Known, ObserveError, World};
 
 pub(crate) use self::live::MOUNT;
@@ -14,8 +14,7 @@ use self::live::Mounted;
 use crate::edit::fstab::{self, By, Entry};
 use crate::filesystem;
 use crate::mounts;
-use crate::parts::{EditPart, Parts, made, resource_of_parts};
-use crate::resources::directory;
+use crate::parts::{EditPart, Parts, resource_of_parts};
 use crate::values::{AbsolutePath, FromLiteral as _, Many};
 use crate::{Choice, Resource};
 
@@ -193,8 +192,7 @@ impl Mount {
     fn parts(&self, world: &dyn World) -> Result<Parts, ObserveError> {
         let mut parts = Parts::default();
         if self.create_directory && self.is_wanted() {
-            let path = [("path", Value::String(self.path.shared().clone()))];
-            parts.push_file("directory", made::<directory::Directory>(path));
+            parts.push_directory(self.path.shared().clone());
         }
         let live = matches!(self.state, State::Mounted | State::Unmounted | State::Absent) && world.is_live();
         if live && self.can_be_mounted(world)? {

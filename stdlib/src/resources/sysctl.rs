@@ -158,6 +158,9 @@ impl Sysctl {
         if self.persistent {
             if wanted {
                 setting.refuse_later(world, self.file.as_path(), &text)?;
+                if let Some(directory) = conf::directory(self.file.as_path()) {
+                    parts.push_directory(directory);
+                }
             }
             parts.push_file(
                 "content",

@@ -12,7 +12,7 @@ use stead_engine::{ObserveError, World};
 use crate::filesystem;
 use crate::init::refuse_without_systemd;
 use crate::parts::{Parts, made, resource_of_parts};
-use crate::resources::{directory, file};
+use crate::resources::file;
 use crate::values::{AbsolutePath, Account, AttributeType as _, Guarded, Many, Mode, SettingValue};
 use crate::{Choice, Resource};
 
@@ -212,7 +212,7 @@ impl Unit {
         }
         refuse_without_systemd(world, "a unit file")?;
         if let (Some(_), Some(parent)) = (&self.drop_in, path.parent()) {
-            parts.push_file("directory", made::<directory::Directory>([("path", path_value(parent))]));
+            parts.push_directory(parent.to_string_lossy());
         }
         let (text, is_secret) = self.text();
         let content = if is_secret { Value::string(text).secret() } else { Value::string(text) };

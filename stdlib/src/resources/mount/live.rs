@@ -19,13 +19,14 @@ use crate::{commands, filesystem};
 pub(crate) static MOUNT: Restorer = Restorer {
     kind: "mount",
     look: |world, name| Ok(record(at(&mounts::all(world)?.known()?, name))),
-    restore: |_, before| {
+    restore: |name, before| {
         let is_part = before.get("root").and_then(serde_json::Value::as_str).is_some_and(|root| root != "/");
         match before.get("mounted").and_then(serde_json::Value::as_bool) {
+            Some(false) => Restore::resource("mount", "path", name).with("state", Value::Member("unmounted".into())).into(),
             Some(true) if is_part => {
                 Restore::Impossible("a directory of another file system was mounted there: mount it by hand".into())
             }
-            Some(_) => Restore::Setting(restore),
+            Some(true) => Restore::Setting(restore),
             None => Restore::Impossible("it is not known what was mounted".into()),
         }
     },
@@ -77,9 +78,6 @@ fn restore(machine: &Machine, name: &str, before: &serde_json::Value) -> Result<
     let word = |key: &str| before.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
     let now = mounts::all(machine.world())?.known()?;
     let now = at(&now, name);
-    if before.get("mounted").and_then(serde_json::Value::as_bool) != Some(true) {
-        return if now.is_some() { unmount(machine, name) } else { Ok(()) };
-    }
     match now {
         Some(now) if now.source == word("source") && now.kind == word("kind") => {
             let options = format!("remount,{}", word("options"));

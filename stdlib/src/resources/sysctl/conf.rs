@@ -125,11 +125,15 @@ impl Setting {
     }
 }
 
+/// The directory of settings that a file is in; `None` of a file elsewhere.
+pub(super) fn directory(file: &Path) -> Option<&'static str> {
+    DIRECTORIES.into_iter().find(|known| file.parent() == Some(Path::new(known)))
+}
+
 /// The files that a boot reads after `file`, in that order (sysctl.d(5)); `/etc/sysctl.conf` comes last.
 fn later_files(world: &dyn World, file: &Path) -> Result<Vec<PathBuf>, ObserveError> {
     let last = Path::new("/etc/sysctl.conf");
-    let in_place = file.parent().is_some_and(|parent| DIRECTORIES.iter().any(|known| parent == Path::new(known)));
-    let Some(name) = file.file_name().filter(|_| in_place) else { return Ok(Vec::new()) };
+    let Some(name) = file.file_name().filter(|_| directory(file).is_some()) else { return Ok(Vec::new()) };
     let mut named = BTreeMap::new();
     for directory in DIRECTORIES {
         let Known::Is(Some(entries)) = world.list(Path::new(directory))? else { continue };
