@@ -1,7 +1,7 @@
 //! The resource types, as a list that can be read.
 
-pub mod archive;
 pub mod alternatives;
+pub mod archive;
 pub mod authorized_key;
 pub mod block;
 pub mod cron;
