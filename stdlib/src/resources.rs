@@ -6,12 +6,15 @@ pub mod authorized_key;
 pub mod block;
 pub mod cron;
 pub mod directory;
+pub mod download;
 pub mod environment;
 pub mod exec;
 pub mod file;
+pub mod git;
 pub mod group;
 pub mod host;
 pub mod hostname;
+pub mod http_check;
 pub mod ini;
 pub mod json;
 pub mod kernel_module;
@@ -22,6 +25,9 @@ pub mod locale;
 pub mod logrotate;
 pub mod mount;
 pub mod package;
+pub mod pip;
+pub mod port_check;
+pub mod repository;
 pub mod service;
 pub mod sudoers;
 pub mod swap;
@@ -42,6 +48,7 @@ pub mod pip;
 pub mod port_check;
 pub mod repository;
 pub mod virtualenv;
+
 use stead_engine::{Registry, Restorer, TypeEntry};
 
 use crate::accounts;
@@ -92,9 +99,8 @@ const TYPES: &[TypeEntry] = &[
 ];
 
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
-static RESTORERS: &[&Restorer] = &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT, &pip::PIP];
 static RESTORERS: &[&Restorer] =
-    &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &mount::MOUNT, &swap::SWAP];
+    &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT, &pip::PIP, &mount::MOUNT, &swap::SWAP];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {
