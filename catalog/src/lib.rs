@@ -24,7 +24,7 @@ pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};
 pub use outcome::OutcomeKind;
 pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Summary};
-pub use resource::{Command, Meta, Origin, Resource, ResourceId, Retry, SourceLocation};
+pub use resource::{Command, DriftPolicy, Meta, Origin, Resource, ResourceId, Retry, SourceLocation};
 pub use schema::{AttributeSchema, Problem, Schema};
 pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type};
 pub use value::{Blob, Map, Value};

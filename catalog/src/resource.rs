@@ -115,6 +115,26 @@ pub struct Retry {
     pub delay_ns: u64,
 }
 
+/// What a watching run does when somebody else has changed a resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriftPolicy {
+    /// Put it right.
+    #[default]
+    Fix,
+    /// Tell about it, and leave it for a person to decide.
+    Report,
+}
+
+impl DriftPolicy {
+    /// The word that the language has for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fix => "fix",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// What every resource takes besides its own attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
@@ -130,6 +150,8 @@ pub struct Meta {
     pub tags: Vec<Arc<str>>,
     /// Planned and shown, never applied.
     pub noop: bool,
+    /// What `apply --watch` does when the resource drifts. A plain apply puts right what it finds.
+    pub on_drift: DriftPolicy,
 }
 
 /// One managed thing on a node.

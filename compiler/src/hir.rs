@@ -219,6 +219,7 @@ pub(crate) enum Meta {
     Timeout,
     Tags,
     Noop,
+    OnDrift,
     Alias,
 }
 

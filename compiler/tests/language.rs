@@ -16,7 +16,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Catalog, EdgeKind, Map, Value};
+use stead_catalog::{Catalog, DriftPolicy, EdgeKind, Map, Value};
 use stead_compiler::{Diagnostic, Input, MemorySources, NodeContext, Project, Severity};
 
 /// What names that nothing uses are told as.
@@ -216,6 +216,9 @@ fn shown(catalog: &Catalog) -> String {
         }
         if meta.noop {
             text.push_str(" noop");
+        }
+        if meta.on_drift != DriftPolicy::default() {
+            write!(text, " on_drift={}", meta.on_drift.name()).unwrap();
         }
         text.push('\n');
         for origin in &resource.origins {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use stead_catalog::{EdgeKind, Field, RecordType, Schema, Span64, Type, Value, closest};
+use stead_catalog::{DriftPolicy, EdgeKind, EnumType, Field, RecordType, Schema, Span64, Type, Value, closest};
 use stead_grammar::ast::{self, Attribute, Body, Expr, ExprKind, Span};
 
 use super::expr::describe;
@@ -12,7 +12,7 @@ use crate::issue::Issue;
 use crate::typing;
 
 /// Every meta-attribute, in the order of documentation.
-const METAS: [(&str, Meta); 20] = [
+const METAS: [(&str, Meta); 21] = [
     ("require", Meta::Requisite(EdgeKind::Require, false)),
     ("watch", Meta::Requisite(EdgeKind::Watch, false)),
     ("on_changes", Meta::Requisite(EdgeKind::OnChanges, false)),
@@ -32,6 +32,7 @@ const METAS: [(&str, Meta); 20] = [
     ("timeout", Meta::Timeout),
     ("tags", Meta::Tags),
     ("noop", Meta::Noop),
+    ("on_drift", Meta::OnDrift),
     ("alias", Meta::Alias),
 ];
 
@@ -52,6 +53,13 @@ const FOREIGN_METAS: [(&str, &str); 14] = [
     ("creates", "unless"),
     ("check_mode", "noop"),
 ];
+
+static ON_DRIFT: LazyLock<Type> = LazyLock::new(|| {
+    Type::Enum(Arc::new(EnumType {
+        name: "".into(),
+        members: [DriftPolicy::Fix, DriftPolicy::Report].map(|p| p.name().into()).into(),
+    }))
+});
 
 static RETRY: LazyLock<Arc<RecordType>> = LazyLock::new(|| {
     let field = |name: &str, ty: Type, default: Option<Value>| Field { name: name.into(), ty, default, docs: "".into() };
@@ -236,6 +244,7 @@ impl Checker<'_> {
                 if matches!(checked.constant(), Some(Value::Secret(_))) { hir::Expr::error(value.span) } else { checked }
             }
             Meta::Noop => self.check(value, &Type::Bool),
+            Meta::OnDrift => self.check(value, &ON_DRIFT),
             Meta::Timeout => self.check(value, &Type::Duration),
             Meta::Tags | Meta::Alias => match &value.unparen().kind {
                 ExprKind::List(_) => self.check(value, &Type::list(Type::STRING)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_catalog::{Command, EdgeKind, Meta as CatalogMeta, Origin, ResourceId, Retry, Schema, Value};
+use stead_catalog::{Command, DriftPolicy, EdgeKind, Meta as CatalogMeta, Origin, ResourceId, Retry, Schema, Value};
 use stead_grammar::ast::Span;
 
 use super::{Given, Lowering};
@@ -60,6 +60,7 @@ impl GivenSettings {
             Meta::Timeout => self.meta.timeout_ns = other.meta.timeout_ns,
             Meta::Tags => self.meta.tags.extend(other.meta.tags.iter().cloned()),
             Meta::Noop => self.meta.noop = other.meta.noop,
+            Meta::OnDrift => self.meta.on_drift = other.meta.on_drift,
             Meta::Alias => {}
         }
     }
@@ -103,6 +104,10 @@ impl Lowering<'_> {
             Meta::OnlyIf => into.meta.only_if = self.commands(expr)?,
             Meta::Unless => into.meta.unless = self.commands(expr)?,
             Meta::Noop => into.meta.noop = self.eval.condition(expr)?,
+            Meta::OnDrift => {
+                let report = self.words(expr)?.iter().any(|word| **word == *DriftPolicy::Report.name());
+                into.meta.on_drift = if report { DriftPolicy::Report } else { DriftPolicy::Fix };
+            }
             Meta::Tags => into.meta.tags = self.words(expr)?,
             Meta::Alias => into.aliases = self.words(expr)?,
             Meta::Timeout => match self.eval.eval(expr)?.reveal() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
-use stead_catalog::{Catalog, Edge, Meta, Origin, Resource};
+use stead_catalog::{Catalog, DriftPolicy, Edge, Meta, Origin, Resource};
 
 use super::{FORMAT_VERSION, PlaceDocument, value_json};
 
@@ -70,6 +70,9 @@ pub struct MetaDocument {
     /// Shown, never applied.
     #[serde(default)]
     pub noop: bool,
+    /// `fix` or `report`; left out where it is `fix`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_drift: Option<String>,
 }
 
 /// One step of where a value came from.
@@ -167,6 +170,7 @@ impl From<&Meta> for MetaDocument {
             timeout_ns: meta.timeout_ns,
             tags: meta.tags.iter().map(ToString::to_string).collect(),
             noop: meta.noop,
+            on_drift: (meta.on_drift != DriftPolicy::Fix).then(|| meta.on_drift.name().to_owned()),
         }
     }
 }
