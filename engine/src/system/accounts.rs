@@ -228,7 +228,7 @@ impl Accounts {
         }
         let nsswitch = tree::read(&self.root, "/etc/nsswitch.conf").ok().flatten().unwrap_or_default();
         let directory = self.root == Path::new("/") && names_directory(&nsswitch);
-        let database = Arc::new(Database::parse(&self.file("/etc/passwd")?, &self.file("/etc/group")?, directory));
+        let database = Arc::new(Database::parse(&self.file("/etc/passwd")?, &self.file("/etc/group")?, directory)?);
         *self.database.write().expect("no thread panics while it holds the account database") = Some(database.clone());
         Ok(database)
     }
@@ -259,15 +259,17 @@ enum Failed {
 }
 
 impl Database {
-    fn parse(passwd: &[u8], group: &[u8], directory: bool) -> Self {
+    /// Reads both files. A line that is damaged is an error: the tools that change the files would lose or misread it.
+    fn parse(passwd: &[u8], group: &[u8], directory: bool) -> Result<Self, ObserveError> {
         let mut database = Self { directory, ..Self::default() };
-        for group in String::from_utf8_lossy(group).lines().filter_map(parse_group) {
+        for group in lines_of("/etc/group", group, parse_group, "name:password:number:members", "vigr")? {
             if let Known::Is(gid) = group.gid {
                 database.group_names.entry(gid).or_insert_with(|| group.name.clone());
             }
             database.groups.entry((&*group.name).into()).or_insert(group);
         }
-        for mut user in String::from_utf8_lossy(passwd).lines().filter_map(parse_user) {
+        let form = "name:password:number:number:comment:home:shell";
+        for mut user in lines_of("/etc/passwd", passwd, parse_user, form, "vipw")? {
             if let Known::Is(gid) = user.gid {
                 user.group = database.group_names.get(&gid).cloned();
             }
@@ -286,8 +288,31 @@ impl Database {
                 }
             }
         }
-        database
+        Ok(database)
     }
+}
+
+/// Reads every line of an account file, but those that are no account's: empty ones, comments, NIS's `+` and `-`.
+fn lines_of<T>(
+    path: &str,
+    content: &[u8],
+    parse: impl Fn(&str) -> Option<T>,
+    form: &str,
+    editor: &str,
+) -> Result<Vec<T>, ObserveError> {
+    let text = String::from_utf8_lossy(content);
+    let accounts = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty() && !line.starts_with(['+', '-', '#']));
+    let read = |(number, line): (usize, &str)| {
+        parse(line).filter(|_| !line.contains('\0')).ok_or_else(|| ObserveError::Impossible {
+            code: "malformed-file",
+            message: format!("{path}:{number}: the line is damaged, expected `{form}`"),
+            hint: format!(
+                "mend it with `{editor}`; `{}` finds all that is wrong",
+                if editor == "vipw" { "pwck -r" } else { "grpck -r" }
+            ),
+        })
+    };
+    accounts.map(read).collect()
 }
 
 /// Reads a line of passwd; `None` for a line of another form (NIS's `+`, a comment).
@@ -394,9 +419,9 @@ mod tests {
     use super::*;
 
     fn database() -> Database {
-        let passwd = b"root:x:0:0:root:/root:/bin/bash\nweb:x:998:33:Web,,,:/srv/web:/usr/sbin/nologin\n+::::::\nshort:x:1\n\n";
-        let group = b"root:x:0:\nwww-data:x:33:web,root,web\nadm:x:4:web\nghost:x:notanumber:\n";
-        Database::parse(passwd, group, false)
+        let passwd = b"root:x:0:0:root:/root:/bin/bash\nweb:x:998:33:Web,,,:/srv/web:/usr/sbin/nologin\n+::::::\n# x\n\n";
+        let group = b"root:x:0:\nwww-data:x:33:web,root,web\nadm:x:4:web\n+\n";
+        Database::parse(passwd, group, false).unwrap()
     }
 
     #[test]
@@ -413,6 +438,21 @@ mod tests {
     fn lines_of_another_form_are_passed_over() {
         let database = database();
         assert_eq!((database.users.len(), database.groups.len()), (2, 3));
+    }
+
+    #[test]
+    fn a_damaged_line_is_told_with_its_place() {
+        let good: (&[u8], &[u8]) = (b"root:x:0:0:root:/root:/bin/sh\n", b"root:x:0:\n");
+        let said = |passwd: &[u8], group: &[u8]| {
+            let error = Database::parse(passwd, group, false).unwrap_err();
+            assert_eq!(error.code(), "malformed-file");
+            error.to_string().split(": ").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(said(b"root:x:0:0:root:/root:/bin/sh\nshort:x:1\n", good.1), "/etc/passwd:2");
+        assert_eq!(said(b"a:x:one:0::/:/bin/sh\n", good.1), "/etc/passwd:1");
+        assert_eq!(said(b"\0\0\0\0\n", good.1), "/etc/passwd:1");
+        assert_eq!(said(b"a\0:x:1:0::/:/bin/sh\n", good.1), "/etc/passwd:1");
+        assert_eq!(said(good.0, b"root:x:0:\n\nghost:x:notanumber:\n"), "/etc/group:3");
     }
 
     #[test]
