@@ -19,12 +19,16 @@ mod times;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use rustix::process::DumpableBehavior;
 
 use crate::args::Arguments;
 use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Memory holds secrets: neither a core file nor another process of the same user gets to see it. What is started from here on
+    // is as it always is.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let terminal = Terminal::new(arguments.color);
     match commands::run(arguments, &terminal) {
         Ok(code) => code,
