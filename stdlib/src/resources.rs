@@ -39,15 +39,8 @@ pub mod tmpfiles;
 pub mod toml;
 pub mod unit;
 pub mod user;
-pub mod yaml;
-
-pub mod download;
-pub mod git;
-pub mod http_check;
-pub mod pip;
-pub mod port_check;
-pub mod repository;
 pub mod virtualenv;
+pub mod yaml;
 
 use stead_engine::{Registry, Restorer, TypeEntry};
 
