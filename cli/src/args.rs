@@ -259,6 +259,17 @@ pub(crate) struct ApplyArguments {
     /// One line a resource, without its attributes.
     #[arg(long, conflicts_with = "json")]
     pub(crate) brief: bool,
+    /// Trace the commands of exec resources, and warn of what they write without declaring it.
+    ///
+    /// What is not declared by `creates` or `writes` cannot be foreseen by a plan. Commands run slower while they are traced.
+    #[arg(long)]
+    pub(crate) audit_exec: bool,
+    /// Stay, and put right what somebody else changes, as it happens.
+    ///
+    /// Watches the machine, not the source: a change of the source or of data is taken up by the next `stead apply --watch`.
+    /// What is put right after the first run is not asked for again. Ctrl-C ends it.
+    #[arg(long, conflicts_with_all = ["rollback_on_failure", "confirm_within"])]
+    pub(crate) watch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -55,6 +55,9 @@ pub(crate) enum Failure {
     /// A run did not begin.
     #[error("{0}")]
     Run(stead_engine::RunError),
+    /// The machine cannot be watched.
+    #[error("{0}")]
+    Watch(stead_engine::WatchError),
     /// A saved plan cannot be used.
     #[error("{}: {source}", path.display())]
     SavedPlan {
@@ -64,7 +67,7 @@ pub(crate) enum Failure {
         source: stead_engine::SavedPlanError,
     },
     /// Options that would make another plan of a saved one.
-    #[error("a saved plan is applied as it was saved: without --root, --node, --only, --except and --tags")]
+    #[error("a saved plan is applied as it was saved: without --root, --node, --only, --except, --tags and --watch")]
     PlanIsFixed,
     /// The journal cannot be read.
     #[error("{0}")]
@@ -170,6 +173,7 @@ impl Failure {
             Self::Dependency(error) => error.code(),
             Self::Machine(error) => error.code(),
             Self::Run(error) => error.code(),
+            Self::Watch(error) => error.code(),
             Self::SavedPlan { source, .. } => source.code(),
             Self::PlanIsFixed => "plan-is-fixed",
             Self::Journal(_) => "journal-unreadable",
@@ -207,6 +211,7 @@ impl Failure {
             Self::Dependency(error) => error.hint(),
             Self::Machine(error) => error.hint(),
             Self::Run(error) => error.hint(),
+            Self::Watch(error) => error.hint(),
             Self::SavedPlan { .. } => Some("plan again: stead plan -o FILE".into()),
             Self::NoSuchRun(_) => Some("`stead history` lists the runs that are kept".into()),
             Self::Undo(error) => error.hint(),

@@ -77,7 +77,7 @@ pub(crate) fn plan(
         );
         Vec::new()
     });
-    Ok(stead_engine::plan(catalog, registry, &world, &PlanOptions { pending }))
+    Ok(stead_engine::plan(catalog, registry, &world, &PlanOptions::owing(pending)))
 }
 
 #[cfg(test)]

@@ -201,6 +201,16 @@ impl Events for Progress<'_> {
             engine::Event::ReactionFinished { resource, because, failure, duration } => {
                 self.reacted(resource, because, *failure, *duration);
             }
+            engine::Event::UndeclaredWrite { resource, written } => {
+                let (id, path) = (resource.id.to_string(), written.path.to_string_lossy().into_owned());
+                let effect = written.effect.name();
+                let text =
+                    self.terminal.warning_line("undeclared-write", &format!("{id} {effect} {path}, which it does not declare"));
+                let mut state = self.state();
+                self.json(&mut state, &json::Event::UndeclaredWrite { id, path, effect: effect.to_owned() });
+                self.release(&mut state);
+                state.bar.suspend(|| self.terminal.note(&text));
+            }
             engine::Event::RunFinished { report } => {
                 let mut state = self.state();
                 state.bar.finish_and_clear();

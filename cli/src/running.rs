@@ -6,7 +6,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stead_catalog::{Action, Catalog, Plan};
-use stead_engine::{ApplyOptions, Cancel, Planned, Registry, RunReport};
+use stead_engine::{Alarm, ApplyOptions, Cancel, Planned, Registry, RunReport};
 use stead_report::{RunSummary, apply_summary, clean};
 
 use crate::failure::Failure;
@@ -34,8 +34,8 @@ pub(crate) fn approve(verb: &str, plan: &Plan, json: bool, terminal: &Terminal) 
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(Failure::NotApproved) }
 }
 
-/// The first signal finishes what runs, the second ends it.
-pub(crate) fn cancel_on_signals() -> Arc<Cancel> {
+/// The first signal finishes what runs, the second ends it. Each rings the alarm.
+pub(crate) fn cancel_on_signals(alarm: Option<Alarm>) -> Arc<Cancel> {
     let cancel = Arc::new(Cancel::new());
     if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
         let asked = cancel.clone();
@@ -44,6 +44,9 @@ pub(crate) fn cancel_on_signals() -> Arc<Cancel> {
                 let text =
                     if asked.is_cancelled() { "\nending what runs\n" } else { "\nfinishing what runs; once more ends it\n" };
                 asked.ask();
+                if let Some(alarm) = &alarm {
+                    alarm.ring();
+                }
                 let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
             }
         });

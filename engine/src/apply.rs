@@ -43,6 +43,8 @@ pub struct ApplyOptions {
     pub cancel: Arc<Cancel>,
     /// The saved plan that is carried out: what is not as it says is stopped.
     pub saved: Option<SavedPlan>,
+    /// Commands are traced, and what they write without having declared it is told.
+    pub audit: bool,
     /// The run that is undone by this one.
     pub undoes: Option<i64>,
 }
@@ -50,7 +52,15 @@ pub struct ApplyOptions {
 impl ApplyOptions {
     /// Carries plans for this machine out, with state in this directory.
     pub fn new(state: impl Into<PathBuf>) -> Self {
-        Self { state: state.into(), root: RootSpec::Machine, jobs: 0, cancel: Arc::default(), saved: None, undoes: None }
+        Self {
+            state: state.into(),
+            root: RootSpec::Machine,
+            jobs: 0,
+            cancel: Arc::default(),
+            saved: None,
+            audit: false,
+            undoes: None,
+        }
     }
 }
 
@@ -154,6 +164,7 @@ pub fn apply(
         journal: Arc::new(writer),
         blobs: Blobs::new(&options.state),
         cancel: options.cancel.clone(),
+        audit: options.audit,
         token,
         records: Mutex::default(),
     });

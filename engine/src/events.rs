@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stead_catalog::{Cause, Change, OutcomeKind, PlannedResource};
 
-use crate::{ApplyError, PendingReaction};
+use crate::{ApplyError, PendingReaction, Written};
 
 /// How applying one resource ended, with what there is to say about it.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +101,13 @@ pub enum Event<'a> {
         failure: Option<(&'a str, &'a str)>,
         /// How long it took.
         duration: Duration,
+    },
+    /// A command has written something that it does not declare. Told before the resource is finished.
+    UndeclaredWrite {
+        /// What was planned.
+        resource: &'a PlannedResource,
+        /// What it wrote.
+        written: &'a Written,
     },
     /// Nothing more will happen.
     RunFinished {

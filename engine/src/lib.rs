@@ -35,6 +35,7 @@ pub mod system;
 mod test_support;
 pub mod undo;
 mod units;
+mod watch;
 mod world;
 
 pub use apply::{ApplyOptions, RunError, apply};
@@ -50,8 +51,9 @@ pub use lock::Holder;
 pub use machine::{FileWrite, Machine, NewTree, Output, Run, Staged, TreeEntry};
 pub use managed_paths::ManagedPaths;
 pub use observed::Observed;
-pub use planner::{PendingReaction, PlanOptions, Planned, plan};
+pub use planner::{Part, PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
+pub use process::{Effect, Written};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
@@ -61,6 +63,7 @@ pub use stead_catalog::OutcomeKind;
 pub use system::accounts::Shadow;
 pub use undo::{Restore, Restorer, RestoringResource};
 pub use units::unit_of;
+pub use watch::{Alarm, Notice, Turn, Watch, WatchError, WatchOptions};
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
     ProbeOutcome, Stat, UnitState, User, WishedState, World,

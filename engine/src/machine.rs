@@ -16,7 +16,7 @@ use stead_catalog::{Change, Command};
 use crate::cancel::Cancel;
 use crate::journal::{Before, Blobs, FileAttributes, NewAfter, NewBefore, Op, Writer};
 use crate::observed::Observed;
-use crate::process::{Ended, Spawn};
+use crate::process::{Ended, Finished, Spawn, Written};
 use crate::root::Entry;
 use crate::system::System;
 use crate::{ApplyError, Restorer, World};
@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<Writer>,
     pub(crate) blobs: Blobs,
     pub(crate) cancel: Arc<Cancel>,
+    /// Commands with declared effects are traced.
+    pub(crate) audit: bool,
     /// Part of the name of every temporary file of this run.
     pub(crate) token: u32,
     /// What besides paths was recorded in this run, with the last change that did.
@@ -125,6 +127,8 @@ pub(crate) struct Scope {
     pub(crate) deadline: Mutex<Option<Instant>>,
     /// What a second look found to be left.
     pub(crate) remaining: Mutex<Vec<Change>>,
+    /// What its commands wrote and did not declare, or why that is not known.
+    pub(crate) undeclared: Mutex<Vec<Result<Written, String>>>,
 }
 
 impl Scope {
@@ -139,6 +143,7 @@ impl Scope {
             unsynced: Mutex::default(),
             deadline: Mutex::default(),
             remaining: Mutex::default(),
+            undeclared: Mutex::default(),
         }
     }
 
@@ -325,7 +330,17 @@ impl Machine {
     /// When it cannot be started or takes too long. Its exit status is the caller's to judge.
     pub fn run(&self, run: &Run) -> Result<Output, ApplyError> {
         let root = self.shared.observed.command_root()?;
-        self.spawn(run, root)
+        self.spawn(run, root, None)
+    }
+
+    /// As [`Machine::run`], of a command that says which paths it writes, or what lies below them. In a run that audits, everything
+    /// else that it writes is told.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_declared(&self, run: &Run, writes: &[&Path]) -> Result<Output, ApplyError> {
+        let root = self.shared.observed.command_root()?;
+        self.spawn(run, root, Some(writes).filter(|_| self.shared.audit))
     }
 
     /// Writes a live setting of the kernel, in place: a file below `/proc/sys` or `/sys`. What it held goes into the journal as a
@@ -375,7 +390,7 @@ impl Machine {
         tree::keep_tree(self, path)
     }
 
-    fn spawn(&self, run: &Run, chroot: Option<PathBuf>) -> Result<Output, ApplyError> {
+    fn spawn(&self, run: &Run, chroot: Option<PathBuf>, audited: Option<&[&Path]>) -> Result<Output, ApplyError> {
         self.may_change()?;
         let timeout = match (run.timeout, self.time_left()) {
             (Some(own), Some(left)) => Some(own.min(left)),
@@ -395,7 +410,10 @@ impl Machine {
         let scrubbed = || scrub(run.command.to_string().into_bytes(), &run.secrets);
         let command = || String::from_utf8_lossy(&scrubbed()).into_owned();
         self.scope.touched.store(true, Ordering::Relaxed);
-        let finished = spawn.run(&self.shared.cancel);
+        let finished = match audited {
+            None => spawn.run(&self.shared.cancel),
+            Some(declared) => self.audit(&spawn, declared),
+        };
         self.shared.observed.forget();
         let finished = finished.map_err(|error| ApplyError::Command {
             command: command(),
@@ -412,6 +430,24 @@ impl Machine {
                 Err(ApplyError::Timeout { command: command(), seconds: timeout.unwrap_or_default().as_secs_f64().ceil() as u64 })
             }
             Ended::Aborted => Err(ApplyError::Cancelled),
+        }
+    }
+
+    /// Runs a command and notes what it writes besides what it declares.
+    fn audit(&self, spawn: &Spawn<'_>, declared: &[&Path]) -> std::io::Result<Finished> {
+        let note = |found| self.scope.undeclared.lock().unwrap_or_else(PoisonError::into_inner).extend::<Vec<_>>(found);
+        match spawn.run_traced(&self.shared.cancel) {
+            Ok((finished, written)) => {
+                let is_declared = |written: &Written| declared.iter().any(|path| written.path.starts_with(path));
+                note(written.into_iter().filter(|written| !is_declared(written)).map(Ok).collect());
+                Ok(finished)
+            }
+            // It has not run: nobody may trace here. What it does is not known then, and done all the same.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => {
+                note(vec![Err(error.to_string())]);
+                spawn.run(&self.shared.cancel)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -5,7 +5,7 @@
 //! predicted world; requisites, guards and reactions are decided; the change's effects are predicted. A catalog
 //! with `prereq` is walked until what the prerequisites know of their targets no longer changes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,6 +32,33 @@ pub struct PendingReaction {
 pub struct PlanOptions {
     /// Reactions still due from earlier runs.
     pub pending: Vec<PendingReaction>,
+    /// Plan a part of the catalog, as a run does that stays with the machine. All of it when `None`.
+    pub part: Option<Part>,
+}
+
+/// A part of a catalog, by the positions of its resources. Everything else is taken to be as it shall be, and is managed all
+/// the same: a purge leaves it alone.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// What is planned.
+    pub resources: BTreeSet<usize>,
+    /// What of it does not act by itself, though it may react, with the reason.
+    pub held: BTreeMap<usize, Arc<str>>,
+    /// The paths that the whole catalog manages.
+    pub paths: Arc<ManagedPaths>,
+    /// BLAKE3 of the whole catalog.
+    pub catalog_hash: [u8; 32],
+}
+
+impl PlanOptions {
+    /// Plans everything, with these reactions still due.
+    pub fn owing(pending: Vec<PendingReaction>) -> Self {
+        Self { pending, part: None }
+    }
+
+    fn covers(&self, resource: usize) -> bool {
+        self.part.as_ref().is_none_or(|part| part.resources.contains(&resource))
+    }
 }
 
 /// A plan with what carrying it out needs.
@@ -42,6 +69,8 @@ pub struct Planned {
     pub order: Vec<usize>,
     /// For each resource of the catalog, what manages it; `None` when its attributes could not be read.
     pub managed: Vec<Option<Box<dyn Managed>>>,
+    /// For each entry of the plan, what the resource would do by itself, before requisites and guards have their say.
+    pub(crate) wanted: Vec<Action>,
     /// For each entry of the plan, whether a reaction is due besides or instead of the difference.
     pub reactions: Vec<bool>,
     /// Every package change that was simulated, by whichever wish; `None` where nothing was, or nothing could be known.
@@ -50,6 +79,8 @@ pub struct Planned {
     pub paths: Arc<ManagedPaths>,
     /// The catalog's edges by index.
     pub graph: Graph,
+    /// For each resource of the catalog, what it looked at on the machine; kept only of a part.
+    pub(crate) reads: Vec<Reads>,
 }
 
 /// Plans a catalog against a world.
@@ -57,7 +88,11 @@ pub fn plan(catalog: &Catalog, registry: &Registry, world: &dyn World, options: 
     let read: Vec<Result<Box<dyn Managed>, ObserveError>> = catalog
         .resources
         .par_iter()
-        .map(|resource| {
+        .enumerate()
+        .map(|(index, resource)| {
+            if !options.covers(index) {
+                return Err(impossible("it is not in the part that is planned".into()));
+            }
             let entry = registry
                 .get(&resource.id.type_name)
                 .ok_or_else(|| impossible(format!("there is no resource type `{}`", resource.id.type_name)))?;
@@ -76,15 +111,22 @@ pub(crate) fn plan_managed(
     options: &PlanOptions,
 ) -> Planned {
     let mut graph = Graph::of(catalog);
-    let order = graph.order();
-    let paths = Arc::new(ManagedPaths::of(catalog, registry));
+    let mut order = graph.order();
+    order.retain(|resource| options.covers(*resource));
+    let paths = match &options.part {
+        Some(part) => part.paths.clone(),
+        None => Arc::new(ManagedPaths::of(catalog, registry)),
+    };
     let wishes = read.iter().flatten().filter_map(|managed| managed.package_wish()).collect();
     let joint = JointForecast::new(world, wishes);
     let early: Vec<(Result<Observation, ObserveError>, Reads)> = read
         .par_iter()
         .map(|managed| match managed {
             Ok(managed) => {
-                let recorder = Recorder::new(world, &joint, &paths);
+                let mut recorder = Recorder::new(world, &joint, &paths);
+                if options.part.is_some() {
+                    recorder = recorder.keeping_all();
+                }
                 let observed = managed.observe(&recorder);
                 (observed, recorder.into_reads())
             }
@@ -108,20 +150,23 @@ pub(crate) fn plan_managed(
         walk = Walk::run(catalog, registry, world, options, &graph, &order, &read, &early, &joint, &paths, &prerequisites);
     }
 
-    let Walk { planned, reactions, counts_on, .. } = walk;
+    let Walk { planned, wanted, reactions, counts_on, .. } = walk;
     for (from, to) in counts_on {
         graph.put_after(from, to);
     }
     let forecast = joint.announced();
     drop(joint);
+    let catalog_hash = options.part.as_ref().map_or_else(|| *catalog.hash().as_bytes(), |part| part.catalog_hash);
     Planned {
-        plan: Plan { node: catalog.node.clone(), catalog_hash: *catalog.hash().as_bytes(), resources: planned },
+        plan: Plan { node: catalog.node.clone(), catalog_hash, resources: planned },
         order,
         managed: read.into_iter().map(Result::ok).collect(),
+        wanted,
         reactions,
         forecast,
         paths,
         graph,
+        reads: if options.part.is_some() { early.into_iter().map(|(_, reads)| reads).collect() } else { Vec::new() },
     }
 }
 
@@ -152,6 +197,7 @@ struct Walk<'a> {
     /// By resource: its id in words, where another one asked for it.
     words: HashMap<usize, Arc<str>>,
     planned: Vec<PlannedResource>,
+    wanted: Vec<Action>,
     reactions: Vec<bool>,
     /// Pairs of resources with no edge between them of which the second was planned with what the first will have done:
     /// the order of the walk is then the order of the apply.
@@ -187,6 +233,7 @@ impl<'a> Walk<'a> {
             unsettled: vec![None; count],
             words: HashMap::new(),
             planned: Vec::with_capacity(count),
+            wanted: Vec::with_capacity(count),
             reactions: Vec::with_capacity(count),
             counts_on: Vec::new(),
         };
@@ -219,7 +266,7 @@ impl<'a> Walk<'a> {
         if let Some(cause) = cause {
             self.failed[index] = Some(cause);
             entry.held = Some(format!("needs {}, which cannot be planned", self.catalog.resources[cause].id).into());
-            return self.finish(entry, false);
+            return self.finish(entry, Action::None, false);
         }
 
         let again;
@@ -244,7 +291,7 @@ impl<'a> Walk<'a> {
                     None => error.to_string(),
                 };
                 entry.error = Some((error.code().into(), message.into()));
-                return self.finish(entry, false);
+                return self.finish(entry, Action::None, false);
             }
             (None, Ok(_)) => Difference::NONE,
         };
@@ -265,11 +312,12 @@ impl<'a> Walk<'a> {
             self.unsettled[index] = Some(index);
         }
         entry.changes = difference.changes;
-        self.finish(entry, reaction);
+        self.finish(entry, difference.action, reaction);
     }
 
-    fn finish(&mut self, entry: PlannedResource, reaction: bool) {
+    fn finish(&mut self, entry: PlannedResource, wanted: Action, reaction: bool) {
         self.planned.push(entry);
+        self.wanted.push(wanted);
         self.reactions.push(reaction);
     }
 
@@ -323,7 +371,8 @@ impl<'a> Walk<'a> {
         if entry.action == Action::None && !reacts {
             return false;
         }
-        if let Some(held) = self.held(index, managed, entry) {
+        let held = self.options.part.as_ref().filter(|_| !reacts).and_then(|part| part.held.get(&index).cloned());
+        if let Some(held) = held.or_else(|| self.held(index, managed, entry)) {
             entry.held = Some(held);
             entry.action = Action::None;
             return false;

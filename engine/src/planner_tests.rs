@@ -260,7 +260,7 @@ fn a_reaction_owed_by_an_earlier_run_is_due() {
     let catalog =
         Catalog { node: "n".into(), resources: vec![wants("a", "x"), wants("s", "!x")], edges: vec![edge(0, 1, Watch)] };
     let cause = stead_catalog::Cause { kind: Watch, resource: catalog.resources[0].id.clone() };
-    let options = PlanOptions { pending: vec![crate::PendingReaction { resource: catalog.resources[1].id.clone(), cause }] };
+    let options = PlanOptions::owing(vec![crate::PendingReaction { resource: catalog.resources[1].id.clone(), cause }]);
     let planned = plan(&catalog, &Registry::new(&[TypeEntry::of::<Word>()]), &Files::of(&[("/a", "x"), ("/s", "x")]), &options);
     assert_eq!(planned.plan.resources[1].action, Action::Restart);
     assert_eq!(planned.plan.resources[1].because.len(), 1);

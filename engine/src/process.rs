@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command as StdCommand, Stdio};
+use std::process::{Child, ChildStdin, Command as StdCommand, Stdio};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,8 +21,10 @@ use crate::cancel::Cancel;
 
 mod capture;
 mod child;
+mod trace;
 
 pub(crate) use capture::Captured;
+pub use trace::{Effect, Written};
 
 /// Where commands are looked for: also for a user whose own PATH is another, so that a plan does not depend on who makes it.
 pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -89,40 +91,56 @@ impl Spawn<'_> {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn run(&self, cancel: &Cancel) -> io::Result<Finished> {
-        let mut child = self.start()?;
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
-        let pid = Pid::from_child(&child);
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-        let writer = match (self.stdin, child.stdin.take()) {
-            (Some(input), Some(mut pipe)) => {
-                // A thread of its own: the command may write before it has read everything. A command that
-                // does not read its input closes the pipe, which is not a failure.
-                let input = input.to_vec();
-                Some(thread::spawn(move || pipe.write_all(&input)))
-            }
-            _ => None,
-        };
-        let mut watch = Watch {
-            pidfd,
-            pid,
-            stdout: Stream::new(child.stdout.take().map(OwnedFd::from)),
-            stderr: Stream::new(child.stderr.take().map(OwnedFd::from)),
-        };
-        let stopped = watch.until_ended(deadline, cancel);
-        if stopped.is_some() {
-            watch.stop();
-        }
+        let mut child = self.start(false)?;
+        let mut running = Running::take(&mut child)?;
+        let stopped = self.await_end(&mut running, cancel);
         let status = child.wait()?;
-        watch.drain();
-        drop(writer);
-        let ended = match stopped {
-            Some(stopped) => stopped,
-            None => Ended::Status(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))),
-        };
-        Ok(Finished { ended, stdout: watch.stdout.captured, stderr: watch.stderr.captured })
+        Ok(running.watch.finish(stopped, status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))))
     }
 
-    fn start(&self) -> io::Result<Child> {
+    /// Runs the command to its end, and returns as well what it changed on the file system, as it sees it.
+    ///
+    /// # Errors
+    /// When it cannot be started, or not be traced: `PermissionDenied` where the system lets nobody trace. It has not run then.
+    pub(crate) fn run_traced(&self, cancel: &Cancel) -> io::Result<(Finished, Vec<Written>)> {
+        let root = self.chroot.clone().unwrap_or_else(|| PathBuf::from("/"));
+        thread::scope(|scope| {
+            let (hand_over, started) = std::sync::mpsc::channel();
+            // Whoever starts a traced command is the one to follow it. When the thread ends, what the command left behind runs on.
+            let tracer = scope.spawn(move || {
+                let mut child = self.start(true)?;
+                let running = Running::take(&mut child)?;
+                // The receiver waits for it.
+                let _ = hand_over.send(running);
+                trace::follow(&child, &root)
+            });
+            let lost = |_| io::Error::other("the thread that follows the command has ended");
+            let Ok(mut running) = started.recv() else {
+                return tracer.join().map_err(lost)?.and_then(|_| Err(io::Error::other("the command was not handed over")));
+            };
+            let stopped = self.await_end(&mut running, cancel);
+            let traced = tracer.join().map_err(lost)??;
+            Ok((running.watch.finish(stopped, traced.status), traced.written))
+        })
+    }
+
+    /// Feeds the command and reads from it until it ends. Returns why it was stopped, where it was.
+    fn await_end(&self, running: &mut Running, cancel: &Cancel) -> Option<Ended> {
+        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        if let (Some(input), Some(mut pipe)) = (self.stdin, running.stdin.take()) {
+            // A thread of its own: the command may write before it has read everything. A command that
+            // does not read its input closes the pipe, which is not a failure.
+            let input = input.to_vec();
+            thread::spawn(move || pipe.write_all(&input));
+        }
+        let stopped = running.watch.until_ended(deadline, cancel);
+        if stopped.is_some() {
+            running.watch.stop();
+        }
+        stopped
+    }
+
+    fn start(&self, traced: bool) -> io::Result<Child> {
         let mut command = match self.command {
             Command::Argv(words) => {
                 let (program, arguments) = words.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -146,7 +164,7 @@ impl Spawn<'_> {
         command.envs(self.env.iter().map(|(key, value)| (&**key, &**value)));
         let output = || if self.quiet { Stdio::null() } else { Stdio::piped() };
         command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(output()).stderr(output());
-        child::prepare(&mut command, self)?;
+        child::prepare(&mut command, self, traced)?;
         command.spawn()
     }
 }
@@ -175,6 +193,23 @@ impl Stream {
                 Err(_) => self.pipe = None,
             }
         }
+    }
+}
+
+/// A command that has been started.
+struct Running {
+    stdin: Option<ChildStdin>,
+    watch: Watch,
+}
+
+impl Running {
+    /// Takes the ends of the pipes. The command has not been waited for.
+    fn take(child: &mut Child) -> io::Result<Self> {
+        let pid = Pid::from_child(child);
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+        let stdout = Stream::new(child.stdout.take().map(OwnedFd::from));
+        let stderr = Stream::new(child.stderr.take().map(OwnedFd::from));
+        Ok(Self { stdin: child.stdin.take(), watch: Watch { pidfd, pid, stdout, stderr } })
     }
 }
 
@@ -223,6 +258,13 @@ impl Watch {
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline && !self.wait(TICK) {}
         let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+    }
+
+    /// Reads to the end of what it wrote.
+    fn finish(mut self, stopped: Option<Ended>, status: i32) -> Finished {
+        self.drain();
+        let ended = stopped.unwrap_or(Ended::Status(status));
+        Finished { ended, stdout: self.stdout.captured, stderr: self.stderr.captured }
     }
 
     /// Reads what is left in the pipes.

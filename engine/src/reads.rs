@@ -29,7 +29,7 @@ pub(crate) enum Read {
     Probe,
 }
 
-/// More reads than this are not kept: the resource simply looks again.
+/// More reads than this are not kept for a single plan: the resource simply looks again.
 const MAX_READS: usize = 4096;
 
 /// What one resource looked at.
@@ -54,12 +54,19 @@ pub(crate) struct Recorder<'a> {
     base: &'a dyn World,
     joint: &'a JointForecast<'a>,
     managed: &'a ManagedPaths,
+    limit: usize,
     reads: Mutex<Reads>,
 }
 
 impl<'a> Recorder<'a> {
     pub(crate) fn new(base: &'a dyn World, joint: &'a JointForecast<'a>, managed: &'a ManagedPaths) -> Self {
-        Self { base, joint, managed, reads: Mutex::default() }
+        Self { base, joint, managed, limit: MAX_READS, reads: Mutex::default() }
+    }
+
+    /// Keeps everything, for those who want to know when any of it changes.
+    pub(crate) fn keeping_all(mut self) -> Self {
+        self.limit = usize::MAX;
+        self
     }
 
     pub(crate) fn into_reads(self) -> Reads {
@@ -68,7 +75,7 @@ impl<'a> Recorder<'a> {
 
     fn note(&self, read: Read) {
         if let Ok(mut reads) = self.reads.lock()
-            && reads.reads.len() < MAX_READS
+            && reads.reads.len() < self.limit
             && reads.reads.last() != Some(&read)
         {
             reads.reads.push(read);

@@ -66,6 +66,10 @@ impl HostProcess {
 
     /// Sends a signal to the process inside; `false` if it had ended.
     pub fn signal(&self, signal: Signal) -> bool {
+        if signal == Signal::CONT {
+            // `nsenter` stops when its child is stopped, and is not woken with it.
+            let _ = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).map(|pid| kill_process(pid, signal));
+        }
         self.inner_pid().is_some_and(|pid| kill_process(pid, signal).is_ok())
     }
 

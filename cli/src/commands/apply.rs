@@ -1,11 +1,11 @@
 //! `stead apply`: changes what the plan shows, after asking.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use stead_catalog::{Catalog, Value};
-use stead_engine::{ApplyOptions, CollectError, Journal, Registry, Retention, RootSpec, SavedPlan};
+use stead_engine::{Alarm, ApplyOptions, CollectError, Journal, Registry, Retention, RootSpec, SavedPlan, WatchError};
 use stead_report::{TextOptions, plan_text};
 
 use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
@@ -15,6 +15,8 @@ use crate::terminal::Terminal;
 use crate::{guard, machine, running, selection};
 
 use super::{roll_back, undo};
+
+mod watch;
 
 /// What is to be applied, and where.
 struct Task {
@@ -45,20 +47,28 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
         running::show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
-        if planned.plan.is_empty() && task.saved.is_none() {
+        if planned.plan.is_empty() && task.saved.is_none() && !arguments.watch {
             Journal::remember(&state_dir, &catalog);
             return Ok(ExitCode::SUCCESS);
         }
     }
     if !arguments.yes && task.saved.is_none() {
-        running::approve("Apply", &planned.plan, arguments.json, terminal)?;
+        let verb = if arguments.watch { "Stay, put right what somebody changes later, and apply" } else { "Apply" };
+        running::approve(verb, &planned.plan, arguments.json, terminal)?;
     }
-    let cancel = running::cancel_on_signals();
+    let alarm = Alarm::new().map_err(|error| Failure::Watch(WatchError::Refused(error)))?;
+    let cancel = running::cancel_on_signals(Some(alarm.clone()));
     if let Some(within) = arguments.confirm_within.map(Duration::from_nanos) {
         guard::start(&state_dir, &task.root, within).map_err(|source| Failure::Guard { path: state_dir.clone(), source })?;
     }
     let root = task.root.clone();
-    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, ..ApplyOptions::new(state_dir.clone()) };
+    let audit = arguments.audit_exec;
+    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, audit, ..ApplyOptions::new(state_dir.clone()) };
+    if arguments.watch {
+        let (registry, catalog, options) = (&registry, &catalog, &options);
+        let watching = watch::Watching { arguments, terminal, registry, catalog, options, retention: &retention };
+        return watch::run(&watching, &planned, alarm);
+    }
     let report = running::carry_out(arguments.json, terminal, &catalog, &registry, &planned, &options)?;
     let counts = report.counts();
     if let (true, Some(run), true) = (arguments.rollback_on_failure, report.run, counts.failed + counts.not_converged > 0) {
@@ -69,13 +79,17 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
         let within = Value::Duration(within);
         terminal.note(&format!("\nundone in {within}, unless `stead confirm` comes first\n"));
     }
-    // An apply that began meanwhile does it in its turn.
-    if let Err(error) = Journal::collect(&state_dir, &retention, false)
+    collect(&state_dir, &retention, terminal);
+    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Drops from the journal what is too old or too much. An apply that began meanwhile does it in its turn.
+fn collect(state_dir: &Path, retention: &Retention, terminal: &Terminal) {
+    if let Err(error) = Journal::collect(state_dir, retention, false)
         && !matches!(error, CollectError::Running)
     {
         terminal.note(&terminal.warning_line("journal-failed", &error.to_string()));
     }
-    Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Reads what a saved plan says, where the path is one.
@@ -95,7 +109,11 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
         });
     }
     let saved = SavedPlan::read(path).map_err(|source| Failure::SavedPlan { path: path.clone(), source })?;
-    if arguments.machine.root.is_some() || !selection::to_words(&arguments.select).is_empty() || arguments.node.node.is_some() {
+    if arguments.watch
+        || arguments.machine.root.is_some()
+        || !selection::to_words(&arguments.select).is_empty()
+        || arguments.node.node.is_some()
+    {
         return Err(Failure::PlanIsFixed);
     }
     let root = match saved.root.as_str() {

@@ -49,8 +49,12 @@ pub(crate) fn run(arguments: &UndoArguments, terminal: &Terminal) -> Result<Exit
         running::approve("Make", &planned.plan, false, terminal)?;
     }
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
-    let options =
-        ApplyOptions { root, cancel: running::cancel_on_signals(), undoes: Some(undo.run.id), ..ApplyOptions::new(state_dir) };
+    let options = ApplyOptions {
+        root,
+        cancel: running::cancel_on_signals(None),
+        undoes: Some(undo.run.id),
+        ..ApplyOptions::new(state_dir)
+    };
     let report = running::carry_out(arguments.json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -74,7 +78,7 @@ pub(super) fn apply_saved(
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let options = ApplyOptions {
         root,
-        cancel: running::cancel_on_signals(),
+        cancel: running::cancel_on_signals(None),
         undoes: Some(run),
         saved: Some(saved.clone()),
         ..ApplyOptions::new(state_dir)
@@ -102,7 +106,7 @@ pub(crate) fn roll_back(
     }
     let options = ApplyOptions {
         root: root.clone(),
-        cancel: running::cancel_on_signals(),
+        cancel: running::cancel_on_signals(None),
         undoes: Some(run),
         ..ApplyOptions::new(state_dir)
     };

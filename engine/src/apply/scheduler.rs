@@ -535,6 +535,7 @@ impl<'a> Scheduler<'a> {
     }
 
     fn tell_finished(&mut self, resource: usize, mut outcome: Outcome) {
+        self.tell_undeclared(resource);
         let place = &mut self.places[resource];
         outcome.duration = place.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         outcome.attempts = if place.acted { place.attempts.max(1) } else { 0 };
@@ -558,6 +559,22 @@ impl<'a> Scheduler<'a> {
         place.outcome = Some(outcome);
         if let (Some(entry), Some(outcome)) = (self.work.entries[resource], &self.places[resource].outcome) {
             self.events.event(&Event::ResourceFinished { resource: &self.entries[entry], outcome });
+        }
+    }
+
+    /// Tells what the resource's commands wrote without having declared it.
+    fn tell_undeclared(&self, resource: usize) {
+        let Some(scope) = &self.places[resource].scope else { return };
+        let undeclared = std::mem::take(&mut *scope.undeclared.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        for found in &undeclared {
+            match found {
+                Ok(written) => self.events.event(&Event::UndeclaredWrite { resource: self.entry(resource), written }),
+                Err(why) => {
+                    let id = &self.entry(resource).id;
+                    let message = format!("what {id} writes is not known: it could not be traced: {why}");
+                    self.events.event(&Event::Warning { code: "audit-unavailable", message });
+                }
+            }
         }
     }
 

@@ -9,13 +9,13 @@ use std::process::Command;
 use rustix::fs::Mode;
 use rustix::process::{Gid, Uid};
 
-use super::Spawn;
+use super::{Spawn, trace};
 
-/// Arranges session, root, umask, account and working directory of the child.
+/// Arranges session, root, umask, account and working directory of the child, and that the thread that starts it traces it.
 ///
 /// # Errors
 /// When a path has a NUL in it.
-pub(super) fn prepare(command: &mut Command, spawn: &Spawn<'_>) -> io::Result<()> {
+pub(super) fn prepare(command: &mut Command, spawn: &Spawn<'_>, traced: bool) -> io::Result<()> {
     let c_path = |path: &[u8]| CString::new(path).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
     let chroot = spawn.chroot.as_ref().map(|path| c_path(path.as_os_str().as_bytes())).transpose()?;
     let cwd = c_path(spawn.cwd.unwrap_or("/").as_bytes())?;
@@ -25,6 +25,10 @@ pub(super) fn prepare(command: &mut Command, spawn: &Spawn<'_>) -> io::Result<()
         (Uid::from_raw(user.uid), Gid::from_raw(user.gid), groups)
     });
     let child = move || {
+        if traced {
+            // While this process is still the engine's own user: whether a setuid program keeps its rights is decided by who asked.
+            trace::trace_me()?;
+        }
         // No controlling terminal, and a process group that ends as one.
         rustix::process::setsid()?;
         if let Some(root) = &chroot {
@@ -50,7 +54,7 @@ pub(super) fn prepare(command: &mut Command, spawn: &Spawn<'_>) -> io::Result<()
 #[expect(unsafe_code, reason = "std has no safe way to set groups, session, umask and root between fork and exec")]
 fn start_with(command: &mut Command, child: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
     // SAFETY: between fork and exec only async-signal-safe work is allowed. The one closure handed in, above, makes system
-    // calls through rustix and nothing else: all paths and groups were allocated before the fork, none is dropped in it, and
+    // calls through rustix, or ptrace(2), and nothing else: all paths and groups were allocated before the fork, none is dropped in it, and
     // converting an errno to an `io::Error` does not allocate.
     unsafe {
         command.pre_exec(child);

@@ -18,6 +18,9 @@ mod version;
 
 pub use version::{compare_versions, matches_version};
 
+/// Where the database lies.
+const STATUS: &str = "/var/lib/dpkg/status";
+
 /// dpkg's database of one system.
 #[derive(Debug)]
 pub struct Dpkg {
@@ -78,14 +81,19 @@ impl Dpkg {
     /// Gives up after `patience`, when the package manager itself will say who is in the way.
     pub(crate) fn await_lock(&self, patience: Duration) {
         let start = Instant::now();
+        while start.elapsed() < patience && self.is_locked() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Says whether a package manager is at work.
+    pub(crate) fn is_locked(&self) -> bool {
         let is_held = |name: &str| {
             // Taken and let go at once: fcntl(2) has no other test that does not race either.
             let file = OpenOptions::new().write(true).open(self.root.join(name));
             file.is_ok_and(|file| rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
         };
-        while start.elapsed() < patience && (is_held("var/lib/dpkg/lock-frontend") || is_held("var/lib/dpkg/lock")) {
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        is_held("var/lib/dpkg/lock-frontend") || is_held("var/lib/dpkg/lock")
     }
 
     /// Says whether an interrupted dpkg left work that has to be finished before anything else.
@@ -111,16 +119,16 @@ impl Dpkg {
     }
 
     fn load(&self) -> Result<Database, ObserveError> {
-        const STATUS: &str = "/var/lib/dpkg/status";
         let content = tree::read(&self.root, STATUS).map_err(|error| ObserveError::io(STATUS, &error))?.ok_or_else(|| {
             ObserveError::Unavailable { service: "the package database", message: format!("{STATUS} is not there") }
         })?;
         let mut updates = Vec::new();
         for name in self.update_names() {
             let path = format!("/var/lib/dpkg/updates/{name}");
-            updates.extend(tree::read(&self.root, &path).map_err(|error| ObserveError::io(&path, &error))?);
+            let content = tree::read(&self.root, &path).map_err(|error| ObserveError::io(&path, &error))?;
+            updates.extend(content.map(|content| (path, content)));
         }
-        Ok(Database::parse(&content, &updates))
+        Database::parse(&content, &updates)
     }
 
     /// Names of the files in `updates/` that dpkg would read, in its order: digits only.
@@ -137,12 +145,14 @@ impl Dpkg {
 }
 
 impl Database {
-    fn parse(status: &[u8], updates: &[Vec<u8>]) -> Self {
+    fn parse(status: &[u8], updates: &[(String, Vec<u8>)]) -> Result<Self, ObserveError> {
         let mut database = Self { interrupted: !updates.is_empty(), ..Self::default() };
         let mut provided: Vec<(Box<str>, Box<str>, Box<str>)> = Vec::new();
-        for content in std::iter::once(status).chain(updates.iter().map(Vec::as_slice)) {
+        let updates = updates.iter().map(|(path, content)| (&**path, content.as_slice()));
+        for (path, content) in std::iter::once((STATUS, status)).chain(updates) {
             let text = String::from_utf8_lossy(content);
-            for stanza in stanzas(&text) {
+            for stanza in stanzas(path, &text) {
+                let stanza = stanza?;
                 let entry = Package { architecture: stanza.architecture.into(), state: stanza.state() };
                 if !stanza.provides.is_empty() && entry.state.version.is_some() {
                     provided.push((stanza.package.into(), stanza.architecture.into(), stanza.provides.into()));
@@ -165,7 +175,7 @@ impl Database {
                 database.add_provider(&package, &provides);
             }
         }
-        database
+        Ok(database)
     }
 
     fn add_provider(&mut self, package: &str, provides: &str) {
@@ -239,40 +249,59 @@ impl Stanza<'_> {
 }
 
 /// Splits the database into stanzas, reading only the fields that matter. A field name is compared without case.
-fn stanzas(text: &str) -> impl Iterator<Item = Stanza<'_>> {
-    let mut lines = text.lines();
+///
+/// A line of another form, and a stanza without a package or a status, is an error: dpkg itself would not go on with it.
+fn stanzas<'t>(path: &'t str, text: &'t str) -> impl Iterator<Item = Result<Stanza<'t>, ObserveError>> {
+    let mut lines = (1..).zip(text.lines());
     std::iter::from_fn(move || {
-        loop {
-            let mut stanza = Stanza::default();
-            let mut any = false;
-            for line in lines.by_ref() {
-                if line.is_empty() {
+        let mut stanza = Stanza::default();
+        let mut begun = None;
+        for (number, line) in lines.by_ref() {
+            if line.is_empty() {
+                if begun.is_some() {
                     break;
                 }
-                any = true;
-                // Most lines are told off by their first letter; those of a continued field start with a space.
-                if !matches!(line.as_bytes()[0] | 0x20, b'p' | b's' | b'v' | b'a') {
-                    continue;
-                }
-                let Some((name, value)) = line.split_once(':') else { continue };
-                let value = value.trim();
-                match name.to_ascii_lowercase().as_str() {
-                    "package" => stanza.package = value,
-                    "status" => stanza.status = value,
-                    "version" => stanza.version = value,
-                    "architecture" => stanza.architecture = value,
-                    "provides" => stanza.provides = value,
-                    _ => {}
-                }
+                continue;
             }
-            if !any {
-                return None;
+            let first = line.as_bytes()[0];
+            // Continued fields, and what dpkg fills its updates up with.
+            if matches!(first, b' ' | b'\t' | b'#') {
+                continue;
             }
-            if !stanza.package.is_empty() {
-                return Some(stanza);
+            begun.get_or_insert(number);
+            let Some((name, value)) = line.split_once(':').filter(|_| first.is_ascii_alphabetic()) else {
+                return Some(Err(damaged(path, number, "the line is no field")));
+            };
+            // Most lines are told off by their first letter.
+            if !matches!(first | 0x20, b'p' | b's' | b'v' | b'a') {
+                continue;
+            }
+            let value = value.trim();
+            match name.to_ascii_lowercase().as_str() {
+                "package" => stanza.package = value,
+                "status" => stanza.status = value,
+                "version" => stanza.version = value,
+                "architecture" => stanza.architecture = value,
+                "provides" => stanza.provides = value,
+                _ => {}
             }
         }
+        let begun = begun?;
+        Some(match (stanza.package.is_empty(), stanza.status.split_ascii_whitespace().count()) {
+            (true, _) => Err(damaged(path, begun, "the entry that begins here has no `Package`")),
+            (false, 3) => Ok(stanza),
+            _ => Err(damaged(path, begun, &format!("the entry of `{}` has no `Status` of three words", stanza.package))),
+        })
     })
+}
+
+/// The database cannot be trusted.
+fn damaged(path: &str, line: usize, what: &str) -> ObserveError {
+    ObserveError::Impossible {
+        code: "malformed-file",
+        message: format!("{path}:{line}: {what}"),
+        hint: "dpkg keeps the one before as /var/lib/dpkg/status-old, and daily ones in /var/backups".into(),
+    }
 }
 
 #[cfg(test)]
@@ -323,7 +352,7 @@ Architecture: amd64
 ";
 
     fn state(name: &str) -> PackageState {
-        Database::parse(STATUS.as_bytes(), &[]).state(name)
+        Database::parse(STATUS.as_bytes(), &[]).unwrap().state(name)
     }
 
     #[test]
@@ -341,31 +370,39 @@ Architecture: amd64
         let half = state("half");
         assert!(half.broken && half.version.as_deref() == Some("1.0"));
         assert!(state("bad").broken && state("bad").version.is_none());
-        assert_eq!(Database::parse(STATUS.as_bytes(), &[]).broken(), ["bad", "half"]);
+        assert_eq!(Database::parse(STATUS.as_bytes(), &[]).unwrap().broken(), ["bad", "half"]);
     }
 
     #[test]
     fn a_virtual_package_is_provided() {
         assert_eq!(state("mail-transport-agent").provided_by.as_deref(), Some("nullmailer"));
         assert_eq!(state("nullmailer").provided_by, None);
-        let database = Database::parse(STATUS.as_bytes(), &[]);
+        let database = Database::parse(STATUS.as_bytes(), &[]).unwrap();
         assert!(database.provides_version("sendmail", "8.*") && !database.provides_version("sendmail", "9.*"));
     }
 
     #[test]
     fn updates_of_an_interrupted_run_come_above() {
         let update = b"Package: half\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.1\n".to_vec();
-        let database = Database::parse(STATUS.as_bytes(), &[update]);
+        let database = Database::parse(STATUS.as_bytes(), &[("/var/lib/dpkg/updates/0001".to_owned(), update)]).unwrap();
         assert!(database.interrupted);
         assert_eq!(database.state("half"), PackageState { version: Some("1.1".into()), ..PackageState::default() });
     }
 
     #[test]
-    fn any_bytes_are_read() {
-        for content in
-            [&b""[..], b"\n\n\n", b"Package", b"Package:\n\nVersion: 1\n", b"\xff\xfe\nPackage: a\n", b"Package: a\n:\n\n"]
-        {
-            Database::parse(content, &[]);
-        }
+    fn a_damaged_entry_is_told_with_its_place() {
+        let said = |content: &[u8]| match Database::parse(content, &[]) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(said(b""), "fine");
+        assert_eq!(said(b"\n\n\n"), "fine");
+        assert_eq!(said(b"#padding\nPackage: a\nStatus: install ok installed\n"), "fine");
+        assert_eq!(said(b"Package"), "/var/lib/dpkg/status:1: the line is no field");
+        assert_eq!(said(b"\nVersion: 1\nX: y\n"), "/var/lib/dpkg/status:2: the entry that begins here has no `Package`");
+        assert_eq!(said(b"\xff\xfe\nPackage: a\n"), "/var/lib/dpkg/status:1: the line is no field");
+        assert_eq!(said(b"Package: a\n:\n\n"), "/var/lib/dpkg/status:2: the line is no field");
+        let cut = b"Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: install o";
+        assert_eq!(said(cut), "/var/lib/dpkg/status:4: the entry of `b` has no `Status` of three words");
     }
 }

@@ -15,6 +15,7 @@ mod links;
 mod sysv;
 
 use bus::Bus;
+pub(crate) use bus::{MANAGER, MANAGER_PATH, SYSTEMD, unit_path};
 
 /// How long a job is waited for when the resource says nothing: systemd's own limits on starting and stopping come first.
 const JOB_LIMIT: Duration = Duration::from_secs(300);

@@ -406,7 +406,7 @@ impl Scene {
     pub(crate) fn plan(&self, catalog: &Catalog) -> Planned {
         let world = Observed::new(&RootSpec::Machine).unwrap();
         let pending = Journal::look(&self.state()).unwrap().map(|journal| journal.pending().unwrap()).unwrap_or_default();
-        plan(catalog, &registry(), &world, &PlanOptions { pending })
+        plan(catalog, &registry(), &world, &PlanOptions::owing(pending))
     }
 
     pub(crate) fn apply(&self, catalog: &Catalog) -> RunReport {

@@ -89,7 +89,46 @@ pub enum Event {
         /// In words.
         message: String,
     },
-    /// The last line.
+    /// A command has written something that it does not declare.
+    UndeclaredWrite {
+        /// `type["name"]`.
+        id: String,
+        /// What it wrote.
+        path: String,
+        /// `created changed removed`.
+        effect: String,
+    },
+    /// The machine is watched from here on: what follows are findings, and a run for each that is put right.
+    WatchStarted {
+        /// How many resources have something that is watched.
+        resources: usize,
+        /// How many directories are watched for them.
+        directories: usize,
+    },
+    /// Somebody has changed a resource.
+    DriftFound {
+        /// `type["name"]`.
+        id: String,
+        /// What is done about it: `fix`, `report`, or `pause` for one that is left alone for a time.
+        policy: String,
+        /// What would bring it back.
+        action: String,
+        /// Where it is declared.
+        source: PlaceDocument,
+        /// Attribute by attribute, from what was found to what is wanted.
+        changes: Vec<ChangeDocument>,
+        /// How long it is left alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pause_ms: Option<u64>,
+    },
+    /// A resource that was reported is as it shall be again.
+    DriftCleared {
+        /// `type["name"]`.
+        id: String,
+    },
+    /// The watch was asked to end.
+    WatchEnded {},
+    /// The last line of a run.
     RunFinished {
         /// The run's name in the journal, where there is one.
         run: Option<String>,
@@ -182,6 +221,18 @@ impl Event {
             }),
             reason: if is_bad { None } else { message },
             duration_ms: outcome.duration.map(milliseconds),
+        }
+    }
+
+    /// A resource has drifted; `policy` says what is done about it.
+    pub fn drift_found(resource: &PlannedResource, policy: &str, pause: Option<Duration>) -> Self {
+        Self::DriftFound {
+            id: resource.id.to_string(),
+            policy: policy.to_owned(),
+            action: resource.action.name().to_owned(),
+            source: (&resource.source).into(),
+            changes: resource.changes.iter().map(ChangeDocument::from).collect(),
+            pause_ms: pause.map(milliseconds),
         }
     }
 

@@ -176,7 +176,8 @@ impl Exec {
     }
 
     fn run(&self, machine: &Machine) -> Result<(), ApplyError> {
-        let output = machine.run(&Run {
+        let writes: Vec<&Path> = self.creates.iter().chain(&self.writes).map(AbsolutePath::as_path).collect();
+        let run = Run {
             command: self.command(),
             user: self.user.clone(),
             cwd: self.cwd.as_ref().map(|cwd| cwd.shared().clone()),
@@ -185,7 +186,8 @@ impl Exec {
             stdin: self.stdin.as_ref().map(|text| text.reveal().clone().into()),
             secrets: self.secrets(),
             umask: self.umask.map(|umask| umask.0),
-        })?;
+        };
+        let output = machine.run_declared(&run, &writes)?;
         if self.returns.contains(&i64::from(output.status)) {
             return Ok(());
         }

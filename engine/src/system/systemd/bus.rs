@@ -13,9 +13,9 @@ use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type};
 use super::{FileChange, Job, impossible, sysv};
 use crate::{ActiveState, ApplyError, EnableState, Known, ObserveError, UnitState};
 
-const DESTINATION: &str = "org.freedesktop.systemd1";
-const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
-const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+pub(crate) const SYSTEMD: &str = "org.freedesktop.systemd1";
+pub(crate) const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+pub(crate) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
 
@@ -272,7 +272,7 @@ impl Bus {
         method: &str,
         body: &(impl Serialize + DynamicType),
     ) -> zbus::Result<R> {
-        let reply = self.connection.call_method(Some(DESTINATION), path, Some(interface), method, body)?;
+        let reply = self.connection.call_method(Some(SYSTEMD), path, Some(interface), method, body)?;
         reply.body().deserialize()
     }
 
@@ -284,7 +284,7 @@ impl Bus {
         }
         let rule = zbus::MatchRule::builder()
             .msg_type(zbus::message::Type::Signal)
-            .sender(DESTINATION)
+            .sender(SYSTEMD)
             .and_then(|rule| rule.interface(MANAGER))
             .and_then(|rule| rule.member("JobRemoved"))
             .map_err(refused)?
@@ -356,7 +356,7 @@ impl Properties {
 }
 
 /// The object path of a unit, escaped as sd_bus_path_encode(3) does.
-fn unit_path(name: &str) -> String {
+pub(crate) fn unit_path(name: &str) -> String {
     let mut path = String::from("/org/freedesktop/systemd1/unit/");
     for (at, byte) in name.bytes().enumerate() {
         if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && at > 0) {
