@@ -3,7 +3,9 @@
 
 mod site;
 
+mod audit;
 mod commands;
+mod faults;
 mod fetched;
 mod fidelity;
 mod harness;
@@ -19,4 +21,5 @@ mod system_files;
 mod trouble;
 mod undo;
 mod users;
+mod watch;
 mod web;
