@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_fight_is_given_up_for_longer_each_time() {
         let told = asked(Duration::from_secs(10), 60);
-        assert_eq!(told, ".....[30]||.[60]|||||.[120]|||||||||||.[240]|||||||||||||||||||||||.[480]|||||||");
+        assert_eq!(told, ".....[30]||.[60]|||||.[120]|||||||||||.[240]|||||||||||||||||||||||.[480]|||||");
     }
 
     #[test]
