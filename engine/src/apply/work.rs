@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
-use stead_catalog::{Catalog, Meta, PlaceKind, Resource};
+use stead_catalog::{Action, Catalog, Meta, PlaceKind, Resource};
 
 use super::expect::{as_planned, remaining};
 use crate::joint::JointForecast;
@@ -166,17 +166,18 @@ impl Work<'_> {
             as_planned(&self.planned.plan.resources[entry], managed, &observed, &difference)?;
         }
         let scope = Arc::new(Scope::new(self.sequence.fetch_add(1, Ordering::Relaxed), self.is_sensitive(resource)));
-        let befores = if difference.is_none() { Vec::new() } else { self.survey(resource, &scope)? };
+        let befores =
+            if difference.is_none() { Vec::new() } else { self.survey(resource, &scope, difference.action == Action::Delete)? };
         Ok(Verdict::Open { observed, difference, befores, scope })
     }
 
     /// Looks at what the resource owns, for the journal.
-    fn survey(&self, resource: &Resource, scope: &Scope) -> Result<Vec<NewBefore>, ApplyError> {
+    fn survey(&self, resource: &Resource, scope: &Scope, goes: bool) -> Result<Vec<NewBefore>, ApplyError> {
         let Some(schema) = self.registry.schema(&resource.id.type_name) else { return Ok(Vec::new()) };
         let footprint = (schema.footprint)(&resource.attributes);
         let paths: Vec<&Path> =
             footprint.owns.iter().filter(|place| place.kind == PlaceKind::Path).map(|place| Path::new(&*place.name)).collect();
-        survey(&self.shared.observed, &self.shared.blobs, &paths, scope)
+        survey(&self.shared.observed, &self.shared.blobs, &paths, scope, goes)
     }
 
     fn is_sensitive(&self, resource: &Resource) -> bool {

@@ -93,15 +93,23 @@ pub(super) fn keep_absent(machine: &Machine, paths: &[std::path::PathBuf]) -> Re
     Ok(())
 }
 
-/// Looks at the paths a resource owns, for the row of its change: what is not a regular file is complete with that.
-pub(crate) fn survey(observed: &Observed, blobs: &Blobs, paths: &[&Path], scope: &Scope) -> Result<Vec<NewBefore>, ApplyError> {
+/// Looks at the paths a resource owns, for the row of its change: what is not a regular file is complete with that,
+/// and so is one that goes, whose content is kept right away: many that go then wait for one commit.
+pub(crate) fn survey(
+    observed: &Observed,
+    blobs: &Blobs,
+    paths: &[&Path],
+    scope: &Scope,
+    goes: bool,
+) -> Result<Vec<NewBefore>, ApplyError> {
+    let keep = if goes { Keep::Content { withheld: scope.sensitive } } else { Keep::State };
     let mut befores = Vec::new();
     for path in paths {
         let found = match observed.root().parent(path)? {
-            Some(entry) => look(&entry, path, Keep::State, blobs)?,
+            Some(entry) => look(&entry, path, keep, blobs)?,
             None => absent(path),
         };
-        let complete = !matches!(found.before, Before::Path { state: FileState::File { .. }, .. });
+        let complete = goes || !matches!(found.before, Before::Path { state: FileState::File { .. }, .. });
         scope.recorded().insert((*path).to_owned(), complete);
         befores.push(found);
     }

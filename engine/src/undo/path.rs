@@ -166,12 +166,17 @@ impl PathState {
         let found = seen.stat.value().cloned().flatten();
         let matters = self.blob.is_some() || self.target == FileState::Absent;
         if let Some(stat) = found.as_ref().filter(|stat| stat.kind == FileKind::File && matters) {
-            let digest = world.digest(&self.path)?;
-            let differs = digest.value().is_some_and(|found| found.map(|(hash, _)| hash) != self.blob);
-            let text = if differs && stat.size <= SHOWN && !self.sensitive { world.read(&self.path)? } else { Known::Is(None) };
-            seen.content = digest.map(|found| {
-                found.map(|(hash, size)| (hash, size, text.value().cloned().flatten().and_then(|bytes| shown_text(&bytes))))
-            });
+            seen.content = if stat.size > SHOWN || self.sensitive {
+                world.digest(&self.path)?.map(|found| found.map(|(hash, size)| (hash, size, None)))
+            } else {
+                world.read(&self.path)?.map(|found| {
+                    found.map(|bytes| {
+                        let hash = *blake3::hash(&bytes).as_bytes();
+                        let text = if Some(hash) == self.blob { None } else { shown_text(&bytes) };
+                        (hash, bytes.len() as u64, text)
+                    })
+                })
+            };
             if self.blob.is_some() {
                 seen.xattrs = world.xattrs(&self.path)?;
             }
