@@ -197,6 +197,17 @@ pub(crate) struct MachineArguments {
     pub(crate) state_dir: Option<PathBuf>,
 }
 
+/// Whether a plan may ask the network.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FetchArguments {
+    /// Fetch nothing for the plan.
+    ///
+    /// A plan that would install packages fetches them into Stead's own cache and reads what they bring. Without that, what is not
+    /// at hand is known only when they are there.
+    #[arg(long)]
+    pub(crate) no_fetch: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
@@ -214,6 +225,8 @@ pub(crate) struct PlanArguments {
     pub(crate) select: SelectArguments,
     #[command(flatten)]
     pub(crate) machine: MachineArguments,
+    #[command(flatten)]
+    pub(crate) fetch: FetchArguments,
     /// Save the plan, for `stead apply FILE`.
     #[arg(short, long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -244,6 +257,8 @@ pub(crate) struct ApplyArguments {
     pub(crate) select: SelectArguments,
     #[command(flatten)]
     pub(crate) machine: MachineArguments,
+    #[command(flatten)]
+    pub(crate) fetch: FetchArguments,
     /// Do not ask.
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stead_catalog::Catalog;
 use stead_engine::{Journal, Observed, PlanOptions, Planned, Registry, RootSpec};
 
-use crate::args::MachineArguments;
+use crate::args::{FetchArguments, MachineArguments};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
@@ -46,6 +46,28 @@ fn state_home() -> PathBuf {
     state.unwrap_or_else(|| PathBuf::from("/var/tmp").join(format!("stead-{}", uid.as_raw()))).join("stead")
 }
 
+/// Where what is fetched for plans is kept, where anything is: beside a state directory that was given, else in the cache of the
+/// system (for root) or of the user.
+pub(crate) fn cache_dir(arguments: &MachineArguments, fetch: &FetchArguments, root: &RootSpec) -> Option<PathBuf> {
+    if fetch.no_fetch || *root != RootSpec::Machine {
+        return None;
+    }
+    let given = arguments
+        .state_dir
+        .clone()
+        .or_else(|| std::env::var_os("STEAD_STATE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from));
+    if let Some(state) = given {
+        // apt is told an absolute path.
+        return std::path::absolute(state.join("cache")).ok();
+    }
+    if rustix::process::geteuid().is_root() {
+        return Some(PathBuf::from("/var/cache/stead"));
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("stead"))
+}
+
 /// A path as one name: `/srv/image` is `-srv-image`; what could be mistaken is written in hexadecimal.
 fn escaped(path: &Path) -> String {
     let mut name = String::new();
@@ -67,9 +89,13 @@ pub(crate) fn plan(
     registry: &Registry,
     root: &RootSpec,
     state_dir: &Path,
+    cache_dir: Option<&Path>,
     terminal: &Terminal,
 ) -> Result<Planned, Failure> {
-    let world = Observed::new(root).map_err(Failure::Machine)?;
+    let mut world = Observed::new(root).map_err(Failure::Machine)?;
+    if let Some(cache) = cache_dir {
+        world = world.reading_ahead(cache);
+    }
     let owed = Journal::look(state_dir).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));
     let pending = owed.unwrap_or_else(|error| {
         terminal.note(

@@ -47,6 +47,8 @@ pub struct ApplyOptions {
     pub audit: bool,
     /// The run that is undone by this one.
     pub undoes: Option<i64>,
+    /// Where archives that were fetched for the plan are.
+    pub cache: Option<PathBuf>,
 }
 
 impl ApplyOptions {
@@ -60,6 +62,7 @@ impl ApplyOptions {
             saved: None,
             audit: false,
             undoes: None,
+            cache: None,
         }
     }
 }
@@ -139,7 +142,10 @@ pub fn apply(
         LockError::Held(holder) => RunError::Locked { holder },
         LockError::Io(error) => unusable(&options.state, &JournalError::Io(error)),
     })?;
-    let observed = Observed::new(&options.root)?.managing(planned.paths.clone()).cancelled_by(options.cancel.clone());
+    let mut observed = Observed::new(&options.root)?.managing(planned.paths.clone()).cancelled_by(options.cancel.clone());
+    if let Some(cache) = &options.cache {
+        observed = observed.taking_from(cache);
+    }
     let (journal, warning) = Journal::open(&options.state).map_err(|error| unusable(&options.state, &error))?;
     if let Some(message) = warning {
         events.event(&Event::Warning { code: "journal-moved-aside", message });

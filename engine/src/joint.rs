@@ -1,9 +1,9 @@
 //! One simulation for all package wishes of a catalog.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use crate::system::apt::Overlay;
+use crate::system::apt::SourcesAhead;
 use crate::{Forecast, Known, Look, PackageChange, PackageState, PackageWish, WishedState, World};
 
 /// Answers every package resource from one simulation of all wishes together, which is what will happen when they are
@@ -12,54 +12,45 @@ use crate::{Forecast, Known, Look, PackageChange, PackageState, PackageWish, Wis
 pub(crate) struct JointForecast<'a> {
     base: &'a dyn World,
     wishes: Vec<PackageWish>,
-    forecast: OnceLock<Look<Forecast>>,
-    /// The same with other sources than now: the last that were asked for.
-    with_sources: Mutex<Option<(Overlay, Look<Forecast>)>>,
+    /// The catalog may change the sources: only in its place in the order a package knows what is on offer.
+    deferred: bool,
+    /// By the sources that the machine will have.
+    forecasts: Mutex<BTreeMap<Option<[u8; 32]>, Look<Forecast>>>,
 }
 
 impl<'a> JointForecast<'a> {
     /// Prepares the simulation of `wishes`, in the order of the catalog. It runs when it is first asked for.
     pub(crate) fn new(base: &'a dyn World, wishes: Vec<PackageWish>) -> Self {
-        Self { base, wishes, forecast: OnceLock::new(), with_sources: Mutex::default() }
+        Self { base, wishes, deferred: false, forecasts: Mutex::default() }
     }
 
-    /// Answers for one resource's wishes.
+    /// The same, for a catalog that has a hand in the sources of packages.
+    pub(crate) fn deferred(mut self, deferred: bool) -> Self {
+        self.deferred = deferred;
+        self
+    }
+
+    /// Says whether nothing can be said before what comes first is planned.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.deferred
+    }
+
+    /// Answers for one resource's wishes, on a machine with these sources.
     ///
     /// # Errors
     /// As [`World::forecast`].
-    pub(crate) fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
+    pub(crate) fn forecast(&self, wishes: &[PackageWish], ahead: Option<&SourcesAhead>) -> Look<Forecast> {
         if !wishes.iter().all(|wish| self.wishes.contains(wish)) {
-            return self.base.forecast(wishes);
+            return self.ask(wishes, ahead);
         }
-        self.part(self.forecast.get_or_init(|| self.simulate(None)).clone()?, wishes)
-    }
-
-    /// Answers for one resource's wishes with other sources than now.
-    ///
-    /// # Errors
-    /// As [`World::forecast_with`].
-    pub(crate) fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
-        if !wishes.iter().all(|wish| self.wishes.contains(wish)) {
-            return self.base.forecast_with(sources, wishes);
-        }
-        let mut kept = self.with_sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let whole = match &*kept {
-            Some((known, forecast)) if known == sources => forecast.clone(),
-            _ => {
-                let forecast = self.simulate(Some(sources));
-                *kept = Some((sources.clone(), forecast.clone()));
-                forecast
-            }
-        };
-        drop(kept);
-        self.part(whole?, wishes)
-    }
-
-    fn part(&self, whole: Known<Forecast>, wishes: &[PackageWish]) -> Look<Forecast> {
-        let joint = match whole {
+        let key = ahead.map(SourcesAhead::digest);
+        // Held while it is made: everybody who asks wants this one answer.
+        let mut forecasts = self.forecasts.lock().unwrap_or_else(PoisonError::into_inner);
+        let joint = match forecasts.entry(key).or_insert_with(|| self.simulate(ahead)).clone()? {
             Known::Is(joint) => joint,
             unknown @ Known::Unknown(_) => return Ok(unknown),
         };
+        drop(forecasts);
         let named = |name: &str| wishes.iter().any(|wish| bare(&wish.name) == bare(name));
         let wished: BTreeSet<&str> = self.wishes.iter().map(|wish| bare(&wish.name)).collect();
         let first = self.wishes.iter().find(|wish| joint.changes.iter().any(|change| bare(&change.name) == bare(&wish.name)));
@@ -78,19 +69,26 @@ impl<'a> JointForecast<'a> {
             changes: changes.map(told_by_first).collect(),
             unmet: joint.unmet.into_iter().filter(|(name, _)| named(name)).collect(),
             refresh: joint.refresh,
+            unseen: joint.unseen,
         }))
     }
 
-    /// Everything the simulation announced, by whichever wish; `None` when it was not asked for or could not know.
+    /// Everything the simulations announced, by whichever wish; `None` when none was asked for or could know.
     pub(crate) fn announced(&self) -> Option<Forecast> {
-        let kept = self.with_sources.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((_, forecast)) => forecast.as_ref().ok()?.value().cloned(),
-            None => self.forecast.get()?.as_ref().ok()?.value().cloned(),
+        let forecasts = self.forecasts.lock().unwrap_or_else(PoisonError::into_inner);
+        // With other sources comes the one that counts: packages are installed after those are written.
+        let known = |forecast: &Look<Forecast>| forecast.as_ref().ok().and_then(|seen| seen.value().cloned());
+        forecasts.values().rev().find_map(known)
+    }
+
+    fn ask(&self, wishes: &[PackageWish], ahead: Option<&SourcesAhead>) -> Look<Forecast> {
+        match ahead {
+            Some(ahead) => self.base.forecast_with(wishes, ahead),
+            None => self.base.forecast(wishes),
         }
     }
 
-    fn simulate(&self, sources: Option<&Overlay>) -> Look<Forecast> {
+    fn simulate(&self, ahead: Option<&SourcesAhead>) -> Look<Forecast> {
         let open: Vec<PackageWish> = self
             .wishes
             .iter()
@@ -100,11 +98,7 @@ impl<'a> JointForecast<'a> {
             })
             .cloned()
             .collect();
-        match sources {
-            _ if open.is_empty() => Ok(Known::Is(Forecast::default())),
-            Some(sources) => self.base.forecast_with(sources, &open),
-            None => self.base.forecast(&open),
-        }
+        if open.is_empty() { Ok(Known::Is(Forecast::default())) } else { self.ask(&open, ahead) }
     }
 }
 

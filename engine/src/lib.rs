@@ -30,6 +30,7 @@ mod reads;
 mod resource_type;
 mod root;
 mod saved;
+mod script;
 pub mod system;
 #[cfg(test)]
 mod test_support;
@@ -54,11 +55,13 @@ pub use observed::Observed;
 pub use planner::{Part, PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
 pub use process::{Effect, Written};
+pub use predicted::brought::{Brought, Lost};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
 pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError};
+pub use script::Told;
 pub use stead_catalog::OutcomeKind;
 pub use system::accounts::Shadow;
 pub use undo::{Restore, Restorer, RestoringResource};

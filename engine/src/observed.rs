@@ -20,8 +20,8 @@ use crate::net::{self, NoAnswer, Reply, Request};
 use crate::process::{Ended, Finished, RunAs, Spawn};
 use crate::root::{Entry, Root, RootSpec, failed};
 use crate::system::System;
-use crate::system::apt::Overlay;
-use crate::system::archive::{self, Contents};
+use crate::system::apt::SourcesAhead;
+use crate::system::archive::Contents;
 use crate::world::no_network;
 use crate::{
     FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner, PackageChange, PackageState, PackageWish,
@@ -72,6 +72,20 @@ impl Observed {
     #[must_use]
     pub fn cancelled_by(mut self, cancel: Arc<Cancel>) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// The same machine. What a plan wants to know of packages is fetched into this cache.
+    #[must_use]
+    pub fn reading_ahead(mut self, cache: &Path) -> Self {
+        self.system.apt.set_cache(cache, true);
+        self
+    }
+
+    /// The same machine. Packages are installed from the archives in this cache where they are the right ones.
+    #[must_use]
+    pub fn taking_from(mut self, cache: &Path) -> Self {
+        self.system.apt.set_cache(cache, false);
         self
     }
 
@@ -374,14 +388,11 @@ impl World for Observed {
     }
 
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
-        self.system.apt.forecast(wishes).map(Known::Is)
+        self.system.apt.forecast(wishes, None).map(Known::Is)
     }
 
-    fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
-        if self.system.is_tree() {
-            return Ok(Known::Unknown("the package index is refreshed".into()));
-        }
-        self.system.apt.forecast_with(sources, wishes)
+    fn forecast_with(&self, wishes: &[PackageWish], ahead: &SourcesAhead) -> Look<Forecast> {
+        self.system.apt.forecast(wishes, Some(ahead)).map(Known::Is)
     }
 
     fn read_through(&self, path: &Path, take: &mut dyn FnMut(&[u8])) -> Look<Option<u64>> {
@@ -420,12 +431,14 @@ impl World for Observed {
         Ok(Known::Is(Output { status, stdout: finished.stdout.into_bytes(), stderr: finished.stderr.into_bytes() }))
     }
 
-    fn contents(&self, change: &PackageChange) -> Look<Option<Arc<Contents>>> {
-        let Some(version) = change.to.as_deref().filter(|_| !self.system.is_tree()) else { return Ok(Known::Is(None)) };
-        // What cannot be read is not known: no reason to stop a plan.
-        let config = self.system.apt.planned_config();
-        let contents = archive::locate(&change.name, version, config.as_deref()).and_then(|path| Contents::read(&path).ok());
-        Ok(Known::Is(contents.map(Arc::new)))
+    fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
+        if self.system.is_tree() {
+            return Ok(Known::Unknown("archives are not read for a tree".into()));
+        }
+        Ok(match self.system.apt.contents(change) {
+            Ok(contents) => Known::Is(contents),
+            Err(because) => Known::Unknown(because),
+        })
     }
 
     fn unit(&self, name: &str) -> Look<UnitState> {

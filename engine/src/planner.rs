@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Action, Catalog, Cause, EdgeKind, PlaceKind, Plan, PlannedResource, ResourceId};
+use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlannedResource, ResourceId};
 
 use crate::graph::Graph;
 use crate::joint::JointForecast;
@@ -118,7 +118,7 @@ pub(crate) fn plan_managed(
         None => Arc::new(ManagedPaths::of(catalog, registry)),
     };
     let wishes = read.iter().flatten().filter_map(|managed| managed.package_wish()).collect();
-    let joint = JointForecast::new(world, wishes);
+    let joint = JointForecast::new(world, wishes).deferred(changes_sources(catalog, registry));
     let early: Vec<(Result<Observation, ObserveError>, Reads)> = read
         .par_iter()
         .map(|managed| match managed {
@@ -168,6 +168,20 @@ pub(crate) fn plan_managed(
         graph,
         reads: if options.part.is_some() { early.into_iter().map(|(_, reads)| reads).collect() } else { Vec::new() },
     }
+}
+
+/// Says whether a resource owns or brings something that decides which packages are on offer.
+fn changes_sources(catalog: &Catalog, registry: &Registry) -> bool {
+    let decides = |place: &Place| match place.kind {
+        PlaceKind::Repository => true,
+        PlaceKind::Path => Path::new(&*place.name).starts_with("/etc/apt"),
+        _ => false,
+    };
+    catalog.resources.iter().any(|resource| {
+        let Some(schema) = registry.schema(&resource.id.type_name) else { return false };
+        let footprint = (schema.footprint)(&resource.attributes);
+        footprint.owns.iter().chain(&footprint.brings).any(decides)
+    })
 }
 
 fn impossible(message: String) -> ObserveError {

@@ -4,12 +4,15 @@
 //! falls through to the observed machine. What a package brings is read from its archive where that is at hand
 //! (`brought.rs`); otherwise, after a planned install, an absent thing that packages may bring is `Unknown`, never guessed.
 
-mod brought;
+pub(crate) mod brought;
 mod looks;
 mod plain;
 mod resolve;
+mod sources;
 mod unit_files;
 mod writers;
+
+pub(crate) use sources::is_source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,7 +26,6 @@ use crate::managed_paths::ManagedPaths;
 use crate::path_map::PathMap;
 use crate::reads::{Read, Reads};
 use crate::system::accounts::Shadow;
-use crate::system::archive::Contents;
 use crate::units::UnitFile;
 use crate::{FileKind, Group, Known, PackageState, Stat, UnitState, User, World};
 
@@ -63,12 +65,14 @@ pub struct Predicted<'a> {
     resolved: Mutex<BTreeMap<PathBuf, PathBuf>>,
     /// What comes before the resource that is looking and may bring things nobody can foresee.
     bringers: Arc<[Arc<str>]>,
-    /// By what brings them: the packages whose archives were read, so that what they bring is known.
-    archives: BTreeMap<Arc<str>, Vec<Arc<Contents>>>,
     /// Directories below which things may appear that cannot be named, with what brings them.
     filled: Vec<(PathBuf, Arc<str>)>,
     /// Files of package sources whose index is fetched together with them.
     refreshed: BTreeSet<PathBuf>,
+    /// By what brings them: the packages whose archives were read, with what is not understood of their scripts.
+    archives: BTreeMap<Arc<str>, Vec<Arc<str>>>,
+    /// The same, of packages whose archives were not read: why what they bring is not known.
+    unread: BTreeMap<Arc<str>, Arc<str>>,
     /// What the resource that is being predicted may bring.
     brought: Vec<Arc<str>>,
     /// A change that comes before the resource that is looking, which a guard's answer may depend on.
@@ -95,6 +99,7 @@ impl<'a> Predicted<'a> {
             archives: BTreeMap::new(),
             filled: Vec::new(),
             refreshed: BTreeSet::new(),
+            unread: BTreeMap::new(),
             brought: Vec::new(),
             unsettled: None,
             writers: Writers::default(),
@@ -276,6 +281,9 @@ impl<'a> Predicted<'a> {
 
     /// Says whether looks that found these things on the observed machine may find others here.
     pub(crate) fn affects(&self, reads: &Reads) -> bool {
+        if self.joint.is_some_and(JointForecast::is_deferred) && reads.iter().any(|read| *read == Read::Forecast) {
+            return true;
+        }
         if !self.bringers.is_empty() || reads.overflowed() {
             return !self.is_untouched();
         }
@@ -298,7 +306,7 @@ impl<'a> Predicted<'a> {
             Read::User(name) => self.users.contains_key(name),
             Read::Group(name) => self.groups.contains_key(name),
             Read::Package(name) => self.packages.contains_key(name),
-            Read::Forecast => !self.packages.is_empty() || !self.refreshed.is_empty() || self.changed_source().is_some(),
+            Read::Forecast => !self.packages.is_empty() || !matches!(self.sources_ahead(), Ok(None)),
             Read::Unit(name) => self.units.contains_key(name),
             Read::Probe => self.unsettled.is_some(),
         })
@@ -319,36 +327,6 @@ impl<'a> Predicted<'a> {
             && self.filled.is_empty()
             && self.bringers.is_empty()
             && self.unsettled.is_none()
-    }
-
-    /// Everything below /etc/apt that will be another than now.
-    fn apt_files(&self) -> Known<crate::system::apt::Overlay> {
-        let mut files = Vec::new();
-        for (path, entry) in self.files.below(Path::new("/etc/apt")) {
-            match entry {
-                Entry::Present { stat, content: Some(content), .. } if stat.kind == FileKind::File => {
-                    files.push((path.to_owned(), Some(content.clone())));
-                }
-                Entry::Present { stat, kept, .. } if *kept || stat.kind != FileKind::File => {}
-                Entry::Removed => files.push((path.to_owned(), None)),
-                Entry::Present { .. } => {
-                    return Known::Unknown(format!("the package index is refreshed for {}", path.display()).into());
-                }
-                Entry::Obscured(because) | Entry::Appearing(because) => return Known::Unknown(because.clone()),
-            }
-        }
-        Known::Is(files)
-    }
-
-    /// The file through which what can be installed will have changed, in words.
-    fn changed_source(&self) -> Option<Arc<str>> {
-        let list = Path::new("/etc/apt/sources.list");
-        let own = self.files.get(list).map(|entry| (list, entry));
-        let mut sources = own.into_iter().chain(self.files.below(Path::new("/etc/apt/sources.list.d")));
-        let is_open = |path: &Path| !self.refreshed.contains(path);
-        let (path, _) =
-            sources.find(|(path, entry)| is_open(path) && matches!(entry, Entry::Present { .. } | Entry::Obscured(_)))?;
-        Some(format!("the package index is refreshed for {}", path.display()).into())
     }
 }
 

@@ -12,8 +12,10 @@ use std::time::Duration;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::net::{NoAnswer, Reply, Request};
+use crate::system::archive::Contents;
 use crate::{
-    FileKind, Forecast, Group, Look, Output, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
+    FileKind, Forecast, Group, Known, Look, Output, PackageChange, PackageState, PackageWish, Probe, ProbeOutcome, Stat,
+    UnitState, User, World,
 };
 
 /// One thing looked at.
@@ -158,7 +160,14 @@ impl World for Recorder<'_> {
 
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
         self.note(Read::Forecast);
-        self.joint.forecast(wishes)
+        if self.joint.is_deferred() {
+            return Ok(Known::Unknown("what can be installed is looked at later".into()));
+        }
+        self.joint.forecast(wishes, None)
+    }
+
+    fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
+        self.base.contents(change)
     }
 
     fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {

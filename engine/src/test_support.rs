@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use stead_catalog::{Attributes, Edge, EdgeKind, Meta, Resource, ResourceId, SourceLocation};
 
+use crate::system::archive::Contents;
 use crate::{
-    ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, ObserveError, Owner, PackageState, PackageWish, Probe,
-    ProbeOutcome, Stat, UnitState, User, World,
+    ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, ObserveError, Owner, PackageChange, PackageState,
+    PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
 };
 
 /// Returns `count` resources `test["0"]`, `test["1"]` and so on.
@@ -37,12 +38,19 @@ pub(crate) fn edge(from: u32, to: u32, kind: EdgeKind) -> Edge {
 /// A machine that is nothing but small files; one with the content `FORBIDDEN` cannot be read.
 pub(crate) struct Files {
     files: BTreeMap<PathBuf, Arc<[u8]>>,
+    archive: Option<Arc<Contents>>,
 }
 
 impl Files {
     /// A machine with these paths and contents; their directories are there as well.
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
-        Self { files: files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().into())).collect() }
+        let files = files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().into())).collect();
+        Self { files, archive: None }
+    }
+
+    /// The same machine, on which every package has this archive.
+    pub(crate) fn with_archive(self, archive: Option<Arc<Contents>>) -> Self {
+        Self { archive, ..self }
     }
 
     fn kind(&self, path: &Path) -> Option<FileKind> {
@@ -54,6 +62,10 @@ impl Files {
 }
 
 impl World for Files {
+    fn contents(&self, _change: &PackageChange) -> Look<Arc<Contents>> {
+        Ok(self.archive.clone().map_or_else(|| Known::Unknown("there is no archive".into()), Known::Is))
+    }
+
     fn stat(&self, path: &Path) -> Look<Option<Stat>> {
         let size = self.files.get(path).map_or(0, |bytes| bytes.len() as u64);
         let stat = |kind| Stat { kind, mode: 0o755, uid: Owner::Id(0), gid: Owner::Id(0), size, target: None };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use stead_catalog::Command;
 
 use crate::net::{NoAnswer, Reply, Request};
-use crate::system::apt::Overlay;
+use crate::system::apt::SourcesAhead;
 use crate::system::archive::Contents;
 use crate::{ObserveError, Output};
 
@@ -194,8 +194,10 @@ pub struct Forecast {
     pub changes: Vec<PackageChange>,
     /// Wishes that cannot be met: package and the package manager's reason.
     pub unmet: Vec<(Arc<str>, Arc<str>)>,
-    /// The package index has to be refreshed first, and why: what changes is known only afterwards.
+    /// The package index is refreshed first, and why.
     pub refresh: Option<Arc<str>>,
+    /// What the refreshed index offers is not known: what is installed or upgraded is known only then.
+    pub unseen: Option<Arc<str>>,
 }
 
 impl Forecast {
@@ -207,6 +209,7 @@ impl Forecast {
             changes: self.changes.iter().filter(follows).cloned().collect(),
             unmet: self.unmet.iter().filter(|(wish, _)| &**wish == name).cloned().collect(),
             refresh: self.refresh.clone(),
+            unseen: self.unseen.clone(),
         }
     }
 }
@@ -398,22 +401,23 @@ pub trait World: Sync {
     /// When there is no package manager, or its simulation fails.
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast>;
 
-    /// Returns what a package brings that a forecast speaks of; `None` where its archive is not at hand.
+    /// The same on a machine whose package sources will be others.
     ///
     /// # Errors
-    /// When the archive cannot be read.
-    fn contents(&self, change: &PackageChange) -> Look<Option<Arc<Contents>>> {
-        let _ = change;
-        Ok(Known::Is(None))
+    /// As [`World::forecast`].
+    fn forecast_with(&self, wishes: &[PackageWish], ahead: &SourcesAhead) -> Look<Forecast> {
+        let _ = (wishes, ahead);
+        Ok(Known::Unknown("the package index is refreshed".into()))
     }
 
-    /// As [`World::forecast`], with files below /etc/apt as they will be; unknown where what they name cannot be looked at now.
+    /// Returns what a package brings that a forecast speaks of; unknown, with the reason where there is more to say, where its
+    /// archive is not at hand.
     ///
     /// # Errors
-    /// As [`World::forecast`]; `repository-unusable` where the package manager refuses a source.
-    fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
-        let _ = (sources, wishes);
-        Ok(Known::Unknown("the package index is refreshed".into()))
+    /// When there is no package manager to ask.
+    fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
+        let _ = change;
+        Ok(Known::Unknown("".into()))
     }
 
     /// Hands out a regular file piece by piece, and returns its size; `None` when there is none.

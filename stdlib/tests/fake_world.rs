@@ -185,7 +185,10 @@ impl FakeWorld {
                 wish: option("wish").map(Into::into),
             }),
             "unmet" => self.forecast.unmet.push((words[0].into(), Reader::new(&rest[words[0].len()..]).string().into())),
-            "refresh" => self.forecast.refresh = Some(Reader::new(rest).string().into()),
+            "refresh" => {
+                self.forecast.refresh = Some(Reader::new(rest).string().into());
+                self.forecast.unseen = Some("the package index is refreshed".into());
+            }
             "unit" => self.unit_line(&words),
             "probe" => {
                 let mut reader = Reader::new(rest);

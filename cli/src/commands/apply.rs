@@ -43,7 +43,8 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
         terminal.note(&terminal.warning_line("not-confirmed", text));
     }
     let (registry, catalog, retention) = compile(&task, terminal)?;
-    let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, terminal)?;
+    let cache = machine::cache_dir(&arguments.machine, &arguments.fetch, &task.root);
+    let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, cache.as_deref(), terminal)?;
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
         running::show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
@@ -63,7 +64,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     }
     let root = task.root.clone();
     let audit = arguments.audit_exec;
-    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, audit, ..ApplyOptions::new(state_dir.clone()) };
+    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, audit, cache, ..ApplyOptions::new(state_dir.clone()) };
     if arguments.watch {
         let (registry, catalog, options) = (&registry, &catalog, &options);
         let watching = watch::Watching { arguments, terminal, registry, catalog, options, retention: &retention };

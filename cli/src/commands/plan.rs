@@ -23,7 +23,8 @@ pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<Exit
     let node = loaded.node(&arguments.source.node, root.path(), terminal)?;
     let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
     let registry = loaded.into_registry();
-    let planned = machine::plan(&catalog, &registry, &root, &state_dir, terminal)?;
+    let cache = machine::cache_dir(&arguments.machine, &arguments.fetch, &root);
+    let planned = machine::plan(&catalog, &registry, &root, &state_dir, cache.as_deref(), terminal)?;
     let plan = &planned.plan;
     if let Some(file) = &arguments.output {
         let project = std::path::absolute(&arguments.source.path).unwrap_or_else(|_| arguments.source.path.clone());

@@ -305,7 +305,7 @@ impl Work<'_> {
 
     /// Every package change that the plan announced; `None` where it could not know them.
     fn announced(&self) -> Option<&Forecast> {
-        self.planned.forecast.as_ref().filter(|forecast| forecast.refresh.is_none())
+        self.planned.forecast.as_ref().filter(|forecast| forecast.unseen.is_none())
     }
 
     fn commit(&self, groups: Vec<(usize, Group, u32)>) -> Vec<(usize, Result<(), ApplyError>, u32)> {

@@ -10,9 +10,11 @@ use super::resolve::Found;
 use super::{Entry, Predicted};
 use crate::foreseen;
 use crate::net::{NoAnswer, Reply, Request};
+use crate::system::apt::SourcesAhead;
+use crate::system::archive::Contents;
 use crate::{
-    FileKind, Forecast, Group, Known, Look, ObserveError, Output, PackageState, PackageWish, Probe, ProbeOutcome, Stat,
-    UnitState, User, World,
+    FileKind, Forecast, Group, Known, Look, ObserveError, Output, PackageChange, PackageState, PackageWish, Probe, ProbeOutcome,
+    Stat, UnitState, User, World,
 };
 
 impl World for Predicted<'_> {
@@ -192,23 +194,23 @@ impl World for Predicted<'_> {
     }
 
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
-        if let Some(because) = self.changed_source() {
-            return Ok(Known::Unknown(because));
+        let ahead = match self.sources_ahead() {
+            Ok(ahead) => ahead,
+            Err(because) => return Ok(Known::Unknown(format!("the package index is refreshed ({because})").into())),
+        };
+        match (self.joint, ahead) {
+            (Some(joint), ahead) => joint.forecast(wishes, ahead.as_ref()),
+            (None, Some(ahead)) => self.base.forecast_with(wishes, &ahead),
+            (None, None) => self.base.forecast(wishes),
         }
-        if !self.refreshed.is_empty() {
-            let sources = match self.apt_files() {
-                Known::Is(sources) => sources,
-                Known::Unknown(because) => return Ok(Known::Unknown(because)),
-            };
-            return match self.joint {
-                Some(joint) => joint.forecast_with(&sources, wishes),
-                None => self.base.forecast_with(&sources, wishes),
-            };
-        }
-        match self.joint {
-            Some(joint) => joint.forecast(wishes),
-            None => self.base.forecast(wishes),
-        }
+    }
+
+    fn forecast_with(&self, wishes: &[PackageWish], ahead: &SourcesAhead) -> Look<Forecast> {
+        self.base.forecast_with(wishes, ahead)
+    }
+
+    fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
+        self.base.contents(change)
     }
 
     fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {

@@ -37,4 +37,11 @@ impl Predicted<'_> {
             self.units.insert(file.unit.clone(), state);
         }
     }
+
+    /// The service manager will have read its unit files again.
+    pub(crate) fn daemon_reload(&mut self) {
+        for state in self.units.values_mut() {
+            state.needs_daemon_reload = false;
+        }
+    }
 }

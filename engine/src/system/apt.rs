@@ -13,19 +13,25 @@ use stead_catalog::Command;
 use super::Dpkg;
 use super::dpkg::matches_version;
 use crate::{
-    ApplyError, Forecast, Known, Look, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Restore,
-    Restorer, Run, WishedState,
+    ApplyError, Forecast, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Restore, Restorer, Run,
+    WishedState,
 };
 
+mod cache;
+mod fetch;
 mod index;
 mod orders;
 mod shadow;
 mod simulation;
+mod view;
 
 use orders::{Order, Unmet};
 pub use shadow::Overlay;
 use shadow::Shadow;
 use simulation::Simulated;
+use view::View;
+
+pub use view::SourcesAhead;
 
 /// How long apt waits for another process that holds dpkg's lock.
 const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=120";
@@ -39,66 +45,54 @@ const KEPT_LINES: usize = 20;
 pub struct Apt {
     root: PathBuf,
     dpkg: Arc<Dpkg>,
-    forecasts: Mutex<Vec<(Vec<PackageWish>, Forecast)>>,
-    /// With other sources than now: for the plan that was made last.
-    planned: Mutex<Option<Arc<Shadow>>>,
-    /// This is apt with those sources: the configuration that says so.
-    config: Option<PathBuf>,
+    /// Where archives for plans are kept.
+    cache: Option<PathBuf>,
+    /// What a plan wants to know is fetched.
+    reads_ahead: bool,
+    forecasts: Mutex<Vec<Kept>>,
+    read: Mutex<fetch::Read>,
+}
+
+/// A forecast that was made, with what it was made of.
+#[derive(Debug)]
+struct Kept {
+    wishes: Vec<PackageWish>,
+    /// The sources that the machine will have.
+    ahead: Option<[u8; 32]>,
+    forecast: Forecast,
+    view: Option<View>,
 }
 
 impl Apt {
-    /// apt of the system at `root`. Runs nothing yet.
+    /// apt of the system at `root`. Runs nothing yet, and fetches nothing for a plan.
     pub fn new(root: &Path, dpkg: Arc<Dpkg>) -> Self {
-        Self { root: root.to_owned(), dpkg, forecasts: Mutex::default(), planned: Mutex::default(), config: None }
+        let (forecasts, read) = Default::default();
+        Self { root: root.to_owned(), dpkg, cache: None, reads_ahead: false, forecasts, read }
     }
 
-    /// Returns what apt would do for these wishes together; the answer is kept until something is forgotten. Takes no lock and changes
-    /// nothing. Wishes that are met already cost no process.
+    /// Uses archives that were fetched into this cache, and with `reads_ahead` fetches what a plan wants to know.
+    pub(crate) fn set_cache(&mut self, cache: &Path, reads_ahead: bool) {
+        self.cache = (self.root == Path::new("/")).then(|| cache.to_owned());
+        self.reads_ahead = reads_ahead;
+    }
+
+    /// Returns what apt would do for these wishes together, on the machine as it is or with other sources; the answer is kept until
+    /// something is forgotten. Takes no lock and changes nothing. Wishes that are met already cost no process.
     ///
     /// # Errors
     /// When there is no apt, or it fails for another reason than the wishes.
-    pub fn forecast(&self, wishes: &[PackageWish]) -> Result<Forecast, ObserveError> {
-        let kept = |all: &Vec<(Vec<PackageWish>, Forecast)>| {
-            all.iter().find(|(asked, _)| asked == wishes).map(|(_, forecast)| forecast.clone())
+    pub fn forecast(&self, wishes: &[PackageWish], ahead: Option<&SourcesAhead>) -> Result<Forecast, ObserveError> {
+        let digest = ahead.map(SourcesAhead::digest);
+        let kept = |all: &Vec<Kept>| {
+            all.iter().find(|kept| kept.wishes == wishes && kept.ahead == digest).map(|kept| kept.forecast.clone())
         };
         if let Some(forecast) = kept(&self.forecasts.lock().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(forecast);
         }
-        let forecast = self.simulate(wishes)?;
+        let (forecast, view) = self.simulate(wishes, ahead)?;
         let mut all = self.forecasts.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push((wishes.to_vec(), forecast.clone()));
+        all.push(Kept { wishes: wishes.to_vec(), ahead: digest, forecast: forecast.clone(), view });
         Ok(forecast)
-    }
-
-    /// As [`Apt::forecast`], with files below /etc/apt as they will be: what they add is fetched into a place of its own. Unknown
-    /// where it cannot be reached now.
-    ///
-    /// # Errors
-    /// As [`Apt::forecast`]; `repository-unusable` where apt refuses a source.
-    pub fn forecast_with(&self, sources: &Overlay, wishes: &[PackageWish]) -> Look<Forecast> {
-        let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
-        let shadow = match &*planned {
-            Some(shadow) if shadow.overlay == *sources => shadow.clone(),
-            _ => match Shadow::new(sources.clone())? {
-                Some(shadow) => Arc::new(shadow),
-                None => return Ok(Known::Unknown("the package index is refreshed".into())),
-            },
-        };
-        *planned = Some(shadow.clone());
-        drop(planned);
-        let apt = Self {
-            root: self.root.clone(),
-            dpkg: self.dpkg.clone(),
-            forecasts: Mutex::default(),
-            planned: Mutex::default(),
-            config: Some(shadow.config()),
-        };
-        apt.simulate(wishes).map(Known::Is)
-    }
-
-    /// The configuration with the sources that a plan asked for last.
-    pub(crate) fn planned_config(&self) -> Option<PathBuf> {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|shadow| shadow.config())
     }
 
     /// Asks apt whether it takes these sources, before they are written. One that cannot be reached is found out later.
@@ -154,10 +148,10 @@ impl Apt {
             }
         }
         let installs = open.iter().any(|wish| is_install(&wish.state));
-        if let Some(reason) = index::stale(&self.root, &open).filter(|_| installs) {
+        if let Some(reason) = index::stale(&self.root, &open, false).filter(|_| installs) {
             self.refresh(machine, &reason)?;
         }
-        let forecast = self.simulate_open(&open, false)?;
+        let forecast = self.simulate_open(&open, false, None)?;
         if let Some((name, reason)) = forecast.unmet.first() {
             return Err(unmet(name, reason).into());
         }
@@ -174,6 +168,7 @@ impl Apt {
             });
             machine.record(&PACKAGE, &change.name, before)?;
         }
+        self.hand_over(&forecast.changes);
         let outcome = self.groups(&open).into_iter().try_for_each(|group| self.install(machine, &group));
         machine.system().forget();
         outcome
@@ -196,31 +191,42 @@ impl Apt {
         self.forecasts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn simulate(&self, wishes: &[PackageWish]) -> Result<Forecast, ObserveError> {
+    fn simulate(&self, wishes: &[PackageWish], ahead: Option<&SourcesAhead>) -> Result<(Forecast, Option<View>), ObserveError> {
         let open = self.open(wishes)?;
         if open.is_empty() {
-            return Ok(Forecast::default());
+            return Ok((Forecast::default(), None));
         }
         let installs = open.iter().any(|wish| is_install(&wish.state));
-        let is_stale = || index::stale(&self.root, &open);
-        if let Some(reason) = Some(()).filter(|()| installs && self.config.is_none()).and_then(|()| is_stale()) {
-            // What can be installed is known after the refresh; what is removed is known now.
-            let removals: Vec<PackageWish> = open.into_iter().filter(|wish| !is_install(&wish.state)).collect();
-            let forecast = self.simulate_open(&removals, true)?;
-            return Ok(Forecast { refresh: Some(reason.into()), ..forecast });
+        let changes = ahead.is_some_and(SourcesAhead::changes_repositories);
+        // A repository that fetches its own index leaves none that is older than its sources.
+        let fetched = ahead.is_some_and(|ahead| !changes && !ahead.refreshed.is_empty());
+        let refresh = index::stale(&self.root, &open, changes).filter(|_| installs && !fetched).map(Arc::from);
+        let mut view = None;
+        if installs && (refresh.is_some() || ahead.is_some()) {
+            match self.view(ahead) {
+                Ok(found) => view = Some(found),
+                Err(because) => {
+                    // What can be installed is known after the refresh; what is removed is known now.
+                    let removals: Vec<PackageWish> = open.into_iter().filter(|wish| !is_install(&wish.state)).collect();
+                    let forecast = self.simulate_open(&removals, true, None)?;
+                    let unseen = Some(format!("the package index is refreshed ({because})").into());
+                    return Ok((Forecast { refresh, unseen, ..forecast }, None));
+                }
+            }
         }
-        let mut forecast = self.simulate_open(&open, true)?;
+        let mut forecast = self.simulate_open(&open, true, view.as_ref())?;
+        forecast.refresh = refresh;
         self.keep_wanted(wishes, &mut forecast)?;
-        self.find_alike(&mut forecast);
-        Ok(forecast)
+        self.find_alike(&mut forecast, view.as_ref());
+        Ok((forecast, view))
     }
 
     /// Adds the name that was probably meant to every package that is not on offer.
-    fn find_alike(&self, forecast: &mut Forecast) {
+    fn find_alike(&self, forecast: &mut Forecast, view: Option<&View>) {
         if !forecast.unmet.iter().any(|(_, reason)| is_unknown(reason)) {
             return;
         }
-        let names = self.ask(&["apt-cache", "pkgnames"]).map(|output| output.stdout).unwrap_or_default();
+        let names = self.ask_with(&["apt-cache", "pkgnames"], view, None).map(|output| output.stdout).unwrap_or_default();
         let names = String::from_utf8_lossy(&names);
         for (name, reason) in forecast.unmet.iter_mut().filter(|(_, reason)| is_unknown(reason)) {
             let bare = name.split(':').next().unwrap_or(name);
@@ -264,13 +270,13 @@ impl Apt {
     }
 
     /// Simulates wishes that are not met. Those that cannot be met are told apart, so that the others still have a forecast.
-    fn simulate_open(&self, wishes: &[PackageWish], apart: bool) -> Result<Forecast, ObserveError> {
+    fn simulate_open(&self, wishes: &[PackageWish], apart: bool, view: Option<&View>) -> Result<Forecast, ObserveError> {
         let mut forecast = Forecast::default();
         for group in self.groups(wishes) {
-            let (mut group, unmet) = self.with_versions(group)?;
+            let (mut group, unmet) = self.with_versions(group, view)?;
             forecast.unmet.extend(unmet);
             while !group.is_empty() {
-                match self.simulate_group(&group)? {
+                match self.simulate_group(&group, view)? {
                     Simulated::Changes(changes) => {
                         for change in changes {
                             if !forecast.changes.iter().any(|known| known.name == change.name) {
@@ -284,7 +290,7 @@ impl Apt {
                         forecast.unmet.extend(unmet);
                     }
                     Simulated::Failed(reason) => {
-                        let culprits = if apart && group.len() > 1 { self.culprits(&group)? } else { Vec::new() };
+                        let culprits = if apart && group.len() > 1 { self.culprits(&group, view)? } else { Vec::new() };
                         let all_fit_alone = culprits.is_empty();
                         let blamed: Vec<Arc<str>> = group.iter().map(|order| order.wish.name.clone()).collect();
                         group.retain(|order| !all_fit_alone && !culprits.iter().any(|(name, _)| *name == order.wish.name));
@@ -301,22 +307,22 @@ impl Apt {
     }
 
     /// The wishes that fail even alone, with apt's reason.
-    fn culprits(&self, group: &[Order]) -> Result<Vec<Unmet>, ObserveError> {
+    fn culprits(&self, group: &[Order], view: Option<&View>) -> Result<Vec<Unmet>, ObserveError> {
         let mut culprits = Vec::new();
         for alone in group {
-            if let Simulated::Failed(reason) = self.simulate_group(std::slice::from_ref(alone))? {
+            if let Simulated::Failed(reason) = self.simulate_group(std::slice::from_ref(alone), view)? {
                 culprits.push((alone.wish.name.clone(), reason.into()));
             }
         }
         Ok(culprits)
     }
 
-    fn simulate_group(&self, group: &[Order]) -> Result<Simulated, ObserveError> {
+    fn simulate_group(&self, group: &[Order], view: Option<&View>) -> Result<Simulated, ObserveError> {
         // Only when it is not quiet does apt say which package stands in for a virtual one.
         let mut argv = vec!["apt-get", "-s", "-q=0", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
         let words = self.words(group)?;
         argv.extend(words.iter().map(String::as_str));
-        let output = self.ask(&argv)?;
+        let output = self.ask_with(&argv, view, None)?;
         let wishes: Vec<&PackageWish> = group.iter().map(|order| &order.wish).collect();
         let database = self.dpkg.database()?;
         simulation::read(&output, &wishes, |name| database.state(name))
@@ -324,7 +330,7 @@ impl Apt {
 
     /// Runs apt-get for wishes that go into one call.
     fn install(&self, machine: &Machine, group: &[PackageWish]) -> Result<(), ApplyError> {
-        let (group, without) = self.with_versions(group.to_vec())?;
+        let (group, without) = self.with_versions(group.to_vec(), None)?;
         if let Some((name, reason)) = without.first() {
             return Err(unmet(name, reason).into());
         }
@@ -377,8 +383,8 @@ impl Apt {
         Err(failed(shown, &output))
     }
 
-    /// Runs a program that only asks.
-    fn ask(&self, argv: &[&str]) -> Result<Output, ObserveError> {
+    /// Runs a program that only asks, or that fetches into a directory of Stead's own; with an index of Stead's own where one is given.
+    fn ask_with(&self, argv: &[&str], view: Option<&View>, directory: Option<&Path>) -> Result<Output, ObserveError> {
         let mut process = if self.root == Path::new("/") {
             Process::new(argv[0])
         } else {
@@ -386,8 +392,11 @@ impl Apt {
             process.arg(&self.root).arg(argv[0]);
             process
         };
-        if let Some(config) = &self.config {
-            process.env("APT_CONFIG", config);
+        if let Some(view) = view {
+            process.arg("-c").arg(&view.configuration);
+        }
+        if let Some(directory) = directory {
+            process.current_dir(directory);
         }
         process.args(&argv[1..]).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
         let output = process

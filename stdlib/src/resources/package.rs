@@ -1,13 +1,14 @@
 //! The resource type `package`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::{Action, Change, Footprint, Place, PlaceKind, Problem, Shown, Value};
 use stead_engine::system::apt::is_met;
 use stead_engine::{
-    Applied, ApplyError, Difference, Forecast, Known, LockClass, Machine, ObserveError, PackageChange, PackageState, PackageWish,
-    Predicted, ResourceType, WishedState, World,
+    Applied, ApplyError, Brought, Difference, Forecast, Known, LockClass, Lost, Machine, ObserveError, PackageChange,
+    PackageState, PackageWish, Predicted, ResourceType, WishedState, World,
 };
 
 use crate::{Choice, Resource};
@@ -15,7 +16,6 @@ use crate::{Choice, Resource};
 mod apt;
 mod provider;
 mod removal;
-mod scripts;
 
 use provider::Provider;
 use removal::Removal;
@@ -82,10 +82,17 @@ pub struct ObservedPackage {
     forecast: Option<Known<Forecast>>,
     /// What is lost with the packages that would be removed.
     removals: Vec<Removal>,
+    /// What comes with the packages that would be installed, besides their files.
+    brought: Brought,
+    /// What goes with the packages that would be removed, besides their files.
+    lost: Lost,
 }
 
 /// What package managers call the place that packages come from.
 const REPOSITORY: &str = "apt";
+
+/// Paths that scripts make are told one by one up to this many.
+const MAX_MADE: usize = 20;
 
 impl Package {
     fn footprint(&self) -> Footprint {
@@ -178,14 +185,14 @@ impl Package {
     fn version_after(&self, observed: &ObservedPackage) -> Shown {
         match &observed.forecast {
             Some(Known::Unknown(because)) => Shown::Unknown(because.clone()),
-            Some(Known::Is(forecast)) => match (self.own(forecast).and_then(|change| change.to.clone()), &forecast.refresh) {
+            Some(Known::Is(forecast)) => match (self.own(forecast).and_then(|change| change.to.clone()), &forecast.unseen) {
                 (Some(version), None) => Shown::Value(Value::string(version)),
                 (None, None) => match forecast.changes.iter().find(|change| change.to.is_some()) {
                     // Another package stands in for a virtual one.
                     Some(other) => Shown::Value(Value::string(format!("provided by {}", other.name))),
                     None => Shown::Unknown(self.because()),
                 },
-                (_, Some(_)) => Shown::Unknown("the package index is refreshed".into()),
+                (_, Some(because)) => Shown::Unknown(because.clone()),
             },
             None => Shown::Unknown(self.because()),
         }
@@ -204,7 +211,7 @@ impl Package {
         let is_new = match &observed.forecast {
             Some(Known::Is(forecast)) => match self.own(forecast) {
                 Some(own) => own.to != state.version || (own.to.is_none() && state.config_files),
-                None => forecast.refresh.is_some() || !forecast.changes.is_empty() || state.version.is_none(),
+                None => forecast.unseen.is_some() || !forecast.changes.is_empty() || state.version.is_none(),
             },
             Some(Known::Unknown(_)) => true,
             None => false,
@@ -255,6 +262,24 @@ impl Package {
             let (before, after) = (names(&upgraded, |step| step.from.as_ref()), names(&upgraded, |step| step.to.as_ref()));
             changes.push(Change::value("upgrades", before, after));
         }
+        let Brought { users, groups, enables, starts, makes } = &observed.brought;
+        for (attribute, names) in [("users", users), ("groups", groups), ("enables", enables), ("starts", starts)] {
+            if !names.is_empty() {
+                let names = Value::list(names.iter().map(|name| Value::string(name.clone())));
+                changes.push(Change::value(attribute, Shown::Absent, Shown::Value(names)));
+            }
+        }
+        if !makes.is_empty() {
+            changes.push(Change::value("makes", Shown::Absent, some_of(makes)));
+        }
+        let Lost { takes, stops } = &observed.lost;
+        if !stops.is_empty() {
+            let names = Value::list(stops.iter().map(|name| Value::string(name.clone())));
+            changes.push(Change::value("stops", Shown::Value(names), Shown::Absent));
+        }
+        if !takes.is_empty() {
+            changes.push(Change::value("takes", some_of(takes), Shown::Absent));
+        }
     }
 
     /// Refuses what the package manager cannot do.
@@ -272,6 +297,15 @@ impl Package {
         }
         Ok(())
     }
+}
+
+/// Paths as they are shown: not all of a great many.
+fn some_of(paths: &[PathBuf]) -> Shown {
+    let mut names: Vec<Value> = paths.iter().take(MAX_MADE).map(|path| Value::string(path.to_string_lossy())).collect();
+    if paths.len() > MAX_MADE {
+        names.push(Value::string(format!("and {} more", paths.len() - MAX_MADE)));
+    }
+    Shown::Value(Value::list(names))
 }
 
 /// Says whether a name can be a package's (Debian Policy 5.6.7), with an architecture where one is given.
@@ -293,17 +327,28 @@ impl ResourceType for Package {
         let wish = self.wish();
         let state = world.package(&self.name)?;
         if state.value().is_some_and(|state| is_met(&wish.state, state)) {
-            return Ok(ObservedPackage { state, forecast: None, removals: Vec::new() });
+            return Ok(ObservedPackage {
+                state,
+                forecast: None,
+                removals: Vec::new(),
+                brought: Brought::default(),
+                lost: Lost::default(),
+            });
         }
         let forecast = world.forecast(std::slice::from_ref(&wish))?.map(|forecast| forecast.of_wish(&self.name));
         let mut removals = Vec::new();
+        let mut brought = Brought::default();
         if let (Known::Is(forecast), Known::Is(state)) = (&forecast, &state) {
             self.refuse(state, forecast)?;
             for step in forecast.changes.iter().filter(|step| step.to.is_none()) {
                 removals.push(apt::Apt.removal(world, step)?);
             }
+            if forecast.unseen.is_none() && forecast.changes.iter().any(|step| step.to.is_some()) {
+                brought = Brought::by(world, &self.because(), &forecast.changes);
+            }
         }
-        Ok(ObservedPackage { state, forecast: Some(forecast), removals })
+        let lost = if removals.is_empty() { Lost::default() } else { removal::lost(world, &self.because(), &removals) };
+        Ok(ObservedPackage { state, forecast: Some(forecast), removals, brought, lost })
     }
 
     fn diff(&self, observed: &ObservedPackage) -> Difference {
@@ -330,7 +375,7 @@ impl ResourceType for Package {
         let is_open = self.state == State::Latest && state.version.is_some() && !state.broken;
         let unknown = match &observed.forecast {
             Some(Known::Unknown(because)) if is_open => Some(because.clone()),
-            Some(Known::Is(Forecast { refresh: Some(_), .. })) if is_open => Some("the package index is refreshed".into()),
+            Some(Known::Is(Forecast { unseen: Some(because), .. })) if is_open => Some(because.clone()),
             _ => None,
         };
         Difference { action, changes, unknown }
@@ -392,8 +437,8 @@ impl ResourceType for Package {
             state.version = own.or(state.version).or_else(|| Some(self.version.clone().unwrap_or_else(|| "*".into())));
         }
         effects.put_package(&self.name, state);
-        match forecast.filter(|forecast| forecast.refresh.is_none()) {
-            Some(forecast) if installs => effects.install(&because, &forecast.changes),
+        match forecast.filter(|forecast| forecast.unseen.is_none()) {
+            Some(forecast) if installs => drop(effects.install(&because, &forecast.changes)),
             None if installs => effects.may_bring(&because),
             _ => {
                 if let Some(mended) = mended.filter(|mended| mended.to.is_some()) {

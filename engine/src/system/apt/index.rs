@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use crate::PackageWish;
 
 /// Returns why the index has to be refreshed before these wishes can be judged: a source is newer than it, it was never fetched,
-/// or it is older than a wish allows.
-pub(super) fn stale(root: &Path, wishes: &[PackageWish]) -> Option<String> {
+/// or it is older than a wish allows. With `sources_change` the sources will be written before that.
+pub(super) fn stale(root: &Path, wishes: &[PackageWish], sources_change: bool) -> Option<String> {
     let source = newest_source(root);
     let fetched = fetched(root);
     match (fetched, source) {
-        (None, Some(_)) => return Some("the package index was never fetched".into()),
-        (Some(fetched), Some((name, written))) if written > fetched => {
-            return Some(format!("{name} is newer than the package index"));
+        (None, source) if sources_change || source.is_some() => return Some("the package index was never fetched".into()),
+        (Some(fetched), source) if sources_change || source.is_some_and(|written| written > fetched) => {
+            return Some("the package index is older than its sources".into());
         }
         _ => {}
     }
@@ -46,24 +46,17 @@ fn fetched(root: &Path) -> Option<SystemTime> {
     if has_index { modified(&lists).max(modified(&lists.join("partial"))) } else { None }
 }
 
-/// The source that was written last, by its path inside the tree.
-fn newest_source(root: &Path) -> Option<(String, SystemTime)> {
+/// When a source was written last.
+fn newest_source(root: &Path) -> Option<SystemTime> {
     let written = |metadata: std::io::Result<Metadata>| metadata.ok().filter(Metadata::is_file).and_then(|m| m.modified().ok());
     let main = root.join("etc/apt/sources.list");
-    let mut newest = None::<(String, SystemTime)>;
     // An empty sources.list is what deb822 systems leave: no source at all.
     let has_content = std::fs::metadata(&main).is_ok_and(|metadata| metadata.len() > 0);
-    if let Some(time) = written(std::fs::metadata(&main)).filter(|_| has_content) {
-        newest = Some(("/etc/apt/sources.list".into(), time));
-    }
+    let mut newest = written(std::fs::metadata(&main)).filter(|_| has_content);
     for entry in std::fs::read_dir(root.join("etc/apt/sources.list.d")).into_iter().flatten().filter_map(Result::ok) {
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if !name.ends_with(".list") && !name.ends_with(".sources") {
-            continue;
-        }
-        if let Some(time) = written(std::fs::metadata(entry.path())) {
-            let found = (format!("/etc/apt/sources.list.d/{name}"), time);
-            newest = Some(newest.map_or_else(|| found.clone(), |known| if known.1 >= time { known } else { found.clone() }));
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.ends_with(".list") || name.ends_with(".sources")) {
+            newest = newest.max(written(std::fs::metadata(entry.path())));
         }
     }
     newest
@@ -112,24 +105,28 @@ mod tests {
 
     #[test]
     fn an_index_is_stale_when_a_source_is_newer() {
-        assert_eq!(stale(tree(100, 200).path(), &[wish(None)]), None);
-        let reason = stale(tree(200, 100).path(), &[wish(None)]);
-        assert_eq!(reason.as_deref(), Some("/etc/apt/sources.list.d/x.list is newer than the package index"));
+        assert_eq!(stale(tree(100, 200).path(), &[wish(None)], false), None);
+        let reason = stale(tree(200, 100).path(), &[wish(None)], false);
+        assert_eq!(reason.as_deref(), Some("the package index is older than its sources"));
+        assert_eq!(stale(tree(100, 200).path(), &[wish(None)], true), reason, "a source will be written");
     }
 
     #[test]
     fn an_index_is_stale_when_a_wish_says_so() {
         let root = tree(7200, 9000);
-        assert_eq!(stale(root.path(), &[wish(Some(86_400)), wish(None)]), None);
-        assert_eq!(stale(root.path(), &[wish(Some(86_400)), wish(Some(3600))]).as_deref(), Some("the package index is 2 h old"));
+        assert_eq!(stale(root.path(), &[wish(Some(86_400)), wish(None)], false), None);
+        assert_eq!(
+            stale(root.path(), &[wish(Some(86_400)), wish(Some(3600))], false).as_deref(),
+            Some("the package index is 2 h old")
+        );
     }
 
     #[test]
     fn without_sources_there_is_nothing_to_fetch() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(stale(root.path(), &[wish(Some(0))]), None);
+        assert_eq!(stale(root.path(), &[wish(Some(0))], false), None);
         fs::create_dir_all(root.path().join("etc/apt")).unwrap();
         fs::write(root.path().join("etc/apt/sources.list"), "deb x").unwrap();
-        assert_eq!(stale(root.path(), &[wish(None)]).as_deref(), Some("the package index was never fetched"));
+        assert_eq!(stale(root.path(), &[wish(None)], false).as_deref(), Some("the package index was never fetched"));
     }
 }

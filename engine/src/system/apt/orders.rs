@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Apt, is_install, simulation};
+use super::{Apt, View, is_install, simulation};
 use crate::system::dpkg::{compare_versions, matches_version};
 use crate::{ObserveError, PackageWish, WishedState};
 
@@ -59,7 +59,11 @@ impl Apt {
     }
 
     /// Finds the newest version on offer for every pattern.
-    pub(super) fn with_versions(&self, wishes: Vec<PackageWish>) -> Result<(Vec<Order>, Vec<Unmet>), ObserveError> {
+    pub(super) fn with_versions(
+        &self,
+        wishes: Vec<PackageWish>,
+        view: Option<&View>,
+    ) -> Result<(Vec<Order>, Vec<Unmet>), ObserveError> {
         let asked: Vec<&str> =
             wishes.iter().filter(|wish| matches!(wish.state, WishedState::Version(_))).map(|wish| &*wish.name).collect();
         if asked.is_empty() {
@@ -67,7 +71,7 @@ impl Apt {
         }
         let mut argv = vec!["apt-cache", "madison", "--"];
         argv.extend(asked);
-        let output = self.ask(&argv)?;
+        let output = self.ask_with(&argv, view, None)?;
         let offers = simulation::offers(&String::from_utf8_lossy(&output.stdout));
         let (mut found, mut unmet) = (Vec::new(), Vec::new());
         for wish in wishes {

@@ -9,7 +9,6 @@ use stead_engine::{ApplyError, Known, Machine, ObserveError, PackageChange, Pack
 
 use super::provider::Provider;
 use super::removal::Removal;
-use super::scripts;
 
 /// apt and dpkg.
 pub(super) struct Apt;
@@ -36,15 +35,15 @@ impl Provider for Apt {
         let configuration = paths(&text("conffiles")?);
         let mut files = paths(&text("list")?);
         files.retain(|path| !configuration.contains(path));
-        let mut removal =
-            Removal { files, configuration, is_purge: step.purge, was_installed: step.from.is_some(), ..Removal::default() };
-        removal.stops = scripts::stopped_units(&text("prerm")?);
-        if step.purge {
-            let purged = scripts::purged_paths(&text("postrm")?);
-            removal.purged = purged.certain;
-            removal.doubtful = purged.doubtful;
-        }
-        Ok(removal)
+        Ok(Removal {
+            package: step.name.clone(),
+            files,
+            configuration,
+            prerm: text("prerm")?,
+            postrm: text("postrm")?,
+            is_purge: step.purge,
+            was_installed: step.from.is_some(),
+        })
     }
 
     fn apply(&self, machine: &Machine, wish: &PackageWish, hold: Option<bool>) -> Result<(), ApplyError> {
