@@ -54,8 +54,8 @@ pub use managed_paths::ManagedPaths;
 pub use observed::Observed;
 pub use planner::{Part, PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
-pub use process::{Effect, Written};
 pub use predicted::brought::{Brought, Lost};
+pub use process::{Effect, Written};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use stead_tests::host::{Host, hosts_are_wanted, tests_dir};
 
-mod announced;
+pub(crate) mod announced;
 mod scenario;
 mod score;
 
@@ -95,7 +95,7 @@ fn score(scenario: &Scenario) -> Score {
     score.statuses(scenario, &plan, &applied);
     score.contents(scenario, &plan);
     let after = host.snapshot();
-    let announced = announced::Announced::of(&plan, scenario, &host, &shipped);
+    let announced = announced::Announced::of(&plan, &scenario.touches, &host, &shipped);
     for (path, change) in announced::changed(&before, &after) {
         if !announced.covers(&path) {
             score.unannounced += 1;

@@ -11,6 +11,7 @@ mod fidelity;
 mod harness;
 mod kill;
 mod packages;
+mod random;
 mod root;
 mod runs;
 mod saved;

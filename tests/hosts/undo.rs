@@ -3,7 +3,7 @@
 use crate::site::{Site, planned};
 
 /// What a run and its undo leave behind: logs, caches and what the tools themselves keep; the account files are compared by themselves.
-fn is_kept(line: &str) -> bool {
+pub(crate) fn is_kept(line: &str) -> bool {
     const KEPT: [&str; 16] = [
         " /etc/passwd: content",
         " /etc/group: content",

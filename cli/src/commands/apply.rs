@@ -64,7 +64,8 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     }
     let root = task.root.clone();
     let audit = arguments.audit_exec;
-    let options = ApplyOptions { root: task.root, saved: task.saved, cancel, audit, cache, ..ApplyOptions::new(state_dir.clone()) };
+    let options =
+        ApplyOptions { root: task.root, saved: task.saved, cancel, audit, cache, ..ApplyOptions::new(state_dir.clone()) };
     if arguments.watch {
         let (registry, catalog, options) = (&registry, &catalog, &options);
         let watching = watch::Watching { arguments, terminal, registry, catalog, options, retention: &retention };

@@ -7,8 +7,6 @@ use stead_tests::host::Host;
 use stead_tests::output::Planned;
 use stead_tests::snapshot::Snapshot;
 
-use super::scenario::Scenario;
-
 /// Files that hold accounts: whoever announces a user or a group announces them, with the copies that the tools keep.
 const ACCOUNTS: [&str; 12] = [
     "/etc/passwd",
@@ -30,14 +28,14 @@ const PACKAGES: [&str; 2] = ["/var/lib/dpkg", "/var/lib/apt"];
 
 /// Paths that a plan announces.
 #[derive(Default)]
-pub(super) struct Announced {
+pub(crate) struct Announced {
     paths: BTreeSet<String>,
     /// Everything below as well.
     trees: BTreeSet<String>,
 }
 
 /// By package: the paths that dpkg says it has.
-pub(super) fn owned_by_packages(host: &Host) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn owned_by_packages(host: &Host) -> BTreeMap<String, Vec<String>> {
     let names = host.must("dpkg-query -W -f '${Package}\\n'");
     let mut owned = BTreeMap::new();
     for name in names.lines().filter(|name| name.starts_with("demo-")) {
@@ -53,15 +51,21 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 impl Announced {
-    pub(super) fn of(plan: &[Planned], scenario: &Scenario, host: &Host, before: &BTreeMap<String, Vec<String>>) -> Self {
+    /// `touches`: resources that are not named by a path, with the files they are about.
+    pub(crate) fn of(
+        plan: &[Planned],
+        touches: &[(String, Vec<String>)],
+        host: &Host,
+        before: &BTreeMap<String, Vec<String>>,
+    ) -> Self {
         let mut announced = Self::default();
         let after = owned_by_packages(host);
         for resource in plan.iter().filter(|resource| resource.action != "none") {
             announced.resource(resource, before, &after);
         }
-        for (id, paths) in &scenario.touches {
+        for (id, paths) in touches {
             if plan.iter().any(|resource| resource.id == *id && resource.action != "none") {
-                announced.paths.extend(paths.iter().map(|path| (*path).to_owned()));
+                announced.paths.extend(paths.iter().cloned());
             }
         }
         announced
@@ -126,7 +130,7 @@ impl Announced {
         }
     }
 
-    pub(super) fn covers(&self, path: &str) -> bool {
+    pub(crate) fn covers(&self, path: &str) -> bool {
         self.paths.contains(path)
             || self
                 .trees
@@ -145,7 +149,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// Every path that changed, with what became of it.
-pub(super) fn changed(before: &Snapshot, after: &Snapshot) -> Vec<(String, String)> {
+pub(crate) fn changed(before: &Snapshot, after: &Snapshot) -> Vec<(String, String)> {
     let path = |line: &String| {
         let rest = &line[2..];
         if line.starts_with('~') { rest.split(": ").next().unwrap_or(rest).to_owned() } else { rest.to_owned() }

@@ -20,7 +20,7 @@ pub(super) struct Scenario {
     /// Resources that have nothing to do.
     pub(super) idle: &'static [&'static str],
     /// Resources that are not named by a path → the files they are about.
-    pub(super) touches: Vec<(&'static str, &'static [&'static str])>,
+    pub(super) touches: Vec<(String, Vec<String>)>,
 }
 
 fn scenario(name: &'static str) -> Scenario {
@@ -64,8 +64,8 @@ impl Scenario {
         self
     }
 
-    fn touches(mut self, id: &'static str, paths: &'static [&'static str]) -> Self {
-        self.touches.push((id, paths));
+    fn touches(mut self, id: &str, paths: &[&str]) -> Self {
+        self.touches.push((id.to_owned(), paths.iter().map(|&path| path.to_owned()).collect()));
         self
     }
 
