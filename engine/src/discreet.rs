@@ -143,6 +143,10 @@ impl Managed for Discreet {
         self.inner.guard(command)
     }
 
+    fn writes(&self) -> Vec<std::path::PathBuf> {
+        self.inner.writes()
+    }
+
     fn lock_class(&self) -> LockClass {
         self.inner.lock_class()
     }

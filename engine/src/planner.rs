@@ -200,6 +200,7 @@ struct Walk<'a> {
     options: &'a PlanOptions,
     prerequisites: &'a BTreeSet<usize>,
     predicted: Predicted<'a>,
+    paths: &'a ManagedPaths,
     /// By resource: it will change, run or react; `acts` is also set where that is known only later.
     acts: Vec<bool>,
     /// By resource: it cannot be planned, or needs one that cannot.
@@ -241,6 +242,7 @@ impl<'a> Walk<'a> {
             options,
             prerequisites,
             predicted: Predicted::new(world).planning(paths, joint),
+            paths,
             acts: vec![false; count],
             failed: vec![None; count],
             bringers: vec![Arc::default(); count],
@@ -285,10 +287,14 @@ impl<'a> Walk<'a> {
 
         let again;
         let observed = if self.predicted.affects(&early.1) && managed.is_some() {
+            let recorder = Recorder::again(&self.predicted, self.paths);
+            again = managed.map_or_else(|| early.0.clone(), |managed| managed.observe(&recorder));
+            // What is looked at may depend on what is found: a user who is there has a crontab.
+            let reads = recorder.into_reads();
             let tied: Vec<usize> = self.graph.before(index).map(|(from, _)| from).collect();
-            let writers = self.predicted.writers_of(&early.1).into_iter().filter(|writer| !tied.contains(writer));
-            self.counts_on.extend(writers.map(|writer| (writer, index)));
-            again = managed.map_or_else(|| early.0.clone(), |managed| managed.observe(&self.predicted));
+            let mut writers = self.predicted.writers_of(&early.1);
+            writers.extend(self.predicted.writers_of(&reads));
+            self.counts_on.extend(writers.into_iter().filter(|writer| !tied.contains(writer)).map(|writer| (writer, index)));
             &again
         } else {
             &early.0

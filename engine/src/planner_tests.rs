@@ -19,6 +19,8 @@ struct Word {
     path: String,
     word: Option<String>,
     reacts: bool,
+    /// Nothing can be said of it before this path is there.
+    gate: Option<String>,
 }
 
 impl Described for Word {
@@ -49,7 +51,8 @@ impl Described for Word {
 
     fn read(attributes: &Attributes) -> Result<Self, AttributeError> {
         let path = attributes.str("path").unwrap_or_default().to_owned();
-        Ok(Self { path, word: attributes.str("word").map(str::to_owned), reacts: attributes.bool("reacts").unwrap_or(false) })
+        let [word, gate] = ["word", "gate"].map(|name| attributes.str(name).map(str::to_owned));
+        Ok(Self { path, word, reacts: attributes.bool("reacts").unwrap_or(false), gate })
     }
 }
 
@@ -57,6 +60,11 @@ impl ResourceType for Word {
     type Observed = Option<Arc<[u8]>>;
 
     fn observe(&self, world: &dyn World) -> Result<Self::Observed, ObserveError> {
+        if let Some(gate) = &self.gate
+            && world.read(Path::new(gate))?.known()?.is_none()
+        {
+            return Err(ObserveError::Unavailable { service: "gate", message: "it is shut".into() });
+        }
         world.read(Path::new(&self.path))?.known()
     }
 
@@ -108,11 +116,18 @@ impl ResourceType for Word {
     }
 }
 
-/// Wants `word` at `/NAME`; `-` wants nothing there; a `!` in front makes it react.
+/// Wants `word` at `/NAME`; `-` wants nothing there; a `!` in front makes it react. `GATE>NAME` looks only where `/GATE` is there.
 fn wants(name: &str, word: &str) -> stead_catalog::Resource {
     let (word, reacts) = word.strip_prefix('!').map_or((word, false), |word| (word, true));
     let mut attributes = Attributes::new();
     let path = name.split('@').next().unwrap_or(name);
+    let path = match path.split_once('>') {
+        Some((gate, path)) => {
+            attributes.set("gate", Value::string(format!("/{gate}")));
+            path
+        }
+        None => path,
+    };
     attributes.set("path", Value::string(format!("/{path}")));
     if word != "-" {
         attributes.set("word", Value::string(word));
@@ -181,6 +196,14 @@ fn what_was_planned_one_after_the_other_is_applied_in_that_order() {
     };
     assert_eq!(order(&[]), [vec![], vec![], vec![0]]);
     assert_eq!(order(&[(0, 2, Require)]), [vec![], vec![], vec![0]]);
+}
+
+#[test]
+fn what_only_a_second_look_finds_comes_first_as_well() {
+    let edges = [(0, 2, Require)];
+    let planned = planned(&[], &[("user", "x"), ("table", "x"), ("user>table@2", "y")], &edges);
+    let before: std::collections::BTreeSet<usize> = planned.graph.before(2).map(|(from, _)| from).collect();
+    assert_eq!(before, [0, 1].into(), "the table is written before it is read");
 }
 
 #[test]

@@ -54,7 +54,8 @@ impl Reads {
 /// Passes every look on to the machine and remembers it.
 pub(crate) struct Recorder<'a> {
     base: &'a dyn World,
-    joint: &'a JointForecast<'a>,
+    /// What all wishes together come to; the machine is asked itself where there is none.
+    joint: Option<&'a JointForecast<'a>>,
     managed: &'a ManagedPaths,
     limit: usize,
     reads: Mutex<Reads>,
@@ -62,7 +63,12 @@ pub(crate) struct Recorder<'a> {
 
 impl<'a> Recorder<'a> {
     pub(crate) fn new(base: &'a dyn World, joint: &'a JointForecast<'a>, managed: &'a ManagedPaths) -> Self {
-        Self { base, joint, managed, limit: MAX_READS, reads: Mutex::default() }
+        Self { base, joint: Some(joint), managed, limit: MAX_READS, reads: Mutex::default() }
+    }
+
+    /// For a look at the predicted machine, which knows what the wishes come to.
+    pub(crate) fn again(predicted: &'a dyn World, managed: &'a ManagedPaths) -> Self {
+        Self { base: predicted, joint: None, managed, limit: MAX_READS, reads: Mutex::default() }
     }
 
     /// Keeps everything, for those who want to know when any of it changes.
@@ -160,10 +166,11 @@ impl World for Recorder<'_> {
 
     fn forecast(&self, wishes: &[PackageWish]) -> Look<Forecast> {
         self.note(Read::Forecast);
-        if self.joint.is_deferred() {
-            return Ok(Known::Unknown("what can be installed is looked at later".into()));
+        match self.joint {
+            Some(joint) if joint.is_deferred() => Ok(Known::Unknown("what can be installed is looked at later".into())),
+            Some(joint) => joint.forecast(wishes, None),
+            None => self.base.forecast(wishes),
         }
-        self.joint.forecast(wishes, None)
     }
 
     fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use stead_catalog::{Action, AttributeError, Attributes, Change, Command, Schema};
@@ -141,6 +142,11 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None }
     }
 
+    /// Paths that the change makes or writes besides those that the resource owns: what they were is kept for an undo.
+    fn writes(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
     /// What must not run beside it.
     fn lock_class(&self) -> LockClass {
         LockClass::Free
@@ -196,6 +202,8 @@ pub trait Managed: Debug + Send + Sync {
     fn settles(&self, left: &Difference) -> bool;
     /// See [`ResourceType::guard`].
     fn guard(&self, command: &Command) -> Probe;
+    /// See [`ResourceType::writes`].
+    fn writes(&self) -> Vec<PathBuf>;
     /// See [`ResourceType::lock_class`].
     fn lock_class(&self) -> LockClass;
     /// See [`ResourceType::is_brief`].
@@ -244,6 +252,10 @@ impl<T: ResourceType> Managed for T {
 
     fn guard(&self, command: &Command) -> Probe {
         ResourceType::guard(self, command)
+    }
+
+    fn writes(&self) -> Vec<PathBuf> {
+        ResourceType::writes(self)
     }
 
     fn lock_class(&self) -> LockClass {

@@ -16,8 +16,8 @@ use crate::joint::JointForecast;
 use crate::journal::NewBefore;
 use crate::machine::{Group, Scope, Shared, Staged, afters, commit, survey};
 use crate::{
-    Applied, ApplyError, Difference, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish, Planned,
-    Predicted, Registry, World,
+    Applied, ApplyError, Difference, FileKind, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish,
+    Planned, Predicted, Registry, World,
 };
 
 /// A task for the threads. Resources are named by their position in the catalog.
@@ -166,17 +166,37 @@ impl Work<'_> {
             as_planned(&self.planned.plan.resources[entry], managed, &observed, &difference)?;
         }
         let scope = Arc::new(Scope::new(self.sequence.fetch_add(1, Ordering::Relaxed), self.is_sensitive(resource)));
-        let befores =
-            if difference.is_none() { Vec::new() } else { self.survey(resource, &scope, difference.action == Action::Delete)? };
+        let befores = if difference.is_none() {
+            Vec::new()
+        } else {
+            self.survey(resource, managed, &scope, difference.action == Action::Delete)?
+        };
         Ok(Verdict::Open { observed, difference, befores, scope })
     }
 
-    /// Looks at what the resource owns, for the journal.
-    fn survey(&self, resource: &Resource, scope: &Scope, goes: bool) -> Result<Vec<NewBefore>, ApplyError> {
+    /// Looks at what the resource owns and what it says to write besides, for the journal.
+    fn survey(
+        &self,
+        resource: &Resource,
+        managed: &dyn Managed,
+        scope: &Scope,
+        goes: bool,
+    ) -> Result<Vec<NewBefore>, ApplyError> {
         let Some(schema) = self.registry.schema(&resource.id.type_name) else { return Ok(Vec::new()) };
         let footprint = (schema.footprint)(&resource.attributes);
-        let paths: Vec<&Path> =
-            footprint.owns.iter().filter(|place| place.kind == PlaceKind::Path).map(|place| Path::new(&*place.name)).collect();
+        let written = managed.writes();
+        let owned = footprint.owns.iter().filter(|place| place.kind == PlaceKind::Path).map(|place| Path::new(&*place.name));
+        let mut paths: Vec<&Path> = owned.collect();
+        for path in &written {
+            // Only what is a file, or is not there, can be brought back from what is kept.
+            let is_plain = match self.shared.observed.stat(path)? {
+                Known::Is(found) => found.is_none_or(|stat| stat.kind == FileKind::File),
+                Known::Unknown(_) => false,
+            };
+            if is_plain && !paths.contains(&path.as_path()) {
+                paths.push(path);
+            }
+        }
         survey(&self.shared.observed, &self.shared.blobs, &paths, scope, goes)
     }
 

@@ -348,8 +348,16 @@ impl Cron {
                 parts.push(text.clone());
             }
         }
+        // `crontab` takes comments at the head of a user's table for its own, and drops them when the user edits it.
+        let is_own_table = self.file.is_none();
+        if is_own_table && parts.is_empty() && new.is_some() {
+            parts.push(ending.to_vec());
+        }
         parts.extend(new);
-        let edited = lines::join(parts.iter().map(Vec::as_slice), ending);
+        let mut edited = lines::join(parts.iter().map(Vec::as_slice), ending);
+        if is_own_table && self.state == State::Absent && !found.is_empty() && edited.iter().all(u8::is_ascii_whitespace) {
+            edited.clear();
+        }
         Ok((edited != text).then_some(edited))
     }
 }

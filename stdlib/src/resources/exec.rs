@@ -1,6 +1,6 @@
 //! The resource type `exec`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -292,6 +292,10 @@ impl ResourceType for Exec {
     }
 
     /// What it is said to create has to be there afterwards.
+    fn writes(&self) -> Vec<PathBuf> {
+        self.creates.iter().chain(&self.writes).map(|path| PathBuf::from(path.as_str())).collect()
+    }
+
     fn settles(&self, left: &Difference) -> bool {
         left.action != Action::Run || !self.creates.is_empty()
     }

@@ -98,6 +98,7 @@ pub enum Marker {
 
 /// What was found.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each resource, and most are of the larger kind")]
 pub enum ObservedKnown {
     /// In a file of the machine.
     Machine(ObservedEdit),

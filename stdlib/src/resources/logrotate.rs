@@ -311,8 +311,9 @@ impl Logrotate {
     /// The command that checks the file, where the machine has it.
     fn checker(&self, world: &dyn World) -> Result<Option<Command>, ObserveError> {
         let is_there = self.validate && self.state == State::Present && world.exists(Path::new(LOGROTATE))? == Known::Is(true);
-        let words = [LOGROTATE, "--debug", "--state", "/dev/null", "%s"];
-        Ok(is_there.then(|| Command::Argv(words.map(Arc::from).to_vec())))
+        // A log that is not there yet is an error to it as well: only what it says of a line of the file is a mistake in the file.
+        let line = format!("! {LOGROTATE} --debug --state /dev/null %s 2>&1 | grep -E '^(error|warning): [^ ]+:[0-9]+ '");
+        Ok(is_there.then(|| Command::Shell(line.into())))
     }
 }
 

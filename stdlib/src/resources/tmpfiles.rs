@@ -208,7 +208,7 @@ impl Tmpfiles {
         };
         let (user, group) = (account(&rule.user), account(&rule.group));
         let stat = world.stat(path.as_path())?;
-        let content = format!("{}", rule.argument.as_deref().unwrap_or_default());
+        let content = rule.argument.as_deref().unwrap_or_default().to_owned();
         // Of a symlink nothing but its target is looked at.
         let ownership = if kind == FileKind::Symlink && !matches!(stat, Known::Is(None)) {
             Ownership::NONE

@@ -97,7 +97,8 @@ impl Announced {
                         }
                         "users" | "groups" => self.paths.extend(ACCOUNTS.map(str::to_owned)),
                         "enables" => self.units(values),
-                        "makes" | "takes" => self.paths.extend(values),
+                        "makes" => self.paths.extend(values),
+                        "takes" => self.trees.extend(values),
                         _ => {}
                     }
                 }

@@ -45,6 +45,9 @@ impl Archive {
     }
 }
 
+/// Mode, user and group of a thing: those that are wanted.
+type Attributes = (Option<u32>, Option<u32>, Option<u32>);
+
 /// One archive on its way to the disk.
 struct Unpacking<'a> {
     archive: &'a Archive,
@@ -184,7 +187,7 @@ impl<'a> Unpacking<'a> {
     }
 
     /// Mode and owners for a thing that is there: those that are wanted.
-    fn of_existing(&self, member: &Member) -> Result<(Option<u32>, Option<u32>, Option<u32>), ApplyError> {
+    fn of_existing(&self, member: &Member) -> Result<Attributes, ApplyError> {
         let entry = self.entry(self.archive.new_mode(member), member.uid, member.gid, None)?;
         let archive = self.archive;
         let mode = match member.kind {

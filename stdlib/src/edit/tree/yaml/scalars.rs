@@ -41,11 +41,13 @@ fn is_plain(text: &str) -> bool {
     let starts = text.chars().next().is_some_and(|c| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '$' | '(' | '+' | '-'));
     let is_number_like = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
         && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.:_eExXoOabcdefABCDEF".contains(&byte));
+    let is_dash = text == "-" || text.starts_with("- ") || text.starts_with("--");
+    let is_special = matches!(&*lower, ".inf" | "-.inf" | "+.inf" | ".nan");
     starts
         && !words.contains(&&*lower)
         && !is_number_like
-        && !matches!(&*lower, ".inf" | "-.inf" | "+.inf" | ".nan")
-        && !(text == "-" || text.starts_with("- ") || text.starts_with("--"))
+        && !is_special
+        && !is_dash
         && text.trim() == text
         && !text.contains(": ")
         && !text.ends_with(':')
