@@ -22,6 +22,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("not-a-project", include_str!("../errors/not-a-project.md")),
     ("not-an-attribute", include_str!("../errors/not-an-attribute.md")),
     ("not-approved", include_str!("../errors/not-approved.md")),
+    ("not-confirmed", include_str!("../errors/not-confirmed.md")),
     ("nothing-to-confirm", include_str!("../errors/nothing-to-confirm.md")),
     ("output-failed", include_str!("../errors/output-failed.md")),
     ("plan-is-fixed", include_str!("../errors/plan-is-fixed.md")),

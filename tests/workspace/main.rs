@@ -99,17 +99,27 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Strings in the form of codes that are none: names of tools and of states of units.
-const NO_CODES: [&str; 10] = [
+const NO_CODES: [&str; 20] = [
+    "apt-config",
     "apt-get",
     "auto-restart",
+    "content-length",
+    "content-range",
     "deb-systemd-helper",
     "deb-systemd-invoke",
     "dpkg-deb",
+    "dpkg-divert",
+    "dpkg-statoverride",
+    "last-modified",
     "locale-archive",
     "package-index",
+    "packed-refs",
     "reload-or-restart",
     "systemd-jobs",
+    "systemd-sysusers",
+    "systemd-tmpfiles",
     "tzdata-legacy",
+    "update-alternatives",
 ];
 
 /// Every code that a machine or the command line can come up with has a page that `stead explain` shows.

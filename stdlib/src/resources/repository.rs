@@ -32,7 +32,8 @@ use crate::{Choice, Resource};
 ///   uris       = "https://packages.example.com/debian"
 ///   suites     = "bookworm"
 ///   components = "main"
-///   key_file   = "keys/example.asc"
+///   key_url    = "https://packages.example.com/key.asc"
+///   fingerprint = "0123456789ABCDEF0123456789ABCDEF01234567"
 /// }
 /// ```
 #[derive(Clone, Debug, Resource)]

@@ -109,7 +109,13 @@ fn set(parent: &mut Item, key: &str, new: &Json) -> Option<()> {
             parent.insert(key, item(new, is_inline));
             let above = above.filter(|above| above.contains('#'));
             match (above, parent.get_mut(key)) {
-                (Some(above), Some(Item::Table(table))) => table.decor_mut().set_prefix(above),
+                (Some(above), Some(Item::Table(table))) => {
+                    // A table that has no header of its own has no place for a comment.
+                    if above.contains('#') {
+                        table.set_implicit(false);
+                    }
+                    table.decor_mut().set_prefix(above);
+                }
                 (Some(above), _) => {
                     if let Some(mut key) = parent.key_mut(key) {
                         key.leaf_decor_mut().set_prefix(above);
