@@ -84,7 +84,14 @@ impl Host {
         self.booted = SystemTime::now() - Duration::from_secs(1);
         let keep = if self.keep { "1" } else { "0" };
         let index = self.index.to_string();
-        ground.testhost_with(&["boot", &index], keep).unwrap_or_else(|why| panic!("the host did not boot: {why}"));
+        // A busy machine may fail to bring a host up in time: what came up of it is ended, and it is tried again.
+        let mut tries = 0;
+        while let Err(why) = ground.testhost_with(&["boot", &index], keep) {
+            tries += 1;
+            assert!(tries < 4, "the host did not boot: {why}");
+            let _ = ground.testhost_with(&["stop", &format!("h{index}")], keep);
+            std::thread::sleep(Duration::from_secs(tries));
+        }
         let pid = fs::read_to_string(ground.state.join(format!("h{index}/pid"))).expect("testhost wrote the pid");
         self.pid = pid.trim().parse().expect("a pid is a number");
     }
