@@ -291,11 +291,12 @@ impl ResourceType for Exec {
         self.run(machine)
     }
 
-    /// What it is said to create has to be there afterwards.
+    /// What it declares to make or write is kept for an undo.
     fn writes(&self) -> Vec<PathBuf> {
         self.creates.iter().chain(&self.writes).map(|path| PathBuf::from(path.as_str())).collect()
     }
 
+    /// What it is said to create has to be there afterwards.
     fn settles(&self, left: &Difference) -> bool {
         left.action != Action::Run || !self.creates.is_empty()
     }
