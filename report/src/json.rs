@@ -7,6 +7,7 @@ mod catalog;
 mod events;
 mod graph;
 mod history;
+mod overview;
 mod plan;
 mod value;
 
@@ -19,6 +20,7 @@ pub use history::{
     ConflictDocument, DriftDocument, DriftedDocument, HistoryDocument, NotUndoneDocument, RunDocument, ShownRunDocument,
     UndoDocument,
 };
+pub use overview::write_overview;
 pub use plan::{CauseDocument, ChangeDocument, CountsDocument, NodePlan, PlanDocument, ResourceDocument};
 pub use value::{facts_json, value_json};
 

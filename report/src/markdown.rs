@@ -71,7 +71,7 @@ fn block(resource: &PlannedResource) -> Block {
     Block { header, body }
 }
 
-fn write_change(body: &mut String, change: &Change) {
+pub(crate) fn write_change(body: &mut String, change: &Change) {
     if let Some((old, new)) = text_sides(change) {
         let diff = unified(&old, &new);
         let fence = "`".repeat(longest_run(&diff).max(2) + 1);
@@ -89,7 +89,7 @@ fn write_change(body: &mut String, change: &Change) {
 }
 
 /// Text in a code span that nothing in it can leave.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = clean(text).replace(['\n', '\r'], " ");
     let fence = "`".repeat(longest_run(&text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };

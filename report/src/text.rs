@@ -13,6 +13,7 @@ use stead_catalog::{Action, Plan, PlannedResource};
 use crate::outcome::Outcome;
 use crate::paint::{Color, Screen, Style, piece};
 
+pub(crate) use resource::{cause_words, planned_look, write_changes, write_notes};
 pub use summary::{apply_summary, summary_line};
 
 /// How text is to look.

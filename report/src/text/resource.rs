@@ -54,7 +54,7 @@ fn header_pieces(options: &TextOptions, resource: &PlannedResource, outcome: Opt
 }
 
 /// The sign, word and colour of a resource in a plan.
-pub(super) fn planned_look(resource: &PlannedResource, ascii: bool) -> (&'static str, &'static str, Style) {
+pub(crate) fn planned_look(resource: &PlannedResource, ascii: bool) -> (&'static str, &'static str, Style) {
     if resource.error.is_some() {
         return ("!", "error", Style::Error);
     }
@@ -86,7 +86,7 @@ fn outcome_look(kind: OutcomeKind, action: Action, ascii: bool) -> (&'static str
     }
 }
 
-fn cause_words(cause: &Cause, done: bool) -> String {
+pub(crate) fn cause_words(cause: &Cause, done: bool) -> String {
     let verb = match (cause.kind, done) {
         (EdgeKind::OnFail, false) => "fails",
         (EdgeKind::OnFail, true) => "failed",
@@ -98,7 +98,7 @@ fn cause_words(cause: &Cause, done: bool) -> String {
 }
 
 /// What holds it back, what is not known yet, why it could not be planned.
-fn write_notes(screen: &mut Screen, resource: &PlannedResource) {
+pub(crate) fn write_notes(screen: &mut Screen, resource: &PlannedResource) {
     if let Some(held) = &resource.held {
         screen.prose(4, Style::Dim, &format!("held back: {held}"));
     }
@@ -127,7 +127,7 @@ fn write_outcome(screen: &mut Screen, options: &TextOptions, outcome: &Outcome) 
     }
 }
 
-pub(super) fn write_changes<'a>(
+pub(crate) fn write_changes<'a>(
     screen: &mut Screen,
     options: &TextOptions,
     indent: usize,
