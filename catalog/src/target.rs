@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::SourceLocation;
+
 /// A node and the way to reach it. Whatever is not given is left to the user's own ssh configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
@@ -19,8 +21,46 @@ pub struct Target {
     pub r#become: Option<Arc<str>>,
     /// Labels, which targets and node blocks select by.
     pub tags: Vec<Arc<str>>,
-    /// Groups it is in, the outermost first; data may be looked up by them.
+    /// Groups it is in, the most specific first; data may be looked up by them.
     pub groups: Vec<Arc<str>>,
+    /// It is the machine of the operator: nothing is sent anywhere.
+    pub is_local: bool,
+    /// Where it is declared.
+    pub source: Option<SourceLocation>,
+}
+
+/// A group of an inventory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The nodes in it, those of its children included, in the order of the inventory.
+    pub members: Vec<Arc<str>>,
+    /// The groups directly in it.
+    pub children: Vec<Arc<str>>,
+    /// Labels that it gives to its members.
+    pub tags: Vec<Arc<str>>,
+}
+
+/// The machines a project knows, whatever file names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The machines, in the order of their declaration; no name is there twice.
+    pub targets: Vec<Target>,
+    /// The groups, by name.
+    pub groups: Vec<Group>,
+}
+
+impl Inventory {
+    /// Returns the machine of this name.
+    pub fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| &*target.name == name)
+    }
+
+    /// Returns the group of this name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.binary_search_by(|group| (*group.name).cmp(name)).ok().map(|at| &self.groups[at])
+    }
 }
 
 impl Target {

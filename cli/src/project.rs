@@ -108,8 +108,8 @@ impl Loaded {
             None => facts::gather(root)?,
         };
         let hostname = facts.get("hostname").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("localhost");
-        let name = arguments.node.as_deref().unwrap_or(hostname);
-        Ok(NodeContext { name: name.into(), facts, ..NodeContext::default() })
+        let name: Arc<str> = arguments.node.as_deref().unwrap_or(hostname).into();
+        Ok(self.project.node(name, facts))
     }
 
     /// Reads a file of facts, which diagnostics call `name`, and what is wrong in it.

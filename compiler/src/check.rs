@@ -41,6 +41,7 @@ pub(crate) struct Code {
     pub(crate) fns: Vec<FnCode>,
     pub(crate) states: Vec<StateCode>,
     pub(crate) nodes: Vec<NodeCode>,
+    pub(crate) inventories: Vec<InventoryCode>,
     /// The top level of each file.
     pub(crate) tops: Vec<hir::Body>,
     /// `defaults` at the top level of each file.
@@ -78,6 +79,13 @@ pub(crate) struct NodeCode {
     pub(crate) selector: Selector,
     pub(crate) body: hir::Body,
     pub(crate) inherited: usize,
+}
+
+/// An inventory block.
+#[derive(Debug)]
+pub(crate) struct InventoryCode {
+    pub(crate) file: u32,
+    pub(crate) body: hir::Body,
 }
 
 /// Which nodes a block is for.
@@ -126,6 +134,7 @@ struct FileCode {
     fns: Vec<FnCode>,
     states: Vec<StateCode>,
     nodes: Vec<NodeCode>,
+    inventories: Vec<InventoryCode>,
     top: hir::Body,
     top_defaults: Vec<TopDefaults>,
     globals: Vec<GlobalCode>,
@@ -163,6 +172,7 @@ pub(crate) fn check_program(
         code.fns.append(&mut file.fns);
         code.states.append(&mut file.states);
         code.nodes.append(&mut file.nodes);
+        code.inventories.append(&mut file.inventories);
         code.tops.push(file.top);
         code.top_defaults.push(file.top_defaults);
         let end = bases.get(i + 1).copied().unwrap_or(next) as usize;
@@ -251,6 +261,18 @@ fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
                 let body = hir::Body { stmts, slots: checker.slots };
                 let at = checker.loc(def.span);
                 code.nodes.extend(selector.map(|selector| NodeCode { at, selector, body, inherited: code.top_defaults.len() }));
+            }
+            Item::Inventory(def) => {
+                checker.start(User::Root);
+                if checker.program.files[file as usize].is_dependency {
+                    let hint = "declare hosts in your project";
+                    checker.error_hint("misplaced-statement", def.span, "a dependency has no hosts of its own", hint);
+                }
+                checker.in_inventory = true;
+                let stmts = checker.block(&def.body);
+                checker.in_inventory = false;
+                let body = hir::Body { stmts, slots: checker.slots };
+                code.inventories.push(InventoryCode { file, body });
             }
             Item::Fact(def) => {
                 checker.start(User::Root);

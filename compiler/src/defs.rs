@@ -262,7 +262,7 @@ fn collect_file(program: &mut Program, file: u32, issues: &mut Vec<Issue>) {
                 states += 1;
             }
             Item::Fact(def) => new_facts.push(FactInfo { at, name: def.name.clone(), ty: Type::Any }),
-            Item::Use(_) | Item::Node(_) | Item::Stmt(_) | Item::Error(_) => {}
+            Item::Use(_) | Item::Node(_) | Item::Inventory(_) | Item::Stmt(_) | Item::Error(_) => {}
         }
     }
     program.types.extend(new_types);

@@ -22,6 +22,7 @@ pub mod facts;
 mod files;
 mod hir;
 mod imports;
+mod inventory;
 mod issue;
 mod lower;
 mod nodes;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Schema, SourceLocation, Type};
+use stead_catalog::{Inventory, Map, Schema, SourceLocation, Type};
 use stead_grammar::ast::{self, Span};
 
 use crate::check::Code;
@@ -12,6 +12,7 @@ use crate::config::{self, Config, DependencySource};
 use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
 use crate::issue::{Issue, Loc};
+use crate::nodes::NodeContext;
 use crate::position::LineIndex;
 use crate::sources::{SourceError, Sources};
 use crate::template::Templates;
@@ -36,7 +37,9 @@ pub struct SourceFile {
 /// The schemas of the resource types that the language knows, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Schemas {
+    /// Those of the resource types, and behind them those of an inventory's declarations.
     list: Vec<Schema>,
+    resource_types: usize,
     by_name: HashMap<Arc<str>, u32>,
     /// What each attribute takes when written: its type, or `none` for absent.
     wanted: Vec<Vec<Type>>,
@@ -45,14 +48,16 @@ pub struct Schemas {
 impl Schemas {
     /// Takes the schemas in the order of documentation; the first of a name counts.
     pub fn new(list: impl IntoIterator<Item = Schema>) -> Self {
-        let list: Vec<Schema> = list.into_iter().collect();
+        let mut list: Vec<Schema> = list.into_iter().collect();
+        let resource_types = list.len();
         let mut by_name = HashMap::with_capacity(list.len());
         for (i, schema) in list.iter().enumerate() {
             by_name.entry(schema.name.clone()).or_insert(u32::try_from(i).unwrap_or(u32::MAX));
         }
+        list.extend(crate::inventory::schemas());
         let wanted = |schema: &Schema| schema.attributes.iter().map(|attribute| Type::optional(attribute.ty.clone())).collect();
         let wanted = list.iter().map(wanted).collect();
-        Self { list, by_name, wanted }
+        Self { list, resource_types, by_name, wanted }
     }
 
     /// Returns the schema of a resource type.
@@ -62,11 +67,22 @@ impl Schemas {
 
     /// Iterates over all schemas.
     pub fn iter(&self) -> impl Iterator<Item = &Schema> {
-        self.list.iter()
+        self.list[..self.resource_types].iter()
     }
 
     pub(crate) fn index(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()
+    }
+
+    /// What may be declared in an inventory.
+    pub(crate) fn of_inventory(&self) -> &[Schema] {
+        &self.list[self.resource_types..]
+    }
+
+    /// Finds what `name` declares in an inventory.
+    pub(crate) fn inventory_index(&self, name: &str) -> Option<u32> {
+        let at = self.of_inventory().iter().position(|schema| &*schema.name == name)?;
+        u32::try_from(self.resource_types + at).ok()
     }
 
     pub(crate) fn wanted(&self, index: u32, attribute: usize) -> &Type {
@@ -112,6 +128,7 @@ pub struct Project {
     pub(crate) merge_rules: crate::data::MergeRules,
     pub(crate) data: crate::data::DataSet,
     pub(crate) templates: Templates,
+    inventory: Inventory,
     config: Config,
     diagnostics: Vec<Diagnostic>,
 }
@@ -143,11 +160,33 @@ impl Project {
         let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
         let merge_rules = config.data.merge.clone();
-        let mut project = Self { input, program, code, hierarchy, merge_rules, data, templates, config, diagnostics };
+        let inventory = Inventory::default();
+        let mut project = Self { input, program, code, hierarchy, merge_rules, data, templates, inventory, config, diagnostics };
+        project.find_machines();
         project.look_beforehand();
         project.config.apply_lints(&mut project.diagnostics);
         diagnostic::arrange(&mut project.diagnostics);
         project
+    }
+
+    /// Makes the inventory, as far as its declarations are understood.
+    fn find_machines(&mut self) {
+        let mut issues = Vec::new();
+        let declared = if self.has_errors() { Default::default() } else { crate::inventory::declared(self, &mut issues) };
+        let mut found: Vec<Diagnostic> =
+            issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&self.program.files)).collect();
+        let mut lines: BTreeMap<Arc<str>, (Arc<str>, LineIndex)> = BTreeMap::new();
+        let mut locate = |at: &crate::inventory::At| {
+            if !lines.contains_key(&at.file) {
+                let text = self.text(&at.file)?;
+                let index = LineIndex::new(&text);
+                lines.insert(at.file.clone(), (text, index));
+            }
+            lines.get(&at.file).map(|(text, index)| index.location(&at.file, text, at.span))
+        };
+        let inventory = crate::inventory::resolve(vec![declared], &mut locate, &mut found);
+        self.inventory = inventory;
+        self.diagnostics.append(&mut found);
     }
 
     /// Adds what is certain about code that no node may run.
@@ -190,6 +229,21 @@ impl Project {
     /// The patterns of the project's node blocks that are plain names: `node "web-1"`.
     pub fn node_names(&self) -> Vec<Arc<str>> {
         crate::nodes::plain_names(self)
+    }
+
+    /// The machines that the project knows.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// The node `name` with what the inventory says of it; a name that the inventory has not gets neither tags nor groups.
+    pub fn node(&self, name: impl Into<Arc<str>>, facts: Map) -> NodeContext {
+        let name = name.into();
+        let (tags, groups) = match self.inventory.target(&name) {
+            Some(target) => (target.tags.clone(), target.groups.clone()),
+            None => (Vec::new(), Vec::new()),
+        };
+        NodeContext { name, facts, tags, groups }
     }
 
     /// The type of `facts`: the facts every node tells, and those the project declares.

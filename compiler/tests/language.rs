@@ -4,7 +4,7 @@
 //! where there is none). `# error: [code] "part of the message"` (or `# warning:`) at the end of a line, or alone on the line
 //! before, expects a diagnostic whose first place is on that line; every diagnostic must be expected. `# reveal: Type` on a
 //! `let` expects its type. A `catalog` block holds the whole catalog; with `UPDATE=1` it is rewritten. A `node` block names
-//! the node and its tags. What is unused is told only in the cases that expect some of it: almost every small example leaves something.
+//! the node and its tags. An `inventory` block holds the machines and groups, and is rewritten in the same way. What is unused is told only in the cases that expect some of it: almost every small example leaves something.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "language/error_pages.rs"]
@@ -16,7 +16,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Catalog, DriftPolicy, EdgeKind, Map, Value};
+use stead_catalog::{Catalog, DriftPolicy, EdgeKind, Inventory, Map, Value};
 use stead_compiler::{Diagnostic, Input, MemorySources, NodeContext, Project, Severity};
 
 /// What names that nothing uses are told as.
@@ -29,6 +29,7 @@ struct Case {
     files: Vec<Block>,
     node: NodeContext,
     catalog: Option<Block>,
+    inventory: Option<Block>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +78,7 @@ fn cases(page: &str) -> Vec<Case> {
         let block = Block { name, text, lines: (first, end) };
         match kind.as_str() {
             "catalog" => case.catalog = Some(block),
+            "inventory" => case.inventory = Some(block),
             "node" => read_node(&block.text, &mut case.node),
             "text" | "console" => {}
             _ => case.files.push(block),
@@ -237,8 +239,46 @@ fn shown(catalog: &Catalog) -> String {
     text
 }
 
+/// Writes an inventory in the form of the pages.
+fn shown_inventory(inventory: &Inventory) -> String {
+    let mut text = String::new();
+    for target in &inventory.targets {
+        write!(text, "{}", target.name).unwrap();
+        let attributes =
+            [("address", &target.address), ("user", &target.user), ("identity", &target.identity), ("become", &target.r#become)];
+        for (name, value) in attributes {
+            if let Some(value) = value {
+                write!(text, " {name}={value}").unwrap();
+            }
+        }
+        if let Some(port) = target.port {
+            write!(text, " port={port}").unwrap();
+        }
+        if target.is_local {
+            text.push_str(" local");
+        }
+        for (name, words) in [("tags", &target.tags), ("groups", &target.groups)] {
+            if !words.is_empty() {
+                write!(text, " {name}={}", words.join(",")).unwrap();
+            }
+        }
+        text.push('\n');
+    }
+    for group in &inventory.groups {
+        writeln!(text, "group {}: {}", group.name, group.members.join(" ")).unwrap();
+    }
+    text
+}
+
+/// What a case came to.
+struct Ran {
+    problems: Vec<String>,
+    catalog: String,
+    inventory: String,
+}
+
 /// Runs a case; the problems in words, and the catalog where one was made.
-fn run(case: &Case) -> (Vec<String>, String) {
+fn run(case: &Case) -> Ran {
     let project = project(case);
     let mut diagnostics = stead_compiler::check(&project);
     let mut catalog_text = String::new();
@@ -285,7 +325,7 @@ fn run(case: &Case) -> (Vec<String>, String) {
             None => problems.push(format!("{file}:{line}: no `let` here")),
         }
     }
-    (problems, catalog_text)
+    Ran { problems, catalog: catalog_text, inventory: shown_inventory(project.inventory()) }
 }
 
 #[test]
@@ -298,14 +338,13 @@ fn the_pages_hold() {
         let mut replaced: Vec<(Block, String)> = Vec::new();
         for case in cases(&page) {
             count += 1;
-            let (mut problems, catalog) = run(&case);
-            if let Some(block) = &case.catalog
-                && block.text != catalog
-            {
+            let Ran { mut problems, catalog, inventory } = run(&case);
+            for (block, found) in [(&case.catalog, catalog), (&case.inventory, inventory)] {
+                let Some(block) = block.as_ref().filter(|block| block.text != found) else { continue };
                 if update {
-                    replaced.push((block.clone(), catalog));
+                    replaced.push((block.clone(), found));
                 } else {
-                    problems.push(format!("the catalog is:\n{catalog}expected:\n{}", block.text));
+                    problems.push(format!("found:\n{found}expected:\n{}", block.text));
                 }
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -172,6 +172,8 @@ pub enum Item {
     State(Box<StateDef>),
     /// `node "glob" { ... }`
     Node(Box<NodeDef>),
+    /// `inventory { host "web-1" { ... } }`
+    Inventory(Box<InventoryDef>),
     /// A statement: it applies to this machine.
     Stmt(Stmt),
     /// Text that could not be understood.
@@ -189,6 +191,7 @@ impl Item {
             Item::Fact(item) => item.span,
             Item::State(item) => item.span,
             Item::Node(item) => item.span,
+            Item::Inventory(item) => item.span,
             Item::Stmt(stmt) => stmt.span(),
             Item::Error(span) => *span,
         }
@@ -341,6 +344,17 @@ pub struct NodeDef {
     pub doc: MaybeDoc,
     /// Which nodes it is for.
     pub selector: NodeSelector,
+    /// Its statements.
+    pub body: Block,
+    /// The whole item.
+    pub span: Span,
+}
+
+/// The hosts and groups of the project: what its `host` and `group` statements declare.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InventoryDef {
+    /// Its documentation.
+    pub doc: MaybeDoc,
     /// Its statements.
     pub body: Block,
     /// The whole item.

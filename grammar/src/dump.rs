@@ -111,6 +111,10 @@ impl Dump {
                 };
                 self.nested(format_args!("(node {selector}"), |out| out.block(&item.body));
             }
+            Item::Inventory(item) => {
+                self.doc(&item.doc);
+                self.nested("(inventory", |out| out.block(&item.body));
+            }
             Item::Stmt(stmt) => self.stmt(stmt),
             Item::Error(_) => self.line("(error)"),
         }

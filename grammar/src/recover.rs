@@ -182,7 +182,7 @@ impl<'s, 'b> Recovery<'s, 'b> {
                 self.error(error.with_hint("nothing that it could close is open here"));
                 Parsed::Nothing(token.span)
             }
-            Kind::Word if starts_item(word) && !self.text_is(self.at + 1, "=") => {
+            Kind::Word if self.starts_item(word) => {
                 if !top {
                     let hint = "move it to the top level of the file";
                     let message = format!("`{word}` cannot stand inside a block");
@@ -197,6 +197,14 @@ impl<'s, 'b> Recovery<'s, 'b> {
             }
             Kind::Word => self.broken_stmt(word, top),
             _ => self.leaf(top),
+        }
+    }
+
+    /// Tells whether the word here starts an item of its own.
+    fn starts_item(&self, word: &str) -> bool {
+        match word {
+            "inventory" => self.text_is(self.at + 1, "{"),
+            word => starts_item(word) && !self.text_is(self.at + 1, "="),
         }
     }
 

@@ -62,7 +62,7 @@ fn nodes(
         let (facts, found) = loaded.read_facts(path, &format!("{directory}/{name}.json"))?;
         // What the others know is checked nevertheless.
         if !found.iter().any(Diagnostic::is_error) {
-            nodes.push(NodeContext { name, facts, ..NodeContext::default() });
+            nodes.push(loaded.project.node(name, facts));
         }
         diagnostics.extend(found);
     }

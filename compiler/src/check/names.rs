@@ -26,6 +26,12 @@ impl Checker<'_> {
             self.note_use(User::Global(global.id), span);
             return Some((hir::Expr::new(Kind::Global(global.id), span), global.ty));
         }
+        if self.in_inventory && matches!(name, "facts" | "data" | "node") {
+            let message = format!("`{name}` is not known in an inventory");
+            let hint = "an inventory says which nodes there are before any of them is looked at";
+            self.error_hint("inventory-needs-node", span, message, hint);
+            return Some((hir::Expr::error(span), Type::Any));
+        }
         let (kind, ty) = match name {
             "facts" => (Kind::Facts, self.program.facts.clone()),
             "data" => (Kind::Data, Type::Any),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use stead_catalog::{DriftPolicy, EdgeKind, EnumType, Field, RecordType, Schema, Span64, Type, Value, closest};
-use stead_grammar::ast::{self, Attribute, Body, Expr, ExprKind, Span};
+use stead_grammar::ast::{self, Attribute, Body, Expr, ExprKind, Ident, Span};
 
 use super::expr::describe;
 use super::scope::Checker;
@@ -79,10 +79,9 @@ impl Checker<'_> {
     /// Checks a declaration; the type is that of a reference to it.
     pub(crate) fn resource(&mut self, resource: &ast::Resource) -> Option<(hir::Resource, Type)> {
         let type_name = &resource.type_name;
-        let Some(schema_id) = self.program.schemas.index(type_name.as_str()) else {
+        let Some(schema_id) = self.schema_index(type_name.as_str()) else {
             if !type_name.is_missing() {
-                let issue = crate::resolve::unknown_resource_type(self.program, self.loc(type_name.span), type_name.as_str());
-                self.report(issue);
+                self.unknown_type(type_name);
             }
             self.infer_all(resource);
             return None;
@@ -110,6 +109,30 @@ impl Checker<'_> {
         let ty = if is_list { Type::list(reference) } else { reference };
         let checked = hir::Resource { schema: schema_id, name, settings, slot: None, head };
         Some((checked, ty))
+    }
+
+    /// What a name declares here.
+    fn schema_index(&self, name: &str) -> Option<u32> {
+        match self.in_inventory {
+            true => self.program.schemas.inventory_index(name),
+            false => self.program.schemas.index(name),
+        }
+    }
+
+    fn unknown_type(&mut self, name: &Ident) {
+        let at = self.loc(name.span);
+        let issue = match self.in_inventory {
+            false => crate::resolve::unknown_resource_type(self.program, at, name.as_str()),
+            true => {
+                let known = self.program.schemas.of_inventory().iter().map(|schema| &*schema.name);
+                let hint = match closest(name.as_str(), known) {
+                    Some(best) => format!("did you mean `{best}`?"),
+                    None => "it declares `host` and `group`; resources stand in states and node blocks".to_owned(),
+                };
+                Issue::error("misplaced-statement", at, format!("an inventory has no `{}`", name.name)).hint(hint)
+            }
+        };
+        self.report(issue);
     }
 
     /// Looks at the expressions of a resource whose type is not known.
@@ -202,7 +225,9 @@ impl Checker<'_> {
                 }
                 let value = self.check(&attribute.value, program.schemas.wanted(schema_id, at));
                 attributes.push(Setting { attribute: crate::defs::index(at), value });
-            } else if let Some((_, meta)) = METAS.iter().find(|(known, _)| **known == *name.name) {
+            } else if let Some((_, meta)) = METAS.iter().find(|(known, _)| **known == *name.name)
+                && !self.in_inventory
+            {
                 let value = self.meta(*meta, attribute);
                 metas.push((*meta, value, attribute.span));
             } else if !name.is_missing() {
@@ -219,9 +244,12 @@ impl Checker<'_> {
         let message = format!("`{}` has no attribute `{name}`", schema.name);
         let issue = Issue::error("unknown-attribute", self.loc(attribute.name.span), message);
         let alias = schema.aliases.iter().find(|(other, _)| &**other == name).map(|(_, ours)| &**ours);
-        let foreign = || FOREIGN_METAS.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours);
+        let metas = if self.in_inventory { &[][..] } else { &FOREIGN_METAS[..] };
+        let foreign = || metas.iter().find(|(other, _)| *other == name).map(|(_, ours)| *ours);
         let mut names: Vec<&str> = schema.attributes.iter().map(|known| &*known.name).collect();
-        names.extend(METAS.iter().map(|(name, _)| *name));
+        if !self.in_inventory {
+            names.extend(METAS.iter().map(|(name, _)| *name));
+        }
         let issue = match alias.or_else(foreign).or_else(|| closest(name, names)) {
             Some(best) => issue.hint(format!("did you mean `{best}`?")),
             None => {
@@ -314,10 +342,9 @@ impl Checker<'_> {
     pub(crate) fn defaults_stmt(&mut self, defaults: &ast::Defaults) -> Option<hir::Defaults> {
         let name = &defaults.type_name;
         let program = self.program;
-        let Some(schema) = program.schemas.index(name.as_str()) else {
+        let Some(schema) = self.schema_index(name.as_str()) else {
             if !name.is_missing() {
-                let issue = crate::resolve::unknown_resource_type(program, self.loc(name.span), name.as_str());
-                self.report(issue);
+                self.unknown_type(name);
             }
             return None;
         };

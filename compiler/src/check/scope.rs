@@ -73,6 +73,8 @@ pub(crate) struct Checker<'a> {
     pub(crate) bindings: Vec<(Loc, Type)>,
     /// What `defaults` give to resources at this point.
     pub(crate) defaults: Vec<DefaultsInScope>,
+    /// Hosts and groups are declared here, not resources.
+    pub(crate) in_inventory: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -94,6 +96,7 @@ impl<'a> Checker<'a> {
             unused: Unused::default(),
             bindings: Vec::new(),
             defaults: Vec::new(),
+            in_inventory: false,
         }
     }
 

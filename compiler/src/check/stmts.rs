@@ -29,6 +29,11 @@ impl Checker<'_> {
     }
 
     pub(crate) fn stmt(&mut self, stmt: &Stmt) -> Option<hir::Stmt> {
+        if self.in_inventory && matches!(stmt, Stmt::Call(_) | Stmt::Extend(_) | Stmt::Arrow(_)) {
+            let hint = "states, requisites and resources stand in states and node blocks";
+            self.error_hint("misplaced-statement", stmt.span(), "an inventory declares hosts and groups only", hint);
+            return None;
+        }
         Some(match stmt {
             Stmt::Resource(resource) => hir::Stmt::Resource(Box::new(self.resource(resource)?.0)),
             Stmt::Let(binding) => return self.binding(binding),

@@ -115,7 +115,7 @@ fn closed_modules(program: &Program) -> Vec<bool> {
     let mut is_closed = vec![false; program.modules.len()];
     for file in program.files.iter().filter(|file| !file.is_dependency) {
         is_closed[file.module as usize] |= file.tree.items.iter().any(|item| match item {
-            Item::Node(_) => true,
+            Item::Node(_) | Item::Inventory(_) => true,
             Item::Stmt(stmt) => !matches!(stmt, Stmt::Let(_) | Stmt::Defaults(_) | Stmt::Error(_)) || binds_resource(stmt),
             _ => false,
         });

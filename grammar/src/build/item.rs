@@ -4,8 +4,8 @@ use super::expr::hole;
 use super::types::FieldsOf;
 use super::{Builder, Node};
 use crate::ast::{
-    Block, EnumDef, EnumMember, Expr, FactDef, Field, FnDef, Ident, Item, NodeDef, NodePattern, NodeSelector, Path, Span,
-    StateDef, TypeDef, TypeDefBody, TypeExpr, TypeExprKind, Use, UseBinding, UseMember,
+    Block, EnumDef, EnumMember, Expr, FactDef, Field, FnDef, Ident, InventoryDef, Item, NodeDef, NodePattern, NodeSelector, Path,
+    Span, StateDef, TypeDef, TypeDefBody, TypeExpr, TypeExprKind, Use, UseBinding, UseMember,
 };
 use crate::syntax::Rule;
 
@@ -29,6 +29,7 @@ impl<'s> Builder<'s> {
             Rule::fact_def => Item::Fact(Box::new(self.fact_def(node, span))),
             Rule::state_def => Item::State(Box::new(self.state_def(node, span))),
             Rule::node_def => Item::Node(Box::new(self.node_def(node, span))),
+            Rule::inventory_def => Item::Inventory(Box::new(self.inventory_def(node, span))),
             _ => Item::Stmt(self.stmt(node)),
         }
     }
@@ -123,6 +124,12 @@ impl<'s> Builder<'s> {
         let selector = parts.next().map_or(NodeSelector::Error(span), |selector| self.node_selector(selector));
         let body = parts.next().map_or(Block { stmts: Vec::new(), span }, |body| self.block(body));
         NodeDef { doc, selector, body, span }
+    }
+
+    fn inventory_def(&mut self, node: Node<'s>, span: Span) -> InventoryDef {
+        let doc = self.doc(span.start);
+        let body = node.into_inner().next().map_or(Block { stmts: Vec::new(), span }, |body| self.block(body));
+        InventoryDef { doc, body, span }
     }
 
     /// Builds what stands between `node` and its block.

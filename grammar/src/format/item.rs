@@ -28,6 +28,10 @@ impl Printer<'_> {
             Item::Fact(item) => self.fact_def(item),
             Item::State(item) => self.state_def(item),
             Item::Node(item) => self.node_def(item),
+            Item::Inventory(item) => {
+                self.push("inventory ");
+                self.block(&item.body);
+            }
             Item::Stmt(stmt) => self.stmt(stmt),
             Item::Error(span) => self.copy(*span),
         }

@@ -240,7 +240,11 @@ impl<'s> Recovery<'s, '_> {
         }
         let word = self.text(index);
         let next = self.text(index + 1);
-        next == "=" || starts_item(word) || starts_statement(word) || self.looks_like_resource(index)
+        next == "="
+            || starts_item(word)
+            || word == "inventory" && next == "{"
+            || starts_statement(word)
+            || self.looks_like_resource(index)
     }
 
     /// Tells whether a resource seems to be declared at `index`: a word and then a name.

@@ -4,8 +4,8 @@ use super::cursor::is_gap;
 use super::lex::Kind;
 use super::{Parsed, Recovery};
 use crate::ast::{
-    EnumDef, EnumMember, FactDef, FnDef, Ident, Item, NodeDef, NodeSelector, Path, Span, StateDef, TypeDef, TypeDefBody, Use,
-    UseBinding,
+    EnumDef, EnumMember, FactDef, FnDef, Ident, InventoryDef, Item, NodeDef, NodeSelector, Path, Span, StateDef, TypeDef,
+    TypeDefBody, Use, UseBinding,
 };
 use crate::build::{Builder, FieldsOf, hole};
 use crate::error::SyntaxError;
@@ -23,6 +23,7 @@ impl Recovery<'_, '_> {
             "fn" => self.broken_fn(),
             "fact" => self.broken_fact(),
             "state" => self.broken_state(),
+            "inventory" => Some(self.broken_inventory()),
             _ => self.broken_node(),
         };
         match item {
@@ -327,6 +328,13 @@ impl Recovery<'_, '_> {
         }
         self.error(error);
         Ident { name: "".into(), span: place }
+    }
+
+    fn broken_inventory(&mut self) -> Item {
+        let start = self.at;
+        let body = self.block_after(Some(start + 1), start);
+        let span = self.span_from(start);
+        Item::Inventory(Box::new(InventoryDef { doc: None, body, span }))
     }
 
     fn broken_node(&mut self) -> Option<Item> {
