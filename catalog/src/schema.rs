@@ -38,6 +38,13 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+/// What a lint of a resource type can know besides the attributes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Something decides whether the resource acts: a guard, or a requisite such as `on_changes`.
+    pub is_guarded: bool,
+}
+
 /// A resource type: its attributes, documentation, and the pure functions that the compiler needs of it.
 #[derive(Clone, Debug)]
 pub struct Schema {
@@ -57,6 +64,10 @@ pub struct Schema {
     pub footprint: fn(&Attributes) -> Footprint,
     /// Mistakes in how the attributes go together. Pure.
     pub check: fn(&Attributes) -> Vec<Problem>,
+    /// What could be better though it works; the code of each problem is a lint. Pure.
+    pub lint: fn(&Attributes, Surroundings) -> Vec<Problem>,
+    /// Why not to use the type any more, and what to use.
+    pub deprecated: Option<Arc<str>>,
     /// Says that a `watch` or `listen` makes it react (restart, run).
     pub reacts: bool,
 }

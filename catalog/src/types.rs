@@ -275,11 +275,18 @@ impl Type {
                 let mode = parse_mode(text);
                 match mode {
                     Some(mode) if from_data => Ok(Value::Mode(mode)),
-                    Some(mode) => wrong().map_err(|m| m.hint(format!("write it without quotes: {mode:04o}"))),
+                    Some(mode) => wrong()
+                        .map_err(|m| Mismatch { code: "quoted-mode", ..m }.hint(format!("write it without quotes: {mode:04o}"))),
                     None => wrong(),
                 }
             }
-            (Self::Mode, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a mode is octal and starts with a zero: 0{n}"))),
+            (Self::Mode, Value::Int(n)) => match parse_mode(&n.to_string()) {
+                Some(mode) => wrong().map_err(|m| {
+                    let hint = format!("a mode is octal and starts with a zero: {mode:04o}");
+                    Mismatch { code: "decimal-mode", ..m }.hint(hint)
+                }),
+                None => wrong(),
+            },
             (Self::Duration, Value::String(text)) if from_data => match parse_duration(text) {
                 Some(nanos) => Ok(Value::Duration(nanos)),
                 None => wrong(),
@@ -563,8 +570,8 @@ mod tests {
     fn kinds_never_convert() {
         assert_eq!(admit(&Type::STRING, Value::Int(1)), err("type-mismatch", ""));
         assert_eq!(admit(&Type::Bool, Value::string("true")), err("type-mismatch", ""));
-        assert_eq!(admit(&Type::Mode, Value::Int(644)), err("type-mismatch", "a mode is octal and starts with a zero: 0644"));
-        assert_eq!(admit(&Type::Mode, Value::string("0644")), err("type-mismatch", "write it without quotes: 0644"));
+        assert_eq!(admit(&Type::Mode, Value::Int(644)), err("decimal-mode", "a mode is octal and starts with a zero: 0644"));
+        assert_eq!(admit(&Type::Mode, Value::string("0644")), err("quoted-mode", "write it without quotes: 0644"));
         assert_eq!(admit(&Type::Float(None), Value::Int(2)), err("type-mismatch", "write it as a float: 2.0"));
     }
 

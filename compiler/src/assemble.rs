@@ -10,10 +10,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Attributes, Catalog, Edge, Footprint, Meta, Origin, Resource, ResourceId};
+use stead_catalog::{Attributes, Catalog, Edge, EdgeKind, Footprint, Meta, Origin, Resource, ResourceId, Surroundings};
 
 use crate::diagnostic::Diagnostic;
 use crate::issue::{Issue, Loc};
+use crate::lints::{allow, units};
 use crate::lower::{Draft, Extension, Given, Lowered};
 use crate::project::Project;
 
@@ -36,6 +37,11 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
+    /// Where it and its attributes are written.
+    fn places(&self) -> impl Iterator<Item = Loc> {
+        std::iter::once(self.at).chain(self.given.iter().map(|given| given.at))
+    }
+
     /// Adds the calls that led to the resource.
     fn told(&self, mut issue: Issue) -> Issue {
         for (name, at) in self.calls.iter().take(8) {
@@ -96,6 +102,7 @@ pub(crate) fn assemble(
     conflicts::contents(&found, issues);
     let explicit = requisites::resolve(&found, &all, issues);
     edges::overlaps(&found, &explicit, issues);
+    lint(project, &found, &explicit, issues);
     if issues.iter().any(|issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
         // The edges of what could be resolved may still close a circle.
         cycles::explicit(&found, &explicit, issues);
@@ -107,6 +114,28 @@ pub(crate) fn assemble(
     }
     let edges = cycles::without_contradictions(found.resources.len(), &explicit, automatic);
     Some(catalog(project, node, found, explicit, edges))
+}
+
+/// What there is to say about resources that are right and could be better.
+fn lint(project: &Project, found: &Found, explicit: &[requisites::Explicit], issues: &mut Vec<Issue>) {
+    allow::reach(&project.program.files, found.resources.iter().flat_map(Finished::places));
+    let mut is_guarded: Vec<bool> =
+        found.resources.iter().map(|one| !one.meta.only_if.is_empty() || !one.meta.unless.is_empty()).collect();
+    for edge in explicit.iter().filter(|edge| matches!(edge.kind, EdgeKind::OnChanges | EdgeKind::OnFail | EdgeKind::Prereq)) {
+        is_guarded[edge.to as usize] = true;
+        // A prereq acts only when what it comes before will change.
+        is_guarded[edge.from as usize] |= edge.kind == EdgeKind::Prereq;
+    }
+    let linted = found.resources.par_iter().zip(is_guarded).flat_map_iter(|(one, is_guarded)| {
+        let problems = (project.program.schemas.at(one.schema).lint)(&one.attributes, Surroundings { is_guarded });
+        problems.into_iter().map(|problem| {
+            let at = one.place_of(project, problem.attribute.as_deref());
+            let issue = one.told(Issue::warning(problem.code, at, problem.message));
+            Issue { hint: problem.hint, ..issue }
+        })
+    });
+    issues.extend(linted.collect::<Vec<_>>());
+    units::check(found, issues);
 }
 
 fn by_target(extensions: Vec<Extension>) -> HashMap<ResourceId, Vec<Extension>> {
@@ -138,7 +167,7 @@ fn catalog(
     edges.extend(automatic.into_iter().map(|edge| Edge {
         from: edge.from,
         to: edge.to,
-        kind: stead_catalog::EdgeKind::Automatic,
+        kind: EdgeKind::Automatic,
         reason: edge.reason,
         source: None,
     }));

@@ -440,6 +440,8 @@ mod examples {
             aliases: Vec::new(),
             footprint: |_| Footprint::default(),
             check: |_| Vec::new(),
+            lint: |_, _| Vec::new(),
+            deprecated: None,
             reacts: false,
         }
     }

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use stead_catalog::{Field, Pattern, RecordType, Type};
 use stead_grammar::ast::{self, Item, LetValue, NodePattern, NodeSelector, Stmt};
 
-pub(crate) use resources::admit_names;
+pub(crate) use resources::{DefaultsInScope, admit_names};
 pub(crate) use scope::Checker;
 
 use crate::defs::{Def, Program, index};
@@ -323,6 +323,7 @@ fn params(checker: &mut Checker<'_>, fields: &[ast::Field], params: &[crate::def
         let default = field.default.as_ref().map(|expr| checker.check(expr, &param.ty));
         defaults.push(default);
         checker.unused.declare(&field.name, What::Parameter);
+        checker.lint_shadowing(&field.name);
         let (slot, depth) = (index(slot), checker.depth);
         let local = scope::Local { name: param.name.clone(), slot, ty: param.ty.clone(), span: param.span, depth };
         checker.locals.push(local);
@@ -355,7 +356,11 @@ fn selector(checker: &mut Checker<'_>, selector: &NodeSelector) -> Option<Select
             }
             Some(Selector::Names(tests))
         }
-        NodeSelector::Where(condition) => Some(Selector::Where(checker.condition(condition))),
+        NodeSelector::Where(condition) => {
+            let checked = checker.condition(condition);
+            checker.lint_condition(&checked, condition.span);
+            Some(Selector::Where(checked))
+        }
         NodeSelector::Error(_) => None,
     }
 }

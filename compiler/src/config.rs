@@ -25,6 +25,7 @@ use stead_grammar::ast::Span;
 
 use crate::data::{self, Format, Hierarchy, Kind, MergeRules, Node, Pattern, Strategy};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::lints;
 use crate::template::Whitespace;
 
 /// The name of the file.
@@ -134,9 +135,26 @@ pub enum LintLevel {
     /// It keeps a catalog from being made.
     Error,
     /// It is told.
-    Warn,
+    Warning,
+    /// It is told by `stead check` and in editors.
+    Hint,
     /// It is not told.
-    Allow,
+    Off,
+}
+
+impl LintLevel {
+    /// Every level, the strictest first.
+    pub const ALL: [Self; 4] = [Self::Error, Self::Warning, Self::Hint, Self::Off];
+
+    /// What `stead.toml` calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Hint => "hint",
+            Self::Off => "off",
+        }
+    }
 }
 
 impl Config {
@@ -185,14 +203,19 @@ impl Config {
         self.lints = reader.lints(root);
     }
 
-    /// Gives diagnostics the severity the project wants, and drops those it allows. Errors stay errors.
+    /// How bad a lint is in this project; nothing where there is no such lint.
+    pub fn level(&self, code: &str) -> Option<LintLevel> {
+        self.lints.get(code).copied().or_else(|| lints::get(code).map(|lint| lint.level))
+    }
+
+    /// Gives lints the severity the project wants, and drops those that are off. Errors stay errors.
     pub fn apply_lints(&self, diagnostics: &mut Vec<Diagnostic>) {
         diagnostics.retain_mut(|diagnostic| {
-            let level = self.lints.get(diagnostic.code).filter(|_| !diagnostic.is_error());
-            match level {
+            match self.level(diagnostic.code).filter(|_| !diagnostic.is_error()) {
                 Some(LintLevel::Error) => diagnostic.severity = Severity::Error,
-                Some(LintLevel::Warn) => diagnostic.severity = Severity::Warning,
-                Some(LintLevel::Allow) => return false,
+                Some(LintLevel::Warning) => diagnostic.severity = Severity::Warning,
+                Some(LintLevel::Hint) => diagnostic.severity = Severity::Hint,
+                Some(LintLevel::Off) => return false,
                 None => {}
             }
             true
@@ -414,31 +437,26 @@ impl Reader {
         let Some(table) = self.table(root, "lints") else { return out };
         let Kind::Map(entries) = &table.kind else { return out };
         for (code, entry) in entries.iter() {
-            if crate::codes::explain(code).is_none() {
-                let best = closest(code, crate::codes::all_codes()).map(|best| format!("did you mean `{best}`?"));
-                let diagnostic = self.error("unknown-lint", entry.key_span, format!("there is no diagnostic `{code}`"));
-                diagnostic.severity = Severity::Warning;
-                diagnostic.hints.extend(best);
+            if lints::get(code).is_none() {
+                self.found.push(lints::allow::unknown(code).at(&self.file, entry.key_span, ""));
             }
-            let level = match &entry.node.kind {
-                Kind::Scalar(Value::String(text)) => match &**text {
-                    "error" => Some(LintLevel::Error),
-                    "warn" => Some(LintLevel::Warn),
-                    "allow" => Some(LintLevel::Allow),
-                    _ => None,
-                },
-                _ => None,
-            };
-            match level {
+            let text = if let Kind::Scalar(Value::String(text)) = &entry.node.kind { &**text } else { "" };
+            match LintLevel::ALL.into_iter().find(|level| level.name() == text) {
                 Some(level) => {
                     out.insert(code.clone(), level);
                 }
                 None => {
-                    self.error(
-                        "invalid-setting",
-                        entry.node.span,
-                        format!("the level of `{code}` is none of \"error\", \"warn\", \"allow\""),
-                    );
+                    // What other linters call them.
+                    let meant = match text {
+                        "warn" => Some("warning"),
+                        "deny" | "forbid" => Some("error"),
+                        "allow" | "ignore" | "none" => Some("off"),
+                        "info" | "note" => Some("hint"),
+                        other => closest(other, LintLevel::ALL.map(LintLevel::name)),
+                    };
+                    let message = format!("the level of `{code}` is none of \"error\", \"warning\", \"hint\", \"off\"");
+                    let diagnostic = self.error("invalid-setting", entry.node.span, message);
+                    diagnostic.hints.extend(meant.map(|meant| format!("did you mean \"{meant}\"?")));
                 }
             }
         }
@@ -491,17 +509,23 @@ mod tests {
         check("[journal]\nmax_size = \"512MiB\"\nmax_age = \"90d\"\n", &[]);
         check("[journal]\nmax_size = true\n", &["invalid-setting \"true\""]);
         check("[data]\ndirectory = \"../x\"\n", &["invalid-setting \"\\\"../x\\\"\""]);
+        check("[lints]\nunused-varable = \"off\"\n", &["unknown-lint \"unused-varable\" did you mean `unused-variable`?"]);
+        check("[lints]\ntype-mismatch = \"off\"\n", &["unknown-lint \"type-mismatch\""]);
+        check("[lints]\nshadowed-name = \"deny\"\n", &["invalid-setting \"\\\"deny\\\"\" did you mean \"error\"?"]);
         check("name = \n", &["syntax-error \"\""]);
     }
 
     #[test]
     fn lints_set_the_severity() {
         let mut config = Config::default();
-        config.lints.insert("a".into(), LintLevel::Allow);
+        config.lints.insert("a".into(), LintLevel::Off);
         config.lints.insert("b".into(), LintLevel::Error);
         let mut list = vec![Diagnostic::warning("a", "m"), Diagnostic::warning("b", "m"), Diagnostic::error("a", "m")];
         config.apply_lints(&mut list);
         assert_eq!(list.iter().map(ToString::to_string).collect::<Vec<_>>(), ["error[b]: m", "error[a]: m"]);
+        let mut list = vec![Diagnostic::warning("needless-attribute", "m"), Diagnostic::warning("shadowed-name", "m")];
+        Config::default().apply_lints(&mut list);
+        assert_eq!(list.iter().map(ToString::to_string).collect::<Vec<_>>(), ["hint[shadowed-name]: m"]);
     }
 
     proptest::proptest! {

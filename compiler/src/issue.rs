@@ -105,6 +105,12 @@ impl Issue {
         self
     }
 
+    /// Says whether it is about a place within `span` of a file.
+    pub(crate) fn is_at(&self, file: u32, span: Span) -> bool {
+        let within = |loc: &Loc| loc.file == file && span.start <= loc.span.start && loc.span.end <= span.end;
+        matches!(self.labels.first(), Some((Place::Source(loc), _)) if within(loc))
+    }
+
     /// Makes the diagnostic, with the names of the files.
     pub(crate) fn into_diagnostic(self, files: &[SourceFile]) -> Diagnostic {
         let severity = if self.is_error { Severity::Error } else { Severity::Warning };

@@ -24,6 +24,7 @@ mod hir;
 mod imports;
 mod inventory;
 mod issue;
+pub mod lints;
 mod lower;
 mod nodes;
 pub mod position;

@@ -59,6 +59,7 @@ pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>
         crate::assemble::assemble(project, &node.name, lowered, &mut issues, &mut diagnostics)
     };
     diagnostics.extend(issues.into_iter().map(|issue| issue.into_diagnostic(&project.program.files)));
+    crate::lints::allow::silence(&project.program.files, &mut diagnostics);
     project.config().apply_lints(&mut diagnostics);
     crate::diagnostic::arrange(&mut diagnostics);
     let catalog = catalog.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));

@@ -12,6 +12,8 @@ use crate::config::{self, Config, DependencySource};
 use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
 use crate::issue::{Issue, Loc};
+use crate::lints::Stage;
+use crate::lints::allow::{self, Allow};
 use crate::nodes::NodeContext;
 use crate::position::LineIndex;
 use crate::sources::{SourceError, Sources};
@@ -30,6 +32,8 @@ pub struct SourceFile {
     pub tree: ast::File,
     /// Index of the module it belongs to.
     pub(crate) module: u32,
+    /// The comments that silence lints.
+    pub(crate) allows: Vec<Allow>,
     /// Part of a dependency, not of the project itself.
     pub(crate) is_dependency: bool,
 }
@@ -164,6 +168,10 @@ impl Project {
         let mut project = Self { input, program, code, hierarchy, merge_rules, data, templates, inventory, config, diagnostics };
         project.find_machines();
         project.look_beforehand();
+        allow::silence(&project.program.files, &mut project.diagnostics);
+        if !project.has_errors() {
+            project.diagnostics.extend(allow::unused(&project.program.files, Stage::Load));
+        }
         project.config.apply_lints(&mut project.diagnostics);
         diagnostic::arrange(&mut project.diagnostics);
         project
@@ -210,6 +218,14 @@ impl Project {
     /// Says whether nothing can be compiled.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// The comments that silence lints of nodes, and silenced nothing in the catalogs that were compiled so far, of whose
+    /// resources some stand on their lines. To be asked when all nodes that are known are compiled.
+    pub fn unused_allows(&self) -> Vec<Diagnostic> {
+        let mut found = allow::unused(&self.program.files, Stage::Node);
+        self.config.apply_lints(&mut found);
+        found
     }
 
     /// The source files in the order of their names.
@@ -356,9 +372,11 @@ fn read_file(sources: &dyn Sources, name: Arc<str>, is_dependency: bool) -> (Opt
         return (None, vec![Diagnostic::error("file-too-large", message).at(&name, Span::at(0), "")]);
     }
     let parsed = stead_grammar::parse(&text);
-    let found = parsed.errors.iter().map(|error| Diagnostic::from_syntax(&name, error)).collect();
+    let mut found: Vec<Diagnostic> = parsed.errors.iter().map(|error| Diagnostic::from_syntax(&name, error)).collect();
     let lines = LineIndex::new(&text);
-    (Some(SourceFile { name, text, lines, tree: parsed.file, module: 0, is_dependency }), found)
+    let (allows, wrong) = allow::read(&name, &text, &lines, &parsed.comments);
+    found.extend(wrong);
+    (Some(SourceFile { name, text, lines, tree: parsed.file, module: 0, allows, is_dependency }), found)
 }
 
 /// Offsets are 32 bits wide; a source this long is a mistake anyway.

@@ -2,7 +2,7 @@
 //!
 //! Each section of a page with a source block is a case. A block is a file, named by `file=` in its info string (`site.stead`
 //! where there is none). `# error: [code] "part of the message"` (or `# warning:`) at the end of a line, or alone on the line
-//! before, expects a diagnostic whose first place is on that line; every diagnostic must be expected. `# reveal: Type` on a
+//! before (or `# hint:`), expects a diagnostic whose first place is on that line; every diagnostic must be expected. `# reveal: Type` on a
 //! `let` expects its type. A `catalog` block holds the whole catalog; with `UPDATE=1` it is rewritten. A `node` block names
 //! the node and its tags. An `inventory` block holds the machines and groups, and is rewritten in the same way. What is unused is told only in the cases that expect some of it: almost every small example leaves something.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -21,6 +21,9 @@ use stead_compiler::{Diagnostic, Input, MemorySources, NodeContext, Project, Sev
 
 /// What names that nothing uses are told as.
 const UNUSED: [&str; 4] = ["unused-definition", "unused-import", "unused-parameter", "unused-variable"];
+
+/// Lints of style: small examples are full of what they tell of, so each is told only in the cases that expect it.
+const STYLE: [&str; 3] = ["constant-condition", "empty-block", "shadowed-name"];
 
 #[derive(Debug, Default)]
 struct Case {
@@ -156,7 +159,9 @@ fn expectations(case: &Case) -> (Vec<Expected>, Vec<(String, usize, String)>) {
         let mut pending: Vec<(&'static str, String, String)> = Vec::new();
         for (number, line) in block.text.lines().enumerate() {
             let mut found = Vec::new();
-            for (mark, severity) in [("# error: ", "error"), ("# warning: ", "warning"), ("{# error: ", "error")] {
+            for (mark, severity) in
+                [("# error: ", "error"), ("# warning: ", "warning"), ("# hint: ", "hint"), ("{# error: ", "error")]
+            {
                 for piece in line.split(mark).skip(1) {
                     let Some((code, rest)) = piece.strip_prefix('[').and_then(|rest| rest.split_once(']')) else { continue };
                     let quoted = rest.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
@@ -286,16 +291,23 @@ fn run(case: &Case) -> Ran {
         let (catalog, found) = stead_compiler::compile(&project, &case.node);
         assert_eq!(catalog.is_none(), found.iter().any(Diagnostic::is_error), "{}: no catalog, no error", case.title);
         diagnostics.extend(found);
+        diagnostics.extend(project.unused_allows());
         catalog_text = catalog.map(|catalog| shown(&catalog)).unwrap_or_default();
     }
     let (mut expected, reveals) = expectations(case);
     if !expected.iter().any(|one| UNUSED.contains(&&*one.code)) {
         diagnostics.retain(|diagnostic| !UNUSED.contains(&diagnostic.code));
     }
+    let is_expected = |code: &str| expected.iter().any(|one| *one.code == *code);
+    diagnostics.retain(|diagnostic| !STYLE.contains(&diagnostic.code) || is_expected(diagnostic.code));
     let mut problems = Vec::new();
     for diagnostic in &diagnostics {
         let (file, line) = line_of(case, diagnostic);
-        let severity = if diagnostic.severity == Severity::Error { "error" } else { "warning" };
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Hint => "hint",
+        };
         let fits = |one: &Expected| {
             one.file == file
                 && one.line == line

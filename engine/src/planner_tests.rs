@@ -45,6 +45,8 @@ impl Described for Word {
                 ..Footprint::default()
             },
             check: |_| Vec::new(),
+            lint: |_, _| Vec::new(),
+            deprecated: None,
             reacts: true,
         }
     }

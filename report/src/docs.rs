@@ -19,6 +19,10 @@ pub fn docs_text(schema: &Schema, color: Color, width: Option<usize>) -> String 
     screen.blank();
     prose(&mut screen, 2, &schema.docs);
     screen.blank();
+    if let Some(instead) = &schema.deprecated {
+        screen.prose(2, Style::Update, &format!("deprecated: {instead}"));
+        screen.blank();
+    }
     screen.line(0, 0, Break::Words, &[piece(Style::Bold, "Attributes")]);
     for attribute in &schema.attributes {
         screen.blank();
@@ -49,6 +53,9 @@ pub fn docs_text(schema: &Schema, color: Color, width: Option<usize>) -> String 
 /// Renders the documentation of a type as a page of Markdown.
 pub fn docs_markdown(schema: &Schema) -> String {
     let mut out = format!("# {}\n\n{}\n\n", schema.name, schema.docs.trim());
+    if let Some(instead) = &schema.deprecated {
+        let _ = write!(out, "> Deprecated: {instead}\n\n");
+    }
     out.push_str("## Attributes\n\n| attribute | type | default | |\n| --- | --- | --- | --- |\n");
     for attribute in &schema.attributes {
         let first = attribute.docs.lines().next().unwrap_or_default();

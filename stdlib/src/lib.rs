@@ -12,6 +12,7 @@ mod commands;
 pub mod edit;
 mod filesystem;
 mod init;
+pub mod lints;
 mod mounts;
 mod openpgp;
 mod parts;

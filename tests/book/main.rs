@@ -98,3 +98,42 @@ fn examples_compile() {
     assert!(checked > 10, "the book has examples");
     assert!(problems.is_empty(), "{problems}");
 }
+
+/// The blocks of a page that are marked `kind`, as a project.
+fn project_of(page: &str, kind: &str) -> Input {
+    let mut files = MemorySources::new();
+    let mut names = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else { continue };
+        let text: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+        let mut words = info.split(' ').skip(1);
+        if words.next() == Some(kind) {
+            let name = words.next().unwrap_or("site.stead").to_owned();
+            files.insert(name.as_str(), &text);
+            names.push(name);
+        }
+    }
+    assert!(!names.is_empty(), "the page has an example marked {kind}");
+    let schemas = Arc::new(Schemas::new(stead_stdlib::registry().schemas()));
+    Input::file(Arc::new(files), schemas, "site.stead")
+}
+
+#[test]
+fn lints_of_resource_types_keep_the_word_of_their_pages() {
+    let mut problems = String::new();
+    let mut checked = 0;
+    for lint in stead_compiler::lints::LINTS.iter().filter(|lint| lint.stage == stead_compiler::lints::Stage::Node) {
+        let page = stead_compiler::codes::explain(lint.code).unwrap_or_default();
+        for (kind, expected) in [("fail", vec![lint.code.to_owned()]), ("ok", Vec::new())] {
+            let mut found: Vec<String> = compile(project_of(page, kind)).into_iter().map(|(_, code, _)| code).collect();
+            found.dedup();
+            checked += 1;
+            if found != expected {
+                problems.push_str(&format!("{}: the example marked {kind} gives {found:?}\n", lint.code));
+            }
+        }
+    }
+    assert!(checked >= 14, "there are lints of resources");
+    assert!(problems.is_empty(), "{problems}");
+}

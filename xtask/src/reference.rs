@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use stead_catalog::{Type, facts_type};
-use stead_compiler::{builtins, codes};
+use stead_compiler::{builtins, codes, lints};
 
 /// Folders that hold nothing but generated pages.
 pub const FOLDERS: [&str; 2] = ["book/src/reference/types", "book/src/reference/errors"];
@@ -42,6 +42,9 @@ pub fn pages(workspace: &Path) -> io::Result<BTreeMap<PathBuf, String>> {
     pages.insert(reference.join("functions.md"), functions());
     pages.insert(reference.join("facts.md"), facts());
 
+    contents.push_str("- [Lints](reference/lints.md)\n");
+    pages.insert(reference.join("lints.md"), lints_page());
+
     contents.push_str("- [Codes](reference/errors.md)\n");
     let mut index = String::from(
         "# Codes\n\nWhat Stead has to say carries a code that stays the same. `stead explain CODE` shows these pages.\n\n",
@@ -74,6 +77,19 @@ fn error_pages(workspace: &Path) -> io::Result<BTreeMap<String, String>> {
         }
     }
     Ok(pages)
+}
+
+/// Every lint with its default severity and what its page says first.
+fn lints_page() -> String {
+    let mut text = String::from(include_str!("lints.md"));
+    text.push_str("| lint | unless set | |\n| --- | --- | --- |\n");
+    for lint in lints::LINTS {
+        let page = codes::explain(lint.code).unwrap_or_default();
+        let first = page.lines().skip(1).find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let sentence = first.split_once(". ").map_or(first, |(sentence, _)| sentence).trim_end_matches('.');
+        let _ = writeln!(text, "| [`{0}`](errors/{0}.md) | {1} | {sentence}. |", lint.code, lint.level.name());
+    }
+    text
 }
 
 /// The sections of a type's own page, below its title and introduction, which the schema gives already. Plan cases are

@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<Exi
             diagnostics.extend(found);
             compiled.extend(catalog.map(|catalog| (node.name, catalog.resources.len())));
         }
+        diagnostics.extend(loaded.project.unused_allows());
         diagnostic::arrange(&mut diagnostics);
     }
     let failed = diagnostics.iter().any(Diagnostic::is_error);

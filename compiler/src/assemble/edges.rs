@@ -225,6 +225,7 @@ fn is_below(path: &str, directory: &str) -> bool {
 /// Warns of things that something makes below a directory that another resource empties: what is managed there is kept, what
 /// is only made would go.
 pub(super) fn overlaps(found: &Found, explicit: &[Explicit], issues: &mut Vec<Issue>) {
+    written_twice(found, explicit, issues);
     let mut sweepers: HashMap<&str, u32> = HashMap::new();
     for (i, one) in found.resources.iter().enumerate() {
         for directory in &one.footprint.sweeps {
@@ -260,6 +261,32 @@ pub(super) fn overlaps(found: &Found, explicit: &[Explicit], issues: &mut Vec<Is
                 }
                 at = parent(directory);
             }
+        }
+    }
+}
+
+/// Warns of paths that one resource makes and of which another one decides the content, with no order: which of them has the last
+/// word is left to chance.
+fn written_twice(found: &Found, explicit: &[Explicit], issues: &mut Vec<Issue>) {
+    let mut fillers: HashMap<&str, u32> = HashMap::new();
+    for (i, one) in found.resources.iter().enumerate().filter(|(_, one)| !one.footprint.removes) {
+        fillers.extend(one.footprint.fills.iter().map(|path| (&**path, index(i))));
+    }
+    if fillers.is_empty() {
+        return;
+    }
+    let is_path = |place: &&Place| place.kind == PlaceKind::Path;
+    for (i, one) in found.resources.iter().enumerate() {
+        for place in one.footprint.brings.iter().filter(is_path) {
+            let Some(filler) = fillers.get(&*place.name).copied().filter(|filler| *filler != index(i)) else { continue };
+            let ends = [(filler, index(i)), (index(i), filler)];
+            if explicit.iter().any(|edge| ends.contains(&(edge.from, edge.to))) {
+                continue;
+            }
+            let filler = &found.resources[filler as usize];
+            let message = format!("`{}` makes `{}`, of which `{}` decides the content", one.id, place.name, filler.id);
+            let issue = Issue::warning("unordered-overlap", one.at, message).label(filler.at, "its content is decided here");
+            issues.push(issue.hint("let one of the two have it, or order them with a requisite"));
         }
     }
 }

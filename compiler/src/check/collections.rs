@@ -204,6 +204,7 @@ impl Checker<'_> {
         let second = binding.second.as_ref().map(|second| self.bind(second, second_type, What::Each));
         let filter = filter.map(|condition| {
             let checked = self.condition(condition);
+            self.lint_condition(&checked, condition.span);
             self.assume(condition, true);
             checked
         });

@@ -226,6 +226,7 @@ impl Checker<'_> {
         let mut types = Vec::new();
         for (condition, value) in &branches.branches {
             let test = self.condition(condition);
+            self.lint_condition(&test, condition.span);
             let (value, ty) = self.scoped(|this| {
                 this.assume(condition, true);
                 this.branch(value, want)

@@ -88,6 +88,11 @@ impl Checker<'_> {
         };
         let program = self.program;
         let schema = program.schemas.at(schema_id);
+        if let Some(reason) = &schema.deprecated {
+            let message = format!("`{}` is deprecated: {reason}", schema.name);
+            let issue = Issue::warning("deprecated-type", self.loc(type_name.span), message);
+            self.report(issue);
+        }
         let (mut name, is_list) = self.resource_name(&resource.name);
         let settings = match &resource.body {
             Some(body) => self.settings(schema_id, schema, body, true),
@@ -224,6 +229,9 @@ impl Checker<'_> {
                     self.report(issue);
                 }
                 let value = self.check(&attribute.value, program.schemas.wanted(schema_id, at));
+                if key_allowed {
+                    self.lint_default(schema_id, at, name, &value);
+                }
                 attributes.push(Setting { attribute: crate::defs::index(at), value });
             } else if let Some((_, meta)) = METAS.iter().find(|(known, _)| **known == *name.name)
                 && !self.in_inventory

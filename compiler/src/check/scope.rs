@@ -134,6 +134,7 @@ impl<'a> Checker<'a> {
     /// Binds a name to a new slot.
     pub(crate) fn bind(&mut self, name: &Ident, ty: Type, what: What) -> u32 {
         self.unused.declare(name, what);
+        self.lint_shadowing(name);
         let earlier = self.locals.iter().rev().take_while(|local| local.depth == self.depth);
         if let Some(first) = earlier.filter(|local| local.name == name.name && !name.is_missing() && *name.name != *"_").last() {
             let first = self.loc(first.span);

@@ -40,6 +40,7 @@ impl Checker<'_> {
             Stmt::Call(call) => hir::Stmt::Call(Box::new(self.state_call(call)?)),
             Stmt::For(each) => self.scoped(|this| {
                 let Head { first, second, iterable, filter } = this.head(&each.binding, &each.iterable, each.filter.as_ref());
+                this.lint_block(&each.body, "for");
                 let body = this.block(&each.body);
                 hir::Stmt::For(Box::new(hir::For { first, second, iterable, filter, body }))
             }),
@@ -81,6 +82,8 @@ impl Checker<'_> {
         let mut checked = Vec::with_capacity(branches.branches.len());
         for branch in &branches.branches {
             let test = self.condition(&branch.condition);
+            self.lint_condition(&test, branch.condition.span);
+            self.lint_block(&branch.body, "if");
             let body = self.scoped(|this| {
                 this.assume(&branch.condition, true);
                 this.block(&branch.body)
@@ -88,7 +91,10 @@ impl Checker<'_> {
             self.assume(&branch.condition, false);
             checked.push((test, body));
         }
-        let otherwise = branches.otherwise.as_ref().map(|block| self.block(block));
+        let otherwise = branches.otherwise.as_ref().map(|block| {
+            self.lint_block(block, "else");
+            self.block(block)
+        });
         self.narrowings.truncate(kept);
         hir::Stmt::If(checked.into(), otherwise)
     }

@@ -57,6 +57,8 @@ fn schema(name: &str, docs: &str, key: AttributeSchema, own: Vec<AttributeSchema
         aliases: common.iter().chain(aliases).map(|(theirs, ours)| ((*theirs).into(), (*ours).into())).collect(),
         footprint: nothing,
         check: no_problem,
+        lint: |_, _| Vec::new(),
+        deprecated: None,
         reacts: false,
     }
 }

@@ -25,6 +25,8 @@ fn schema(name: &str, attributes: Vec<AttributeSchema>, footprint: fn(&Attribute
         aliases: vec![("ensure".into(), "state".into()), ("contents".into(), "content".into())],
         footprint,
         check: |_| Vec::new(),
+        lint: |_, _| Vec::new(),
+        deprecated: None,
         reacts: false,
     }
 }
@@ -114,7 +116,12 @@ pub(crate) fn schemas() -> Schemas {
                 ports,
                 attribute("limits", Type::Map(std::sync::Arc::new(Type::INT))),
             ],
-            |_| Footprint::default(),
+            |a| {
+                let Some(name) = a.str("name") else { return Footprint::default() };
+                let unit = Place::unit(format!("{name}.service"));
+                let removes = a.str("state") == Some("stopped");
+                Footprint { owns: vec![unit.clone()], needs: vec![unit, Place::package(name)], removes, ..Footprint::default() }
+            },
         ),
         schema(
             "user",
@@ -127,6 +134,10 @@ pub(crate) fn schemas() -> Schemas {
             ],
             account,
         ),
+        Schema {
+            deprecated: Some("use `exec`".into()),
+            ..schema("schedule", vec![attribute("name", text())], |_| Footprint::default())
+        },
         schema("group", vec![attribute("name", text()), present()], |a| named(a, |name| Place::group(name))),
         schema(
             "exec",

@@ -101,6 +101,8 @@ pub(super) fn schema(name: &str) -> Schema {
             None => Footprint::default(),
         },
         check: |_| Vec::new(),
+        lint: |_, _| Vec::new(),
+        deprecated: None,
         reacts: false,
     }
 }

@@ -34,6 +34,8 @@ fn schema(name: &str, key: &str, attributes: &[&str], footprint: fn(&Attributes)
         aliases: Vec::new(),
         footprint,
         check: |_| Vec::new(),
+        lint: |_, _| Vec::new(),
+        deprecated: None,
         reacts,
     }
 }

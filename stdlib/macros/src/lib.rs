@@ -35,6 +35,9 @@
 //! * `#[resource(name = "…", since = "…")]`: the name in the language and the version that brought it. Both are required.
 //! * `#[resource(aliases(other = "attribute", …))]`: words of other tools, and the attribute here that they mean.
 //! * `#[resource(reacts)]`: a `watch` or `listen` makes the resource react.
+//! * `#[resource(deprecated_because = "…")]`: why not to use the type any more, and what to use.
+//! * `#[resource(lint = function)]`: what could be better about a resource of the type, a
+//!   `fn(&Attributes, Surroundings) -> Vec<Problem>`.
 //! * The schema's `footprint` and `check` call the inherent methods `fn footprint(&self) -> Footprint` and
 //!   `fn check(&self) -> Vec<Problem>` of the struct where it has them; they are nothing where it has not.
 //!

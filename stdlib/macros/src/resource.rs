@@ -16,6 +16,8 @@ struct Options {
     since: Option<LitStr>,
     aliases: Vec<(Ident, LitStr)>,
     reacts: bool,
+    deprecated: Option<LitStr>,
+    lint: Option<syn::Path>,
 }
 
 /// Implements `Described` for the struct.
@@ -31,6 +33,14 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let name = options.name.as_ref().ok_or_else(|| missing("name"))?;
     let since = options.since.as_ref().ok_or_else(|| missing("since"))?;
     let reacts = options.reacts;
+    let lint = match &options.lint {
+        Some(function) => quote!(::std::iter::Extend::extend(&mut found, #function(attributes, around));),
+        None => quote!(let _ = around;),
+    };
+    let deprecated = match &options.deprecated {
+        Some(reason) => quote!(::std::option::Option::Some(::std::convert::Into::into(#reason))),
+        None => quote!(::std::option::Option::None),
+    };
     let key_name = &attributes[key].name;
     let (alias_names, alias_targets): (Vec<_>, Vec<_>) =
         options.aliases.iter().map(|(alias, target)| (plain(alias), target)).unzip();
@@ -66,6 +76,12 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                             .map(|resource| resource.check())
                             .unwrap_or_default()
                     },
+                    lint: |attributes, around| {
+                        let mut found = ::stead_stdlib::lints::of_any_type(attributes);
+                        #lint
+                        found
+                    },
+                    deprecated: #deprecated,
                     reacts: #reacts,
                 }
             }
@@ -90,6 +106,10 @@ impl Options {
                     options.since = Some(meta.value()?.parse()?);
                 } else if meta.path.is_ident("reacts") {
                     options.reacts = true;
+                } else if meta.path.is_ident("lint") {
+                    options.lint = Some(meta.value()?.parse()?);
+                } else if meta.path.is_ident("deprecated_because") {
+                    options.deprecated = Some(meta.value()?.parse()?);
                 } else if meta.path.is_ident("aliases") {
                     meta.parse_nested_meta(|alias| {
                         let name = alias.path.require_ident()?.clone();
@@ -97,7 +117,7 @@ impl Options {
                         Ok(())
                     })?;
                 } else {
-                    return Err(meta.error("expected `name`, `since`, `reacts` or `aliases(…)`"));
+                    return Err(meta.error("expected `name`, `since`, `reacts`, `lint`, `deprecated_because` or `aliases(…)`"));
                 }
                 Ok(())
             })?;

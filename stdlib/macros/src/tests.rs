@@ -86,7 +86,10 @@ fn every_mistake_in_a_field_is_told_at_once() {
 fn a_resource_has_a_name_a_version_and_one_key() {
     assert_eq!(options(quote::quote!(#[resource(since = "0.1")])), ["say `#[resource(name = \"…\")]`"]);
     assert_eq!(options(quote::quote!(#[resource(name = "thing")])), ["say `#[resource(since = \"…\")]`"]);
-    assert_eq!(options(quote::quote!(#[resource(nam = "thing")])), ["expected `name`, `since`, `reacts` or `aliases(…)`"]);
+    assert_eq!(
+        options(quote::quote!(#[resource(nam = "thing")])),
+        ["expected `name`, `since`, `reacts`, `lint`, `deprecated_because` or `aliases(…)`"]
+    );
     let second_key = fields(quote::quote! {
         /// Another.
         #[key]

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, ResourceId, Shown, Value};
+use stead_catalog::{Action, Attributes, Change, Command, Footprint, Place, Problem, ResourceId, Shown, Surroundings, Value};
 use stead_engine::{
-    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Predicted, Probe, ReactionKind, ResourceType, Run,
+    Applied, ApplyError, Described, Difference, FileKind, Known, Machine, ObserveError, Predicted, Probe, ReactionKind, ResourceType, Run,
     World,
 };
 
 use crate::Resource;
 use crate::filesystem::Holder;
+use crate::lints;
 use crate::values::{AbsolutePath, Account, AttributeType, Guarded, Many, Mode};
 
 /// A command that is run for its effect, when it is needed.
@@ -33,6 +34,7 @@ use crate::values::{AbsolutePath, Account, AttributeType, Guarded, Many, Mode};
     name = "exec",
     since = "0.1",
     reacts,
+    lint = Self::lint,
     aliases(
         cmd = "command",
         argv = "command",
@@ -98,6 +100,25 @@ impl Exec {
         // What is read and written is there before.
         let brings = made().filter(|path| !self.reads.iter().any(|read| read == *path)).map(place).collect();
         Footprint { brings, needs, ..Footprint::default() }
+    }
+
+    fn lint(attributes: &Attributes, around: Surroundings) -> Vec<Problem> {
+        let mut found = Vec::new();
+        let Ok(exec) = Self::read(attributes) else { return found };
+        if exec.creates.is_empty() && !exec.refresh_only && !around.is_guarded {
+            let hint = "say what makes it needed: `creates`, `unless`, `only_if`, `on_changes`, or `refresh_only = true`";
+            found.push(lints::problem("unguarded-exec", None, "the command runs in every apply", hint));
+        }
+        if let Some(command) = &exec.command
+            && let Command::Shell(line) = command.reveal()
+            && !command.is_sensitive()
+            && let Some(words) = lints::plain_words(line)
+        {
+            let hint = format!("write `command = {}`", Value::list(words.iter().map(|word| Value::string(*word))));
+            let message = "the command needs no shell: a list of words is run as it is";
+            found.push(lints::problem("needless-shell", Some("command"), message, hint));
+        }
+        found
     }
 
     fn check(&self) -> Vec<Problem> {

@@ -4,7 +4,7 @@ mod content;
 
 use std::sync::Arc;
 
-use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown};
+use stead_catalog::{Action, Attributes, Blob, Change, Command, Footprint, Place, Problem, Shown, Surroundings, Value};
 use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
 };
@@ -12,7 +12,7 @@ use stead_engine::{
 use self::content::{Content, is_public};
 use crate::filesystem::{self, Ownership, Tree};
 use crate::values::{AbsolutePath, Account, Guarded, Mode, Size};
-use crate::{Choice, Resource};
+use crate::{Choice, Resource, lints};
 
 /// Permission bits of a new file that says none.
 const NEW_MODE: Mode = Mode(0o644);
@@ -35,6 +35,7 @@ const NEW_MODE: Mode = Mode(0o644);
 #[resource(
     name = "file",
     since = "0.1",
+    lint = Self::lint,
     aliases(
         name = "path",
         dest = "path",
@@ -155,6 +156,15 @@ impl File {
             needs: filesystem::needed_places(self.path.as_path(), self.owner.as_ref(), self.group.as_ref()),
             ..Footprint::default()
         }
+    }
+
+    fn lint(attributes: &Attributes, _around: Surroundings) -> Vec<Problem> {
+        let holds_secret = attributes.get("content").is_some_and(Value::is_sensitive);
+        if !holds_secret || attributes.get("mode").is_some() {
+            return Vec::new();
+        }
+        let message = format!("the file holds a secret, and everybody may read a new file: it gets {:04o}", NEW_MODE.0);
+        vec![lints::problem("readable-secret", None, message, "add `mode = 0600`, or 0640 with a `group`")]
     }
 
     fn check(&self) -> Vec<Problem> {

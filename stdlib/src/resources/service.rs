@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, Shown, Value};
+use stead_catalog::{Action, Attributes, Change, Command, Footprint, Place, Problem, Shown, Surroundings, Value};
 use stead_engine::system::systemd::{FileChange, Job};
 use stead_engine::{
-    ActiveState, Applied, ApplyError, Difference, EnableState, Known, Machine, ObserveError, Predicted, ReactionKind,
+    ActiveState, Applied, ApplyError, Described, Difference, EnableState, Known, Machine, ObserveError, Predicted, ReactionKind,
     ResourceType, Run, UnitState, World,
 };
 
-use crate::{Choice, Resource};
+use crate::{Choice, Resource, lints};
 
 /// A systemd unit: whether it runs now, and whether it starts at boot.
 ///
@@ -27,6 +27,7 @@ use crate::{Choice, Resource};
     name = "service",
     since = "0.1",
     reacts,
+    lint = Self::lint,
     aliases(ensure = "state", enable = "enabled", status = "state", mask = "masked", restart = "restart_command")
 )]
 pub struct Service {
@@ -75,6 +76,15 @@ impl Service {
             removes: self.state == Some(State::Stopped) && self.enabled != Some(true),
             ..Footprint::default()
         }
+    }
+
+    fn lint(attributes: &Attributes, _around: Surroundings) -> Vec<Problem> {
+        let Ok(service) = Self::read(attributes) else { return Vec::new() };
+        if service.state != Some(State::Running) || service.enabled.is_some() || !service.unit().ends_with(".service") {
+            return Vec::new();
+        }
+        let message = "the service is started now, and nothing says whether it starts at boot";
+        vec![lints::problem("service-not-enabled", Some("state"), message, "add `enabled = true`, or `enabled = false`")]
     }
 
     fn check(&self) -> Vec<Problem> {

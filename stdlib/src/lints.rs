@@ -1,0 +1,77 @@
+//! Lints of resource types: what works and is most likely not what was meant. Each code has its page in `compiler/errors`.
+
+use stead_catalog::{Attributes, Problem, Value};
+
+/// The attributes whose value ends up in a file.
+const CONTENTS: [&str; 5] = ["content", "line", "settings", "value", "values"];
+
+/// Makes what a lint says.
+pub(crate) fn problem(
+    code: &'static str,
+    attribute: Option<&str>,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> Problem {
+    Problem { code, attribute: attribute.map(Into::into), other: None, message: message.into(), hint: Some(hint.into()) }
+}
+
+/// What there is to say about resources of any type: permission bits that let everybody in.
+pub fn of_any_type(attributes: &Attributes) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (name, value) in attributes.iter() {
+        // A umask takes bits away.
+        let Value::Mode(mode) = value else { continue };
+        if &**name == "umask" {
+            continue;
+        }
+        if mode & 0o002 != 0 && mode & 0o1000 == 0 {
+            let mended = mode & !0o002;
+            let hint =
+                format!("take the right to write away: {mended:04o}; a directory that all share has the sticky bit: 01777");
+            found.push(problem("world-writable", Some(name), format!("`{name} = {mode:04o}` lets everybody write"), hint));
+        }
+        if &**name == "mode" && mode & 0o004 != 0 && holds_secret(attributes) {
+            let mended = mode & !0o007;
+            let message = format!("the file holds a secret, and `mode = {mode:04o}` lets everybody read it");
+            found.push(problem("readable-secret", Some(name), message, format!("write `mode = {mended:04o}`")));
+        }
+    }
+    found
+}
+
+fn holds_secret(attributes: &Attributes) -> bool {
+    CONTENTS.iter().any(|name| attributes.get(name).is_some_and(Value::is_sensitive))
+}
+
+/// What makes a line more than a program and its words to the shell.
+const SHELL_CHARACTERS: &str = "|&;<>()$`\\\"'*?[]#~={}!\n";
+
+/// Words that only the shell knows.
+const SHELL_WORDS: [&str; 27] = [
+    ".", ":", "alias", "bg", "cd", "command", "eval", "exec", "exit", "export", "fg", "getopts", "hash", "if", "jobs", "read",
+    "readonly", "return", "set", "shift", "source", "times", "trap", "type", "ulimit", "umask", "wait",
+];
+
+/// Returns the words of a line for the shell that needs no shell.
+pub(crate) fn plain_words(line: &str) -> Option<Vec<&str>> {
+    let words: Vec<&str> = line.split([' ', '\t']).filter(|word| !word.is_empty()).collect();
+    let first = *words.first()?;
+    let needs_shell = line.contains(|c| SHELL_CHARACTERS.contains(c)) || SHELL_WORDS.contains(&first);
+    (!needs_shell).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_a_shell() {
+        assert_eq!(plain_words("systemctl  daemon-reload"), Some(vec!["systemctl", "daemon-reload"]));
+        assert_eq!(plain_words("a | b"), None);
+        assert_eq!(plain_words("echo $HOME"), None);
+        assert_eq!(plain_words("LANG=C ls"), None);
+        assert_eq!(plain_words("cd /tmp"), None);
+        assert_eq!(plain_words("echo a\\ b"), None);
+        assert_eq!(plain_words(" "), None);
+    }
+}
