@@ -8,17 +8,21 @@
   plan      no-op plan of N small files in 100 directories, written out and from a loop; 1 % drifted;
             observing and diffing alone, inside one process
   apply     first apply of the same, against `cp -r` and a durable writer in C
+  undo      every file changed, and that run undone; every file made, and that run undone
+  journal   what 100 applies leave that change 1 % of the files each, and what is left of it when it is collected
+  watch     `stead apply --watch` over the same files: CPU time while nothing happens, and how soon a change is put right
   graph     100,000 resources with 300,000 edges: what the edges cost the compiler, and the order
   packages  200 packages declared, 190 of them installed: what a no-op plan reads and starts, by strace
   mixed     no-op plan of 30 everyday resources, on a copy-on-write layer over a Debian root
   services  100 services observed on a disposable host with a real systemd: connections and processes, by strace
+  fidelity  the first dry run of each scenario of tests/hosts/fidelity, on a fresh host, without the time that apt takes
 
 Needs target/release/stead and stead-bench (or STEAD and STEAD_BENCH) and a C compiler; `packages` and `services` strace;
-`mixed` and `services` root and what tests/setup makes. With --peers DIR (made by peers.sh) `plan`, `apply` and `mixed` are done by
+`mixed`, `services` and `fidelity` root and what tests/setup makes. With --peers DIR (made by peers.sh) `plan`, `apply` and `mixed` are done by
 Salt, Puppet, CFEngine and pyinfra as well, once each. Each row is the median of N runs: wall, CPU (user + system), peak memory.
 Machines are noisy: compare rows of one run, not runs.
 """
-import argparse, json, os, platform, re, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, platform, re, shutil, statistics, subprocess, sys, tempfile, time
 
 import workload
 
@@ -28,7 +32,7 @@ STEAD = os.path.abspath(os.environ.get("STEAD", os.path.join(BUILT, "stead")))
 STEAD_BENCH = os.path.abspath(os.environ.get("STEAD_BENCH", os.path.join(BUILT, "stead-bench")))
 TESTS_ROOT = os.environ.get("STEAD_TEST_ROOT", "/var/cache/stead-tests/root")
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root"}
-EVERYTHING = "start,check,plan,apply,graph,packages,mixed,services"
+EVERYTHING = "start,check,plan,apply,undo,journal,watch,graph,packages,mixed,services,fidelity"
 
 
 def once(command, prepare=None, expect=(0,), root=None):
@@ -196,6 +200,77 @@ class Bench:
         if self.peers_root:
             self.peers_files("first apply", {"apply": took["first apply, written out"]})
 
+    def undo(self):
+        """In each round: all files are made, all are changed, the change is undone, the making is undone."""
+        self.sources()
+        changed = f"{self.work}/changed.stead"
+        workload.files_loop(changed, self.out, self.count, mode="changed")
+        steps = {
+            "made": ("apply", "--yes", self.loop), "changed": ("apply", "--yes", changed),
+            "changed back": ("undo", "2", "--yes"), "made back": ("undo", "1", "--yes"),
+        }
+        took = {step: [] for step in steps}
+        for _ in range(self.runs):
+            self.clean()
+            for step, words in steps.items():
+                took[step].append(once(self.stead(*words), os.sync))
+            if os.path.exists(self.out):
+                raise Failed(f"{self.out} is there after everything was undone")
+        for step, name in (("changed", f"{self.count} files changed"), ("made", f"{self.count} files made")):
+            done = self.table.add(f"apply, {name}", middle(took[step]))
+            self.table.add(f"undo of {name}", middle(took[f"{step} back"]), done, "not slower than the apply")
+
+    def journal(self):
+        source, applies = f"{self.work}/growing.stead", 100
+        self.clean()
+        workload.files_loop(source, self.out, self.count)
+        once(self.stead("apply", "--yes", source))
+        sizes = [size_of(self.state)]
+        for part in range(1, applies + 1):
+            workload.files_loop(source, self.out, self.count, mode=f'${{if i % {applies} < {part} {{ "changed" }} else {{ "standard" }}}}')
+            once(self.stead("apply", "--yes", source))
+            sizes.append(size_of(self.state))
+        each = self.count // applies
+        self.table.tell(f"journal after the first apply of {self.count} files, KiB", sizes[0] >> 10)
+        self.table.tell(f"  after {applies} more that change {each} files each, KiB", sizes[-1] >> 10)
+        half = applies // 2
+        for name, rows in ((f"first {half}", sizes[half] - sizes[0]), (f"last {half}", sizes[-1] - sizes[half])):
+            self.table.tell(f"  bytes for each changed file, {name}", rows // (half * each), "what changed only")
+        once(self.stead("gc", "--max-size", "1MiB"))
+        self.table.tell("  collected down to 1 MiB, KiB", size_of(self.state) >> 10, "1024")
+
+    def watch(self):
+        self.sources()
+        self.write_tree()
+        watching = subprocess.Popen(self.stead("apply", "--watch", "--yes", self.project), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENV)
+        try:
+            # It watches once it mends.
+            if self.mended(0, 30) is None:
+                raise Failed("a change is not put right")
+            time.sleep(2)
+            before, seconds = cpu_of(watching.pid), 10
+            time.sleep(seconds)
+            self.table.tell(f"watching {self.count} files, CPU of {seconds} idle seconds, ms", round((cpu_of(watching.pid) - before) * 1000), "0")
+            # Another file each time: one that somebody keeps changing is left alone after a while.
+            took = [seconds for i in range(1, 11) if (seconds := self.mended(i * 321, 10)) is not None]
+            self.table.tell("  changes put right", f"{len(took)} of 10")
+            if took:
+                self.table.tell("  put right after, ms: median", round(statistics.median(took) * 1000), "100")
+                self.table.tell("  put right after, ms: longest", round(max(took) * 1000), "100")
+        finally:
+            watching.terminate()
+            watching.wait()
+
+    def mended(self, i, patience):
+        """Spoils a file that is watched; returns the seconds until it is as it was."""
+        time.sleep(0.5)
+        path = f"{self.out}/{workload.name(i)}"
+        begun = time.monotonic()
+        workload.put(path, "spoilt\n")
+        is_mended = until(lambda: open(path).read() == workload.content(i), patience)
+        return time.monotonic() - begun if is_mended else None
+
     def graph(self):
         for resources in (10_000, 100_000):
             figures = self.inside("graph", str(max(3, self.runs)), str(resources))
@@ -247,7 +322,9 @@ class Bench:
             self.peer(f"  {tool}, nothing to do", command, quiet, root, runs=3)
         fresh()
 
-    def services(self):
+    @contextlib.contextmanager
+    def host(self):
+        """A disposable host: its root, and what enters it."""
         testhost = os.path.join(HERE, "..", "tests", "testhost")
         env = {**os.environ, "TESTHOST_DIR": f"{self.work}/hosts", "TESTHOST_BRIDGE": "stbench0", "TESTHOST_NET": "10.89.7", "TESTHOST_ROOT": TESTS_ROOT}
         call = lambda *words: subprocess.run([testhost, *words], env=env, check=True, capture_output=True, text=True).stdout
@@ -255,28 +332,53 @@ class Bench:
             call("up", "1")
             pid = next(line.split()[-1] for line in call("ls").splitlines() if line.startswith("h1"))
             root = f"/proc/{pid}/root"
+            for name, binary in (("stead", STEAD), ("stead-bench", STEAD_BENCH)):
+                shutil.copy2(binary, f"{root}/usr/local/bin/{name}")
+            yield root, ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-r", "-w"], lambda command: call("exec", "h1", "sh", "-c", command)
+        finally:
+            subprocess.run([testhost, "down"], env=env, capture_output=True)
+
+    def services(self):
+        with self.host() as (root, enter, shell):
             workload.service_units(root)
             workload.services(f"{root}/root/services.stead")
-            put_empty = f"{root}/root/empty.stead"
-            workload.put(put_empty, 'for i in 0..100 { exec "none-${i}" { command = ["true"], creates = "/" } }\n')
-            for binary in (STEAD, STEAD_BENCH):
-                shutil.copy2(binary, f"{root}/usr/local/bin/")
-            call("exec", "h1", "systemctl daemon-reload")
-            enter = ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-r", "-w", "/usr/local/bin/stead", "plan", "--detailed-exitcode"]
-            empty = run([*enter, "/root/empty.stead"], runs=self.runs * 4)
+            workload.put(f"{root}/root/empty.stead", 'for i in 0..100 { exec "none-${i}" { command = ["true"], creates = "/" } }\n')
+            shell("systemctl daemon-reload")
+            stead = [*enter, "/usr/local/bin/stead", "plan", "--detailed-exitcode"]
+            empty = run([*stead, "/root/empty.stead"], runs=self.runs * 4)
             self.table.add("plan, 100 resources that ask nothing", empty)
-            asked = run([*enter, "/root/services.stead"], runs=self.runs * 4)
+            asked = run([*stead, "/root/services.stead"], runs=self.runs * 4)
             self.table.add("plan, 100 services, nothing to do", asked)
-            inner = ["nsenter", "-t", pid, "-m", "-n", "-u", "-i", "-r", "-w", "/usr/local/bin/stead-bench", "plan", "21", "/root/services.stead"]
+            inner = [*enter, "/usr/local/bin/stead-bench", "plan", "21", "/root/services.stead"]
             figures = json.loads(subprocess.run(inner, env=ENV, check=True, capture_output=True, text=True).stdout)
             took = figures["plan"]
             self.table.add("  observed and planned alone", (took["wall_s"], took["cpu_s"], 0), bar="20 ms")
-            calls = trace([*enter, "/root/services.stead"], f"{self.work}/trace")
+            calls = trace([*stead, "/root/services.stead"], f"{self.work}/trace")
             self.table.tell("  connections to D-Bus", calls.count(r"connect\(.*(dbus|systemd/private)"), "1")
             # nsenter becomes stead: two programs are started in all.
             self.table.tell("  processes started", calls.count(r"execve\(.*= 0") - 2, "0")
-        finally:
-            subprocess.run([testhost, "down"], env=env, capture_output=True)
+
+    def fidelity(self):
+        folder = os.path.join(HERE, "..", "tests", "hosts", "fidelity")
+        for file in sorted(os.listdir(folder)):
+            name, suffix = os.path.splitext(file)
+            if suffix != ".stead":
+                continue
+            with self.host() as (root, enter, shell):
+                shutil.copy2(f"{folder}/{file}", f"{root}/root/site.stead")
+                if os.path.exists(f"{folder}/{name}.setup"):
+                    shell(open(f"{folder}/{name}.setup").read())
+                # What apt takes is noted by a word in its place.
+                for tool in ("apt-get", "apt-cache"):
+                    stub = f"{root}/root/apart/{tool}"
+                    workload.put(stub, f"#!/bin/bash\nbegun=$EPOCHREALTIME\n/usr/bin/{tool} \"$@\"\nstatus=$?\n"
+                                 "echo $begun $EPOCHREALTIME >> /root/apart/times\nexit $status\n", 0o755)
+                plan = [*enter, "/usr/bin/env", f"PATH=/root/apart:{ENV['PATH']}", "/usr/local/bin/stead", "plan", "/root/site.stead"]
+                wall, cpu, peak = once(plan)
+                times = f"{root}/root/apart/times"
+                spans = [tuple(map(float, line.split())) for line in open(times)] if os.path.exists(times) else []
+                apt = covered(spans)
+                self.table.add(f"dry run, {name}, apt's {apt * 1000:.0f} ms apart", (wall - apt, cpu, peak), bar="150 ms")
 
     # ------------------------------------------------------------ peers
 
@@ -336,6 +438,36 @@ def layer(lower, work):
     mount("--bind", work, root + work)
     LAYERS[lower] = root
     return root
+
+
+def until(holds, seconds):
+    """Waits until something holds; says whether it does in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def cpu_of(pid):
+    """CPU seconds of a process so far."""
+    fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def size_of(directory):
+    """Bytes of all files below a directory."""
+    return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(directory) for name in names)
+
+
+def covered(spans):
+    """How much of the time any of these spans covers."""
+    total, end = 0, 0
+    for start, stop in sorted(spans):
+        total += max(0, stop - max(start, end))
+        end = max(end, stop)
+    return total
 
 
 class Calls:

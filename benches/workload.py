@@ -72,12 +72,13 @@ def files_written_out(project, out, count):
         put(f"{project}/part{d:02d}.stead", "\n".join(part))
 
 
-def files_loop(path, out, count):
+def files_loop(path, out, count, mode="standard"):
+    """The files from a loop; `mode` is one value in each, with expressions in `${}`."""
     put(path, f'''directory "{out}" {{ mode = 0755 }}
 for d in 0..100 {{ directory "{out}/d${{d.pad(2)}}" {{ mode = 0755 }} }}
 for i in 0..{count} {{
   file "{out}/d${{(i % 100).pad(2)}}/f${{i.pad(6)}}.conf" {{
-    content = "# managed file ${{i.pad(6)}}\\nname=item-${{i.pad(6)}}\\nport=${{10000 + i % 50000}}\\ntoken=${{"${{i}}".sha256()}}\\nlimit=${{i * 7 % 1000}}\\nmode=standard\\ncomment=the quick brown fox jumps over lazy dog ${{i % 97}}\\n"
+    content = "# managed file ${{i.pad(6)}}\\nname=item-${{i.pad(6)}}\\nport=${{10000 + i % 50000}}\\ntoken=${{"${{i}}".sha256()}}\\nlimit=${{i * 7 % 1000}}\\nmode={mode}\\ncomment=the quick brown fox jumps over lazy dog ${{i % 97}}\\n"
     mode    = 0644
   }}
 }}
