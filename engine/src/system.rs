@@ -11,6 +11,7 @@ pub mod accounts;
 pub mod apt;
 pub mod archive;
 pub mod dpkg;
+mod kept;
 pub mod systemd;
 mod tree;
 

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stead_catalog::Command;
 
+use super::kept::Kept;
 use super::tree;
 use crate::{ApplyError, Group, Known, Machine, ObserveError, Run, User};
 
@@ -21,12 +22,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Accounts {
     root: PathBuf,
-    database: RwLock<Option<Arc<Database>>>,
-    shadow: RwLock<Option<ShadowLines>>,
+    database: Kept<Database>,
+    /// The shadow database by user name.
+    shadow: Kept<HashMap<Box<str>, Shadow>>,
 }
-
-/// The shadow database by user name.
-type ShadowLines = Arc<HashMap<Box<str>, Shadow>>;
 
 /// One line of the shadow database.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,7 +90,7 @@ impl Tool {
 impl Accounts {
     /// The accounts of the system at `root`. Reads nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), database: RwLock::default(), shadow: RwLock::default() }
+        Self { root: root.to_owned(), database: Kept::default(), shadow: Kept::default() }
     }
 
     /// Returns a user account by name.
@@ -147,23 +146,20 @@ impl Accounts {
     /// # Errors
     /// [`ObserveError::Permission`] when this user may not read it.
     pub fn shadow(&self, user: &str) -> Result<Option<Shadow>, ObserveError> {
-        if let Some(lines) = &*self.shadow.read().expect("no thread panics while it holds the shadow lines") {
-            return Ok(lines.get(user).cloned());
-        }
-        let content = self.file("/etc/shadow").map_err(|error| match error {
-            ObserveError::Permission { .. } => ObserveError::Permission { what: "the shadow database".into() },
-            other => other,
-        })?;
-        let lines: HashMap<Box<str>, Shadow> = parse_shadow(&content).map(|(name, shadow)| (name.into(), shadow)).collect();
-        let found = lines.get(user).cloned();
-        *self.shadow.write().expect("no thread panics while it holds the shadow lines") = Some(Arc::new(lines));
-        Ok(found)
+        let read = || {
+            let content = self.file("/etc/shadow").map_err(|error| match error {
+                ObserveError::Permission { .. } => ObserveError::Permission { what: "the shadow database".into() },
+                other => other,
+            })?;
+            Ok(parse_shadow(&content).map(|(name, shadow)| (name.into(), shadow)).collect())
+        };
+        Ok(self.shadow.get(read)?.get(user).cloned())
     }
 
     /// Forgets what was read.
     pub fn forget(&self) {
-        *self.database.write().expect("no thread panics while it holds the account database") = None;
-        *self.shadow.write().expect("no thread panics while it holds the shadow lines") = None;
+        self.database.forget();
+        self.shadow.forget();
     }
 
     /// Runs one of the account tools (those of the tree, when it is one), waiting for a lock that another process holds.
@@ -223,14 +219,11 @@ impl Accounts {
     }
 
     fn database(&self) -> Result<Arc<Database>, ObserveError> {
-        if let Some(database) = &*self.database.read().expect("no thread panics while it holds the account database") {
-            return Ok(database.clone());
-        }
-        let nsswitch = tree::read(&self.root, "/etc/nsswitch.conf").ok().flatten().unwrap_or_default();
-        let directory = self.root == Path::new("/") && names_directory(&nsswitch);
-        let database = Arc::new(Database::parse(&self.file("/etc/passwd")?, &self.file("/etc/group")?, directory)?);
-        *self.database.write().expect("no thread panics while it holds the account database") = Some(database.clone());
-        Ok(database)
+        self.database.get(|| {
+            let nsswitch = tree::read(&self.root, "/etc/nsswitch.conf").ok().flatten().unwrap_or_default();
+            let directory = self.root == Path::new("/") && names_directory(&nsswitch);
+            Database::parse(&self.file("/etc/passwd")?, &self.file("/etc/group")?, directory)
+        })
     }
 
     fn file(&self, path: &str) -> Result<Vec<u8>, ObserveError> {

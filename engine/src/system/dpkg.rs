@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 
+use super::kept::Kept;
 use super::tree;
 use crate::{ObserveError, PackageState};
 
@@ -25,7 +26,7 @@ const STATUS: &str = "/var/lib/dpkg/status";
 #[derive(Debug)]
 pub struct Dpkg {
     root: PathBuf,
-    database: RwLock<Option<Arc<Database>>>,
+    database: Kept<Database>,
 }
 
 /// What is known of the packages of a system.
@@ -65,7 +66,7 @@ struct Stanza<'a> {
 impl Dpkg {
     /// The package database of the system at `root`. Reads nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), database: RwLock::default() }
+        Self { root: root.to_owned(), database: Kept::default() }
     }
 
     /// Returns what the database says of a package, by name or `name:arch`. Without an architecture the native one is
@@ -106,16 +107,11 @@ impl Dpkg {
 
     /// Forgets what was read.
     pub fn forget(&self) {
-        *self.database.write().expect("no thread panics while it holds the package database") = None;
+        self.database.forget();
     }
 
     pub(crate) fn database(&self) -> Result<Arc<Database>, ObserveError> {
-        if let Some(database) = &*self.database.read().expect("no thread panics while it holds the package database") {
-            return Ok(database.clone());
-        }
-        let database = Arc::new(self.load()?);
-        *self.database.write().expect("no thread panics while it holds the package database") = Some(database.clone());
-        Ok(database)
+        self.database.get(|| self.load())
     }
 
     fn load(&self) -> Result<Database, ObserveError> {
