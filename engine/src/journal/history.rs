@@ -140,6 +140,18 @@ impl Journal {
     /// # Errors
     /// What the database says.
     pub fn changes(&self, run: i64) -> Result<Vec<ChangeRecord>, JournalError> {
+        self.read_changes(run, |stored| Detail::read(stored, |hash| self.blob(hash).ok().flatten()))
+    }
+
+    /// Returns what a run changed, without what was shown of it: what an undo needs.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(crate) fn bare_changes(&self, run: i64) -> Result<Vec<ChangeRecord>, JournalError> {
+        self.read_changes(run, |_| Detail::default())
+    }
+
+    fn read_changes(&self, run: i64, read: impl Fn(&str) -> Detail) -> Result<Vec<ChangeRecord>, JournalError> {
         let query =
             "SELECT sequence, resource, action, outcome, code, message, detail, reacted, sensitive, started_ns, finished_ns
              FROM changes WHERE run = ?1 ORDER BY sequence";
@@ -148,7 +160,7 @@ impl Journal {
             let (resource, action): (String, String) = (row.get(1)?, row.get(2)?);
             let outcome: Option<String> = row.get(3)?;
             let stored: Option<String> = row.get(6)?;
-            let detail = Detail::read(&stored.unwrap_or_default(), |hash| self.blob(hash).ok().flatten());
+            let detail = read(&stored.unwrap_or_default());
             let reacted: Option<String> = row.get(7)?;
             Ok(ChangeRecord {
                 sequence: row.get(0)?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use stead_catalog::{Action, AttributeError, AttributeSchema, Attributes, Change, Footprint, Place, Schema, Shown, Type, Value};
 
@@ -26,6 +26,8 @@ pub(super) struct PathState {
     /// BLAKE3 of the content that a regular file had, where that is to be brought back.
     pub(super) blob: Option<[u8; 32]>,
     pub(super) fetch: Fetch,
+    /// That content as text, once it was asked for.
+    pub(super) text: OnceLock<Option<Arc<str>>>,
     pub(super) names: Arc<Names>,
     /// What was there, or is there, is secret.
     pub(super) sensitive: bool,
@@ -194,31 +196,44 @@ impl PathState {
         Ok(seen)
     }
 
+    /// The content as it was, where it can be shown. Fetched once, for the plan and for the change itself.
+    fn text(&self, blob: &[u8; 32], size: u64) -> Option<Arc<str>> {
+        let fetch = || (self.fetch)(blob).and_then(|bytes| shown_text(&bytes));
+        if size > SHOWN || self.sensitive { None } else { self.text.get_or_init(fetch).clone() }
+    }
+
+    /// The content as it was; `None` where the journal does not have it any more.
+    fn bytes(&self, blob: &[u8; 32]) -> Option<Arc<[u8]>> {
+        match self.text.get() {
+            Some(Some(text)) => Some(text.clone().into()),
+            _ => (self.fetch)(blob),
+        }
+    }
+
     fn content_change(&self, seen: &Seen) -> Option<Change> {
         let digest = |hash: &[u8; 32], size: u64| Shown::Digest { hash: hex(hash).into(), size };
+        let found = match &seen.content {
+            Known::Is(Some((hash, ..))) if Some(*hash) == self.blob => return None,
+            Known::Is(Some((hash, size, text))) => Some((digest(hash, *size), text)),
+            _ => None,
+        };
+        let is_text = found.as_ref().is_none_or(|(_, text)| text.is_some());
         let after = match (&self.target, self.blob) {
             (FileState::File { size, .. }, Some(blob)) => {
-                let text = (*size <= SHOWN && !self.sensitive).then(|| (self.fetch)(&blob)).flatten();
-                text.and_then(|bytes| shown_text(&bytes)).map_or_else(|| digest(&blob, *size), Shown::Text)
+                let text = if is_text { self.text(&blob, *size) } else { None };
+                text.map_or_else(|| digest(&blob, *size), Shown::Text)
             }
             _ => Shown::Absent,
         };
-        let before = match &seen.content {
-            Known::Unknown(because) => Shown::Unknown(because.clone()),
-            Known::Is(None) => Shown::Absent,
-            Known::Is(Some((hash, _, _))) if Some(*hash) == self.blob => return None,
-            Known::Is(Some((hash, size, text))) => match (text, &after) {
-                (_, Shown::Digest { .. }) | (None, _) => digest(hash, *size),
-                (Some(text), _) => Shown::Text(text.clone()),
-            },
+        let before = match (found, &seen.content) {
+            (Some((_, Some(text))), _) if !matches!(after, Shown::Digest { .. }) => Shown::Text(text.clone()),
+            (Some((digest, _)), _) => digest,
+            (None, Known::Unknown(because)) => Shown::Unknown(because.clone()),
+            (None, _) => Shown::Absent,
         };
         if before == Shown::Absent && after == Shown::Absent {
             return None;
         }
-        let after = match (&before, after) {
-            (Shown::Digest { .. }, Shown::Text(text)) => digest(blake3::hash(text.as_bytes()).as_bytes(), text.len() as u64),
-            (_, after) => after,
-        };
         let is_public = seen.stat.value().and_then(Option::as_ref).is_none_or(|stat| stat.mode & 0o004 != 0);
         let change = Change::value("content", before, after);
         let hidden = self.sensitive || (self.target == FileState::Absent && !is_public);
@@ -343,7 +358,7 @@ impl ResourceType for PathState {
         let is_there = seen.stat.value().and_then(Option::as_ref).is_some_and(|found| found.kind == kind);
         match self.blob {
             None if is_there => effects.change(&self.path, stat),
-            blob => effects.put(&self.path, stat, blob.and_then(|blob| (self.fetch)(&blob))),
+            blob => effects.put(&self.path, stat, blob.and_then(|blob| self.bytes(&blob))),
         }
     }
 
@@ -364,7 +379,7 @@ impl ResourceType for PathState {
             FileState::File { attributes, .. } => {
                 let written = difference.changes.iter().any(|change| matches!(&*change.attribute, "content" | "xattrs" | "kind"));
                 if let (true, Some(blob)) = (written || !is_same, self.blob) {
-                    let content = (self.fetch)(&blob).ok_or_else(|| lost(path))?;
+                    let content = self.bytes(&blob).ok_or_else(|| lost(path))?;
                     if !is_same {
                         clear()?;
                     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
@@ -166,7 +166,7 @@ impl Undo {
         if record.root != observed.root().spec().path() {
             return Err(UndoError::OtherRoot { run, root: record.root });
         }
-        let changes = chosen(journal.changes(run)?, selected);
+        let changes = chosen(journal.bare_changes(run)?, selected);
         if changes.is_empty() && record.counts != (0, 0) {
             return Err(UndoError::NothingSelected(run));
         }
@@ -383,6 +383,7 @@ impl Gathered<'_> {
                 target: was.state.clone(),
                 blob: was.blob,
                 fetch: fetch.clone(),
+                text: OnceLock::new(),
                 names: names.clone(),
                 sensitive: was.sensitive,
                 force: self.options.force,
