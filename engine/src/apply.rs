@@ -240,7 +240,10 @@ fn remember(shared: &Shared, catalog: &Catalog, planned: &Planned, results: &[(P
                 let is_settled = changed || (outcome.kind == OutcomeKind::Unchanged && !is_held);
                 is_settled.then(|| (entry.id.to_string(), wanted(&catalog.resources[*position]), changed))
             });
-            vec![Op::Applied(settled.collect())]
+            let mut settled: Vec<_> = settled.collect();
+            // In the order of the table, so that neighbours are written together.
+            settled.sort_unstable();
+            vec![Op::Applied(settled)]
         }
     };
     // What is not remembered is found to be pending later, not drifted.

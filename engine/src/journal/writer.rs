@@ -3,6 +3,7 @@
 //! Whoever needs a row to be on the disk waits for the answer. While one commit is being written the next group gathers,
 //! so that ten thousand changes cost a handful of commits and a single one does not wait.
 
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -192,25 +193,70 @@ fn write(mut connection: Connection, blobs: &Blobs, run: i64, receiver: &Receive
 
 fn commit(connection: &mut Connection, blobs: &Blobs, run: i64, group: &[Request]) -> Result<(), JournalError> {
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
-    for op in group.iter().flat_map(|request| &request.ops) {
-        put(&transaction, blobs, run, op)?;
+    let ops = || group.iter().flat_map(|request| &request.ops);
+    let mut details = contents(&transaction, blobs, ops())?.into_iter();
+    for op in ops() {
+        put(&transaction, run, op, &mut details)?;
     }
     transaction.commit()?;
     Ok(())
 }
 
-fn put(to: &Transaction<'_>, blobs: &Blobs, run: i64, op: &Op) -> Result<(), JournalError> {
+/// What was shown of a change, as it is stored, and the hashes of its texts.
+type StoredDetail = (String, Vec<u8>);
+
+/// Keeps the contents that these hold, each once and in the order of their hashes: thousands that come as they like would
+/// have the database turn to another page for each. Returns what is stored of each change that begins.
+fn contents<'o>(
+    to: &Transaction<'_>,
+    blobs: &Blobs,
+    ops: impl Iterator<Item = &'o Op>,
+) -> Result<Vec<StoredDetail>, JournalError> {
+    let mut contents: BTreeMap<[u8; 32], (u64, Content)> = BTreeMap::new();
+    let mut details = Vec::new();
+    for op in ops {
+        match op {
+            Op::Begin { detail, .. } => {
+                let mut texts = Vec::new();
+                let mut kept = Ok(());
+                let stored = detail.store(|hash, text| {
+                    texts.extend_from_slice(&hash);
+                    let size = text.len() as u64;
+                    if size <= INLINE {
+                        contents.entry(hash).or_insert((size, Content::Inline(text.clone().into())));
+                    } else if kept.is_ok() {
+                        kept = blobs.keep_bytes(&hash, text.as_bytes());
+                        contents.entry(hash).or_insert((size, Content::File));
+                    }
+                });
+                kept?;
+                details.push((stored, texts));
+            }
+            Op::Before {
+                before: NewBefore { before: Before::Path { blob: Some(hash), .. }, content: Some((size, content)) },
+                ..
+            } => {
+                contents.entry(*hash).or_insert_with(|| (*size, content.clone()));
+            }
+            _ => {}
+        }
+    }
+    let mut statement = to.prepare_cached("INSERT OR IGNORE INTO blobs (hash, size, content) VALUES (?1, ?2, ?3)")?;
+    for (hash, (size, content)) in contents {
+        let content = match &content {
+            Content::Inline(bytes) => Some(&**bytes),
+            Content::File => None,
+        };
+        statement.execute(params![hash.as_slice(), i64::try_from(size).unwrap_or(i64::MAX), content])?;
+    }
+    Ok(details)
+}
+
+/// Writes one row. `details` has what is stored of the changes that begin, in their order.
+fn put(to: &Transaction<'_>, run: i64, op: &Op, details: &mut impl Iterator<Item = StoredDetail>) -> Result<(), JournalError> {
     match op {
         Op::Begin { sequence, resource, action, detail } => {
-            let mut texts = Vec::new();
-            let mut kept: Result<(), JournalError> = Ok(());
-            let stored = detail.store(|hash, text| {
-                texts.extend_from_slice(&hash);
-                if kept.is_ok() {
-                    kept = keep_text(to, blobs, &hash, text);
-                }
-            });
-            kept?;
+            let (stored, texts) = details.next().unwrap_or_default();
             to.prepare_cached(
                 "INSERT INTO changes (run, sequence, resource, action, started_ns, detail, texts, sensitive)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -291,17 +337,6 @@ pub(super) fn remember(connection: &mut Connection, resources: &[(String, [u8; 3
 
 fn put_before(to: &Transaction<'_>, run: i64, sequence: u32, new: &NewBefore) -> Result<(), JournalError> {
     let (kind, name, state, blob) = row(&new.before)?;
-    if let (Some(hash), Some((size, content))) = (blob, &new.content) {
-        let content = match content {
-            Content::Inline(bytes) => Some(&**bytes),
-            Content::File => None,
-        };
-        to.prepare_cached("INSERT OR IGNORE INTO blobs (hash, size, content) VALUES (?1, ?2, ?3)")?.execute(params![
-            hash,
-            i64::try_from(*size).unwrap_or(i64::MAX),
-            content
-        ])?;
-    }
     to.prepare_cached("INSERT INTO befores (run, sequence, kind, name, state, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
         .execute(params![run, sequence, kind, name, state, blob])?;
     Ok(())
@@ -320,21 +355,6 @@ fn row(thing: &Before) -> Result<Row<'_>, JournalError> {
         }
         Before::Record { kind, name, state } => (kind, name.as_bytes(), state.to_string(), None),
     })
-}
-
-/// Keeps a text that was shown: mostly the content that is kept anyway, or will be when it is changed again.
-fn keep_text(to: &Transaction<'_>, blobs: &Blobs, hash: &[u8; 32], text: &str) -> Result<(), JournalError> {
-    let size = text.len() as u64;
-    let inline = (size <= INLINE).then_some(text.as_bytes());
-    if inline.is_none() {
-        blobs.keep_bytes(hash, text.as_bytes())?;
-    }
-    to.prepare_cached("INSERT OR IGNORE INTO blobs (hash, size, content) VALUES (?1, ?2, ?3)")?.execute(params![
-        hash.as_slice(),
-        i64::try_from(size).unwrap_or(i64::MAX),
-        inline
-    ])?;
-    Ok(())
 }
 
 /// Tells this start of the machine from others; empty where the kernel does not say.
