@@ -89,9 +89,10 @@ impl<'a> Progress<'a> {
         matches!(self.manner, Manner::Json)
     }
 
-    fn json(&self, state: &mut State, event: &json::Event) {
+    /// Tells an event, which is only made where it is asked for: it holds the whole difference.
+    fn json(&self, state: &mut State, event: impl FnOnce() -> json::Event) {
         if self.is_json()
-            && let Ok(line) = serde_json::to_string(event)
+            && let Ok(line) = serde_json::to_string(&event())
         {
             self.hold(state, &(line + "\n"));
         }
@@ -123,21 +124,22 @@ impl<'a> Progress<'a> {
 
     /// A resource begins to change or to react; it is told once.
     fn started(&self, resource: &PlannedResource) {
-        let id = resource.id.to_string();
         let mut state = self.state();
-        state.running.insert(id.clone());
-        state.show_running();
-        if state.started.insert(id) {
-            self.json(&mut state, &json::Event::resource_started(resource));
+        if !state.bar.is_hidden() {
+            state.running.insert(resource.id.to_string());
+            state.show_running();
+        }
+        if self.is_json() && state.started.insert(resource.id.to_string()) {
+            self.json(&mut state, || json::Event::resource_started(resource));
         }
     }
 
     fn finished(&self, resource: &PlannedResource, outcome: &engine::Outcome) {
         let outcome = outcome_of(outcome);
         let mut state = self.state();
-        self.json(&mut state, &json::Event::resource_finished(resource, &outcome));
+        self.json(&mut state, || json::Event::resource_finished(resource, &outcome));
         state.summary.add(resource, outcome.kind);
-        state.ended(&resource.id.to_string());
+        state.ended(resource);
         state.bar.inc(1);
         if outcome.kind != OutcomeKind::Unchanged {
             let text = resource_text(resource, Some(&outcome), &self.options);
@@ -148,21 +150,20 @@ impl<'a> Progress<'a> {
     /// What became of it is told when the resource is finished.
     fn reacted(&self, resource: &PlannedResource, because: &[Cause], failure: Option<(&str, &str)>, duration: Duration) {
         let mut state = self.state();
-        self.json(&mut state, &json::Event::reaction_finished(resource, because, failure, duration));
-        state.ended(&resource.id.to_string());
+        self.json(&mut state, || json::Event::reaction_finished(resource, because, failure, duration));
+        state.ended(resource);
     }
 }
 
 impl State {
-    fn ended(&mut self, id: &str) {
-        self.running.remove(id);
-        self.show_running();
+    fn ended(&mut self, resource: &PlannedResource) {
+        if !self.bar.is_hidden() {
+            self.running.remove(&resource.id.to_string());
+            self.show_running();
+        }
     }
 
     fn show_running(&self) {
-        if self.bar.is_hidden() {
-            return;
-        }
         let mut message: Vec<&str> = self.running.iter().take(SHOWN).map(String::as_str).collect();
         let more = format!("and {} more", self.running.len().saturating_sub(SHOWN));
         if self.running.len() > SHOWN {
@@ -178,12 +179,12 @@ impl Events for Progress<'_> {
             engine::Event::Warning { code, message } => {
                 let text = self.terminal.warning_line(code, message);
                 let mut state = self.state();
-                self.json(&mut state, &json::Event::Warning { code: (*code).to_owned(), message: message.clone() });
+                self.json(&mut state, || json::Event::Warning { code: (*code).to_owned(), message: message.clone() });
                 self.release(&mut state);
                 state.bar.suspend(|| self.terminal.note(&text));
             }
             engine::Event::RunStarted { run, .. } => {
-                self.json(&mut self.state(), &json::Event::run_started(self.plan, run.map(|run| run.to_string())))
+                self.json(&mut self.state(), || json::Event::run_started(self.plan, run.map(|run| run.to_string())));
             }
             engine::Event::ResourceStarted { resource } | engine::Event::ReactionStarted { resource, .. } => {
                 self.started(resource)
@@ -192,9 +193,8 @@ impl Events for Progress<'_> {
                 let id = resource.id.to_string();
                 let text = format!("  try {attempt} of {attempts} failed  {}: {}\n", clean(&id), clean(message));
                 let mut state = self.state();
-                let retried =
-                    json::Event::ResourceRetried { id, attempt: *attempt, attempts: *attempts, message: message.clone() };
-                self.json(&mut state, &retried);
+                let (attempt, attempts, message) = (*attempt, *attempts, message.clone());
+                self.json(&mut state, || json::Event::ResourceRetried { id, attempt, attempts, message });
                 self.say(&mut state, &text);
             }
             engine::Event::ResourceFinished { resource, outcome } => self.finished(resource, outcome),
@@ -207,15 +207,15 @@ impl Events for Progress<'_> {
                 let text =
                     self.terminal.warning_line("undeclared-write", &format!("{id} {effect} {path}, which it does not declare"));
                 let mut state = self.state();
-                self.json(&mut state, &json::Event::UndeclaredWrite { id, path, effect: effect.to_owned() });
+                self.json(&mut state, || json::Event::UndeclaredWrite { id, path, effect: effect.to_owned() });
                 self.release(&mut state);
                 state.bar.suspend(|| self.terminal.note(&text));
             }
             engine::Event::RunFinished { report } => {
                 let mut state = self.state();
                 state.bar.finish_and_clear();
-                let finished = json::Event::run_finished(report.run.map(|run| run.to_string()), report.cancelled, &state.summary);
-                self.json(&mut state, &finished);
+                let (run, summary) = (report.run.map(|run| run.to_string()), state.summary);
+                self.json(&mut state, || json::Event::run_finished(run, report.cancelled, &summary));
                 self.release(&mut state);
             }
             _ => {}
