@@ -12,6 +12,7 @@ mod events;
 pub mod facts;
 mod failure;
 mod foreseen;
+mod glob;
 mod graph;
 mod joint;
 mod journal;

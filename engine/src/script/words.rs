@@ -2,6 +2,7 @@
 
 use super::parse::{Node, Part, Word};
 use super::run::Interpreter;
+use crate::glob;
 
 /// One word of a command after all expansions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -235,29 +236,7 @@ pub(super) fn matches(pattern: &str, text: &str) -> Option<bool> {
     if pattern.contains(['[', '\\']) {
         return None;
     }
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match &mut star {
-                Some((at, from)) => {
-                    *from += 1;
-                    (p, t) = (*at + 1, *from);
-                }
-                None => return Some(false),
-            },
-        }
-    }
-    Some(pattern[p..].iter().all(|c| *c == '*'))
+    Some(glob::matches(pattern.as_bytes(), text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What dpkg itself is told on a machine: paths that are left out, diversions, overrides, hashes of configuration files.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::glob;
 use crate::predicted::Predicted;
 use crate::system::archive::Shipped;
 use crate::{Known, Owner, World};
@@ -11,7 +13,7 @@ use crate::{Known, Owner, World};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Configuration {
     /// Patterns of paths: left out (`true`), or not after all.
-    filters: Vec<(bool, Vec<char>)>,
+    filters: Vec<(bool, String)>,
     /// From, to, and the package that is not diverted.
     diversions: Vec<(PathBuf, PathBuf, String)>,
     overrides: BTreeMap<PathBuf, (Owner, Owner, u32)>,
@@ -57,8 +59,9 @@ impl Configuration {
 
     /// Says whether dpkg leaves a path out: the last pattern that matches decides.
     pub(super) fn excludes(&self, path: &Path) -> bool {
-        let path: Vec<char> = path.to_string_lossy().chars().collect();
-        self.filters.iter().rev().find(|(_, pattern)| matches(pattern, &path)).is_some_and(|(excluded, _)| *excluded)
+        let path = path.as_os_str().as_bytes();
+        let decides = |(_, pattern): &&(bool, String)| glob::matches(pattern.as_bytes(), path);
+        self.filters.iter().rev().find(decides).is_some_and(|(excluded, _)| *excluded)
     }
 
     /// Where a path of a package goes, and as whose.
@@ -74,10 +77,10 @@ impl Configuration {
 }
 
 /// `path-exclude=PATTERN` and `path-include=PATTERN` (dpkg(1)).
-fn filters(settings: &str) -> Vec<(bool, Vec<char>)> {
+fn filters(settings: &str) -> Vec<(bool, String)> {
     let parse = |line: &str| {
         let (name, pattern) = line.trim().split_once(['=', ' '])?;
-        let pattern = pattern.trim().trim_matches('"').chars().collect();
+        let pattern = pattern.trim().trim_matches('"').to_owned();
         match name.trim() {
             "path-exclude" => Some((true, pattern)),
             "path-include" => Some((false, pattern)),
@@ -85,32 +88,6 @@ fn filters(settings: &str) -> Vec<(bool, Vec<char>)> {
         }
     };
     settings.lines().filter_map(parse).collect()
-}
-
-/// A pattern in which `*` matches anything, `/` as well.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == '?' || *c == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match &mut star {
-                Some((at, from)) => {
-                    *from += 1;
-                    (p, t) = (*at + 1, *from);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 /// The hashes of a package's configuration files as dpkg recorded them: those of the files that the package shipped.

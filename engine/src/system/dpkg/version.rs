@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::glob;
+
 /// Compares two versions by Debian's rules: epoch, upstream version, revision.
 ///
 /// ```
@@ -18,7 +20,8 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
 /// A pattern without an epoch also matches behind one: `1.22.*` matches `1:1.22.1-9`.
 pub fn matches_version(pattern: &str, version: &str) -> bool {
     let behind_epoch = version.split_once(':').filter(|_| !pattern.contains(':')).map(|(_, rest)| rest);
-    glob(pattern.as_bytes(), version.as_bytes()) || behind_epoch.is_some_and(|rest| glob(pattern.as_bytes(), rest.as_bytes()))
+    let holds = |version: &str| glob::matches(pattern.as_bytes(), version.as_bytes());
+    holds(version) || behind_epoch.is_some_and(holds)
 }
 
 /// Epoch, upstream version, revision. A missing epoch is 0, a missing revision is empty, which sorts as `0` does.
@@ -69,33 +72,6 @@ fn digits<'a>(part: &mut &'a [u8]) -> &'a [u8] {
     *part = rest;
     let zeros = run.iter().position(|byte| *byte != b'0').unwrap_or(run.len());
     &run[zeros..]
-}
-
-/// Matches all of `text` with `*` and `?`, going back to the last `*` only: quadratic at worst.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(byte) if *byte == b'?' || *byte == text[t] => {
-                p += 1;
-                t += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    t = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
 #[cfg(test)]
