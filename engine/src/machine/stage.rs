@@ -111,24 +111,8 @@ pub(super) fn stage_with(
     fill: &mut dyn FnMut(&mut dyn Write) -> Result<(), ApplyError>,
 ) -> Result<Staged, ApplyError> {
     let path = &*write.path;
-    let entry = machine.entry("write", path)?;
-    let mut before = machine.before(path, Need::Content)?;
-    if write.sensitive
-        && let Some(before) = &mut before
-    {
-        before.content = None;
-    }
-    let (fd, temporary) = create(machine, &entry, path)?;
-    let mut staged = Staged {
-        shared: machine.shared.clone(),
-        directory: entry.directory.identity,
-        temporary,
-        destination: path.to_owned(),
-        before,
-        after: None,
-        committed: false,
-    };
-    let mut summed = Summed { file: File::from(fd), hasher: blake3::Hasher::new() };
+    let (mut staged, file, entry) = begin(machine, path, write.sensitive)?;
+    let mut summed = Summed { file, hasher: blake3::Hasher::new() };
     keep_xattrs(&entry, path, &summed.file)?;
     fill(&mut summed)?;
     let Summed { file, hasher } = summed;
@@ -156,22 +140,7 @@ pub(super) fn restore(
     attributes: &FileAttributes,
     sensitive: bool,
 ) -> Result<Staged, ApplyError> {
-    let entry = machine.entry("write", path)?;
-    let mut before = machine.before(path, Need::Content)?;
-    if sensitive && let Some(before) = &mut before {
-        before.content = None;
-    }
-    let (fd, temporary) = create(machine, &entry, path)?;
-    let mut staged = Staged {
-        shared: machine.shared.clone(),
-        directory: entry.directory.identity,
-        temporary,
-        destination: path.to_owned(),
-        before,
-        after: None,
-        committed: false,
-    };
-    let mut file = File::from(fd);
+    let (mut staged, mut file, _) = begin(machine, path, sensitive)?;
     file.write_all(content).map_err(|error| ApplyError::io("write", path, &error))?;
     let (uid, gid) = (Some(Uid::from_raw(attributes.uid)), Some(Gid::from_raw(attributes.gid)));
     set_owner(&file, uid, gid).map_err(|error| refused("set the owner of", path, error))?;
@@ -194,6 +163,26 @@ pub(super) fn state_of(file: &File, path: &Path, digest: [u8; 32], withheld: boo
     let attributes = FileAttributes { xattrs: xattrs(file), ..attributes_of(&stat) };
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     Ok(Before::Path { path: path.to_owned(), state: FileState::File { attributes, size, withheld }, blob: Some(digest) })
+}
+
+/// Looks at what is at the destination, and makes an empty file beside it.
+fn begin<'p>(machine: &Machine, path: &'p Path, sensitive: bool) -> Result<(Staged, File, Entry<'p>), ApplyError> {
+    let entry = machine.entry("write", path)?;
+    let mut before = machine.before(path, Need::Content)?;
+    if sensitive && let Some(before) = &mut before {
+        before.content = None;
+    }
+    let (fd, temporary) = create(machine, &entry, path)?;
+    let staged = Staged {
+        shared: machine.shared.clone(),
+        directory: entry.directory.identity,
+        temporary,
+        destination: path.to_owned(),
+        before,
+        after: None,
+        committed: false,
+    };
+    Ok((staged, File::from(fd), entry))
 }
 
 fn create(machine: &Machine, entry: &Entry<'_>, path: &Path) -> Result<(OwnedFd, OsString), ApplyError> {
