@@ -21,13 +21,11 @@ mod cache;
 mod fetch;
 mod index;
 mod orders;
-mod shadow;
 mod simulation;
+mod trial;
 mod view;
 
 use orders::{Order, Unmet};
-pub use shadow::Overlay;
-use shadow::Shadow;
 use simulation::Simulated;
 use view::View;
 
@@ -95,14 +93,6 @@ impl Apt {
         Ok(forecast)
     }
 
-    /// Asks apt whether it takes these sources, before they are written. One that cannot be reached is found out later.
-    ///
-    /// # Errors
-    /// `repository-unusable`.
-    pub fn try_sources(&self, sources: Overlay) -> Result<(), ObserveError> {
-        Shadow::new(sources).map(drop)
-    }
-
     /// Fetches the index of the sources in one file; of all, where another one has changed as well.
     ///
     /// # Errors
@@ -112,7 +102,7 @@ impl Apt {
         machine.record(&INDEX, "apt", serde_json::json!({ "reason": list.display().to_string() }))?;
         let mut argv: Vec<String> = vec!["apt-get".into(), "-o".into(), LOCK_PATIENCE.into()];
         if index::is_only_changed(&self.root, list) {
-            argv.extend(shadow::arguments(list));
+            argv.extend(trial::arguments(list));
         } else {
             argv.extend(["-q", "-o", "APT::Update::Error-Mode=any", "update"].map(str::to_owned));
         }
@@ -120,7 +110,7 @@ impl Apt {
         let outcome = self.run(machine, &argv);
         machine.system().forget();
         match outcome {
-            Err(ApplyError::Command { output, .. }) => Err(shadow::unusable(list, &output).into()),
+            Err(ApplyError::Command { output, .. }) => Err(trial::unusable(list, &output).into()),
             outcome => outcome,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use stead_catalog::{Action, Blob, Change, Footprint, Place, PlaceKind, Problem, Shown};
+use stead_engine::system::apt::SourcesAhead;
 use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, LockClass, Machine, ObserveError, Owner, Predicted,
     ResourceType, Stat, World,
@@ -442,7 +443,8 @@ impl ResourceType for Repository {
                 let content = file.content.clone().map(Known::known).transpose()?;
                 Ok((file.path.clone(), content))
             });
-            machine.system().apt.try_sources(files.collect::<Result<_, ObserveError>>()?)?;
+            let files = files.collect::<Result<_, ObserveError>>()?;
+            machine.system().apt.try_sources(&SourcesAhead { files, ..SourcesAhead::default() })?;
         }
         if observed.no_keyrings {
             machine.make_directory(&PathBuf::from(apt::KEYRINGS), 0o755, Some(0), Some(0))?;

@@ -62,6 +62,13 @@ pub(super) struct View {
     pub(super) configuration: PathBuf,
 }
 
+impl View {
+    /// The index in a directory.
+    fn at(directory: &Path) -> Self {
+        Self { configuration: directory.join("apt.conf") }
+    }
+}
+
 impl Apt {
     /// Fetches the index that the machine would have after a refresh, with these changes to its sources.
     pub(super) fn view(&self, ahead: Option<&SourcesAhead>) -> Result<View, Arc<str>> {
@@ -70,13 +77,13 @@ impl Apt {
         let cache = Cache::open(directory).map_err(unusable)?;
         let index = cache.index();
         let files = self.configuration(ahead).map_err(|error| Arc::from(format!("apt's sources cannot be read: {error}")))?;
-        let view = View { configuration: index.join("apt.conf") };
         let digest = blake3::Hash::from(SourcesAhead { files: files.clone(), ..SourcesAhead::default() }.digest()).to_hex();
         if is_fresh(&index.join("stamp"), &digest) {
-            return Ok(view);
+            return Ok(View::at(&index));
         }
         let _ = fs::remove_file(index.join("stamp"));
-        self.lay_out(&index, &files).map_err(unusable)?;
+        self.seed(&index.join("lists")).map_err(unusable)?;
+        let view = self.lay_out(&index, &files).map_err(unusable)?;
         let argv =
             ["apt-get", "-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::https::Timeout=15"];
         let argv = [&argv[..], &["-o", "APT::Update::Error-Mode=any", "update"]].concat();
@@ -95,7 +102,7 @@ impl Apt {
     }
 
     /// apt's configuration as it will be, by path inside the system.
-    fn configuration(&self, ahead: Option<&SourcesAhead>) -> io::Result<BTreeMap<PathBuf, Option<Arc<[u8]>>>> {
+    pub(super) fn configuration(&self, ahead: Option<&SourcesAhead>) -> io::Result<BTreeMap<PathBuf, Option<Arc<[u8]>>>> {
         let mut files = BTreeMap::new();
         for (name, _) in PARTS {
             let path = Path::new("/etc/apt").join(name);
@@ -115,8 +122,8 @@ impl Apt {
         Ok(files)
     }
 
-    /// Writes the configuration below a directory, with the lists that the machine has.
-    fn lay_out(&self, index: &Path, files: &BTreeMap<PathBuf, Option<Arc<[u8]>>>) -> io::Result<()> {
+    /// Writes the configuration below a directory; the lists are beside it.
+    pub(super) fn lay_out(&self, index: &Path, files: &BTreeMap<PathBuf, Option<Arc<[u8]>>>) -> io::Result<View> {
         let etc = index.join("etc");
         match fs::remove_dir_all(&etc) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -153,7 +160,6 @@ impl Apt {
             }
             fs::write(path, content)?;
         }
-        self.seed(&index.join("lists"))?;
         let mut text = String::new();
         for (name, word) in PARTS {
             text.push_str(&format!("Dir::Etc::{word} {};\n", quoted(&etc.join(name))));
@@ -165,7 +171,9 @@ impl Apt {
         }
         text.push_str("Debug::NoLocking \"1\";\n#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n");
         text.push_str("#clear APT::Update::Post-Invoke-Success;\n");
-        fs::write(index.join("apt.conf"), text)
+        let view = View::at(index);
+        fs::write(&view.configuration, text)?;
+        Ok(view)
     }
 
     /// Copies the machine's lists, so that what has not changed is not fetched again.
