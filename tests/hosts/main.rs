@@ -10,6 +10,7 @@ mod fetched;
 mod fidelity;
 mod harness;
 mod kill;
+mod orphans;
 mod packages;
 mod random;
 mod root;

@@ -3,9 +3,13 @@
 //!
 //! A catalog is made from its seed alone: users and groups, files and links below their homes and elsewhere, packages of the local
 //! repositories with their configuration, units and services, lines, blocks and settings, crontabs, keys, commands with declared
-//! effects; with things that are there before, as they are wanted or otherwise. What fails is made smaller by leaving resources out.
+//! effects, settings of formats, units and timers, alternatives, archives, mounts, package sources, and what a machine has one of;
+//! with things that are there before, as they are wanted or otherwise. What fails is made smaller by leaving resources out.
 //!
-//! `STEAD_RANDOM_CATALOGS=500` runs so many (25 when it is not set), `STEAD_RANDOM_SEED=7` that one alone, `STEAD_RANDOM_FIRST=1000` others.
+//! Left out is what a host has not of its own or cannot fetch: swap and kernel modules, and what comes from the network.
+//!
+//! `STEAD_RANDOM_CATALOGS=500` runs so many (25 when it is not set), `STEAD_RANDOM_SEED=7` that one alone, `STEAD_RANDOM_FIRST=1000` others; on
+//! `STEAD_RANDOM_HOSTS=5` hosts at a time.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -18,6 +22,7 @@ use crate::fidelity::announced::{Announced, changed, owned_by_packages};
 use crate::undo::is_kept;
 
 mod catalog;
+mod system;
 
 use catalog::Catalog;
 
@@ -43,7 +48,6 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-#[ignore = "not every seed passes yet: run it with STEAD_RANDOM_CATALOGS"]
 fn random_catalogs_are_planned_applied_and_undone() {
     if !hosts_are_wanted() {
         return;
@@ -52,7 +56,10 @@ fn random_catalogs_are_planned_applied_and_undone() {
     let count = if number("STEAD_RANDOM_SEED").is_some() { 1 } else { number("STEAD_RANDOM_CATALOGS").unwrap_or(25) };
     let (next, resources) = (AtomicU64::new(first), AtomicU64::new(0));
     let failed: Mutex<Vec<(u64, String)>> = Mutex::default();
-    let threads = AT_ONCE.min(usize::try_from(count).unwrap_or(1));
+    let threads = number("STEAD_RANDOM_HOSTS")
+        .and_then(|hosts| usize::try_from(hosts).ok())
+        .unwrap_or(AT_ONCE)
+        .min(usize::try_from(count).unwrap_or(1));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -88,10 +95,10 @@ fn random_catalogs_are_planned_applied_and_undone() {
     assert!(failed.is_empty(), "{}", failed.into_iter().fold(String::new(), |all, (_, text)| all + &text + "\n"));
 }
 
-/// Makes a failing catalog as small as it goes and tells how to run it again.
+/// Makes a failing catalog as small as it goes and tells how to run it again. With `STEAD_RANDOM_WHOLE=1` it is left as it is.
 fn report(seed: u64, mut catalog: Catalog, mut found: Fault) -> String {
     let kind = found.kind;
-    let mut position = catalog.len();
+    let mut position = if number("STEAD_RANDOM_WHOLE").is_some() { 0 } else { catalog.len() };
     while position > 0 {
         position -= 1;
         let Some(smaller) = catalog.without(position) else { continue };
@@ -121,7 +128,8 @@ fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {
     let setup = host.run(&catalog.setup());
     assert!(setup.code == 0, "the host is prepared\n{setup}\n{}", catalog.setup());
     host.write("/root/site.stead", catalog.source());
-    let (before, people) = (host.snapshot(), accounts(host));
+    let live = system::live();
+    let (before, people, ran) = (host.snapshot(), accounts(host), host.must(&live));
     let shipped = owned_by_packages(host);
 
     let dry = host.stead(&["plan", "/root/site.stead", "--json"]);
@@ -158,6 +166,10 @@ fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {
     let mut left: Vec<String> = before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line)).collect();
     if accounts(host) != people {
         left.push(format!("accounts:\n{people}\nare now\n{}", accounts(host)));
+    }
+    let runs = host.must(&live);
+    if runs != ran {
+        left.push(format!("what runs:\n{ran}\nis now\n{runs}"));
     }
     if left.is_empty() { Ok(()) } else { Err(fault("undo", format!("the host is not what it was: {left:#?}\n{undone}"))) }
 }
