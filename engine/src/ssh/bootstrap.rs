@@ -1,0 +1,153 @@
+//! The line of shell that becomes the worker.
+//!
+//! It is read by the login shell of the host, whichever that is, as one word in single quotes, and by `/bin/sh` then: so it is a single
+//! line without quotes of that kind, backslashes and exclamation marks. It is the same for every host but for the marker.
+
+use std::fmt::Write as _;
+
+use super::{Line, WorkerBinaries};
+
+/// What is done before the worker runs.
+pub(super) struct Bootstrap {
+    nonce: String,
+}
+
+/// Where things are kept: for root, and for everybody else.
+const PLACES: &str = r#"if [ "$(id -u)" = 0 ]; then d=/var/cache/stead; else d=${XDG_CACHE_HOME:-$HOME/.cache}/stead; fi"#;
+
+/// Says a line; an empty one comes first, so that what a banner has left unfinished ends there.
+const SAY: &str = r#"say() { echo; echo "stead-$n $*"; }; fail() { say fail "$1"; exit 3; }"#;
+
+/// What identifies a file that has been compared with its hash: any change of it changes the last of these.
+const STAMP: &str = r#"stamp() { stat -c "%i %s %z" "$b" 2>/dev/null; }"#;
+
+/// Compares the file with its hash.
+const CHECK: &str = r#"is_it() { x=$(sha256sum <"$b" 2>/dev/null); [ "${x%% *}" = "$h" ]; }"#;
+
+/// The worker is there, it is ours, and it is the one that it should be; else it is taken away.
+const LOOK: &str = r#"r=; if [ -f "$b" ]; then k=$(stamp); if [ -O "$b" ] && [ -n "$k" ] && [ "$k" = "$(cat "$b.ok" 2>/dev/null)" ]; then r=1; elif [ -O "$b" ] && is_it; then stamp >"$b.ok"; r=1; else rm -f "$b" "$b.ok"; say changed; fi; fi"#;
+
+/// Takes the worker from standard input. What has come of it before is gone on with.
+const TAKE: &str = concat!(
+    r#"if [ -z "$r" ]; then mkdir -p "$d/bin" 2>/dev/null || fail directory; [ -O "$d/bin" ] && chmod 700 "$d/bin" || fail owner; "#,
+    r#"command -v sha256sum >/dev/null || fail sha256sum; "#,
+    r#"if command -v gzip >/dev/null; then g=gzip; else g=plain; fi; p=$b.$g; o=0; if [ -f "$p" ] && [ -O "$p" ]; then o=$(wc -c <"$p"); fi; "#,
+    r#"say need $m $((o)) $g; read -r o l || fail transfer; [ "$o" = 0 ] && rm -f "$p"; head -c "$l" >>"$p" || { rm -f "$p"; fail write; }; "#,
+    r#"[ "$(wc -c <"$p")" -lt "$((o + l))" ] && fail transfer; "#,
+    r#"if [ $g = gzip ]; then e=$(gzip -dc <"$p" 2>&1 >"$b") || { rm -f "$b" "$p"; case $e in *space*) fail write;; esac; fail damaged; }; rm -f "$p"; else mv "$p" "$b"; fi; "#,
+    r#"is_it || { rm -f "$b" "$p"; fail damaged; }; chmod 700 "$b"; stamp >"$b.ok"; fi"#
+);
+
+impl Bootstrap {
+    pub(super) fn new(nonce: String) -> Self {
+        Self { nonce }
+    }
+
+    /// What sudo asks with.
+    pub(super) fn prompt(&self) -> String {
+        format!("stead-{}-password", self.nonce)
+    }
+
+    /// What each line of ours begins with.
+    pub(super) fn marker(&self) -> String {
+        format!("stead-{} ", self.nonce)
+    }
+
+    /// Looks for the worker, takes it if need be, and becomes it.
+    pub(super) fn script(&self, binaries: &WorkerBinaries) -> String {
+        let mut arms = String::new();
+        for binary in binaries.all() {
+            let _ = write!(arms, "Linux/{}) h={};; ", binary.arch(), binary.sha256());
+        }
+        let nonce = &self.nonce;
+        format!(
+            "n={nonce}; unset LC_ALL; u=$(umask); umask 077; {SAY}; m=$(uname -m); s=$(uname -s)/$m; \
+             case $s in {arms}*) say arch $s; exit 3;; esac; {PLACES}; b=$d/bin/$h; {STAMP}; {CHECK}; {LOOK}; {TAKE}; \
+             say start $m; umask $u; cd /; exec \"$b\" worker --nonce $n"
+        )
+    }
+
+    /// Removes what is kept.
+    pub(super) fn clean_script(&self) -> String {
+        let nonce = &self.nonce;
+        format!("n={nonce}; {SAY}; {PLACES}; rm -rf \"$d/bin\" \"$d/blobs\" || fail owner; say cleaned")
+    }
+
+    /// The command that ssh is given.
+    pub(super) fn command(&self, script: &str, user: Option<&str>, has_password: bool) -> String {
+        debug_assert!(!script.contains(['\'', '\\', '!', '\n']), "every login shell takes it as one word");
+        let shell = format!("/bin/sh -c '{script}'");
+        match user {
+            None => format!("exec {shell}"),
+            Some(user) => {
+                // Without a password there is nobody to be asked.
+                let manner = if has_password { format!("-S -p {}", self.prompt()) } else { "-n".to_owned() };
+                format!("exec env LC_ALL=C sudo -H {manner} -u {} -- {shell}", quoted(user))
+            }
+        }
+    }
+}
+
+/// A word for any shell: what could mean something else is left out of it, as no user's name has it.
+fn quoted(word: &str) -> String {
+    let plain: String = word.chars().filter(|c| c.is_alphanumeric() || "._-@#".contains(*c)).collect();
+    format!("'{plain}'")
+}
+
+/// Reads what follows the marker.
+pub(super) fn parse(words: &str) -> Option<Line> {
+    let (kind, rest) = words.split_once(' ').unwrap_or((words, ""));
+    match kind {
+        "need" => {
+            let mut words = rest.split(' ');
+            let arch = words.next()?.to_owned();
+            let offset = words.next()?.parse().ok()?;
+            let gzip = match words.next()? {
+                "gzip" => true,
+                "plain" => false,
+                _ => return None,
+            };
+            Some(Line::Need { arch, offset, gzip })
+        }
+        "changed" => Some(Line::Changed),
+        "arch" => Some(Line::Architecture(rest.to_owned())),
+        "fail" => Some(Line::Fail(rest.to_owned())),
+        "start" => Some(Line::Start(rest.to_owned())),
+        "worker-frames" => Some(Line::Worker(rest.parse().ok()?)),
+        "cleaned" => Some(Line::Cleaned),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_login_shell_takes_the_script_as_one_word() {
+        let bootstrap = Bootstrap::new("0123".into());
+        let binaries = WorkerBinaries::for_tests();
+        for script in [bootstrap.script(&binaries), bootstrap.clean_script()] {
+            assert!(!script.contains(['\'', '\\', '!', '\n']), "{script}");
+        }
+        let command = bootstrap.command("true", Some("root"), true);
+        assert_eq!(command, "exec env LC_ALL=C sudo -H -S -p stead-0123-password -u 'root' -- /bin/sh -c 'true'");
+        assert!(bootstrap.command("true", Some("x'; rm -rf /"), false).contains("-n -u 'xrm-rf'"));
+    }
+
+    #[test]
+    fn a_worker_says_the_version_of_the_frames() {
+        let preamble = crate::worker::preamble("0123");
+        let line = preamble.trim_start().strip_prefix(&Bootstrap::new("0123".into()).marker()).map(str::trim_end);
+        assert_eq!(line.and_then(parse), Some(Line::Worker(crate::frames::VERSION)));
+    }
+
+    #[test]
+    fn lines_are_read() {
+        assert_eq!(parse("need x86_64 7 gzip"), Some(Line::Need { arch: "x86_64".into(), offset: 7, gzip: true }));
+        assert_eq!(parse("worker-frames 1"), Some(Line::Worker(1)));
+        assert_eq!(parse("fail write"), Some(Line::Fail("write".into())));
+        assert_eq!(parse("need x86_64 -1 gzip"), None);
+        assert_eq!(parse("hello"), None);
+    }
+}
