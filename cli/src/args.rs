@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use stead_compiler::config::Share;
 use stead_engine::Journal;
 
 use crate::failure::Failure;
@@ -87,8 +88,18 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Shows the documentation of a resource type, or lists them.
     Docs(DocsArguments),
-    /// Shows what this machine tells about itself.
+    /// Shows what this machine, or others, tell about themselves.
     Facts(FactsArguments),
+    /// Tells for each host what works on the way to it, and what does not.
+    ///
+    /// Logs in, becomes another user where that is wanted, puts the worker there where it is missing, starts it, and says how long
+    /// each took. Changes nothing but the cache of workers.
+    SshCheck(SshCheckArguments),
+    /// Looks after the hosts of a project.
+    Inventory(InventoryArguments),
+    /// Works on this machine for an operator elsewhere. Started over ssh by `--on`.
+    #[command(hide = true)]
+    Worker(WorkerArguments),
     /// Shows every resource wanted on this machine, typed and complete.
     Catalog(CatalogArguments),
     /// Tells where the value of an attribute came from.
@@ -162,7 +173,7 @@ pub(crate) struct DepsUpdateArguments {
     pub(crate) only: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct NodeArguments {
     /// Compile for the node of this name [default: this machine's host name].
     #[arg(long, value_name = "NAME")]
@@ -170,6 +181,134 @@ pub(crate) struct NodeArguments {
     /// Take the node's facts from a file that `stead facts --json` has written.
     #[arg(long, value_name = "FILE")]
     pub(crate) facts: Option<PathBuf>,
+}
+
+/// Which other machines, and how they are reached.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ManyArguments {
+    /// Do the work as this user, by sudo [root when no USER is given].
+    #[arg(long = "become", value_name = "USER", num_args = 0..=1, default_missing_value = "root", require_equals = true)]
+    pub(crate) r#become: Option<String>,
+    #[command(flatten)]
+    pub(crate) ssh: SshArguments,
+}
+
+/// How machines are reached.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SshArguments {
+    /// At most this many hosts at a time.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) forks: usize,
+    /// Ask for the password of sudo, once for all hosts; a line of standard input where that is no terminal.
+    #[arg(long)]
+    pub(crate) ask_become_pass: bool,
+    /// How long it may take until a connection stands.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, default_value = "10s")]
+    pub(crate) connect_timeout: u64,
+    /// How often a host that does not answer is tried again.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) connect_retries: u32,
+    /// Use this configuration of ssh instead of the user's own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// A stead that was built for other hosts: another architecture, or linked statically. May be given more than once.
+    #[arg(long, value_name = "FILE", num_args = 1)]
+    pub(crate) worker_binary: Vec<PathBuf>,
+}
+
+/// How an apply goes through many hosts. What is not given is as `[rollout]` of stead.toml says.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RolloutArguments {
+    /// Change at most this many hosts at a time, or this part of them: `5`, `10%`.
+    #[arg(long, value_name = "N|N%", value_parser = share)]
+    pub(crate) batch: Option<Share>,
+    /// Change this many hosts first; whatever fails there ends the rollout.
+    #[arg(long, value_name = "N|N%", value_parser = share)]
+    pub(crate) canary: Option<Share>,
+    /// Begin no more hosts when more than this many have failed.
+    #[arg(long, value_name = "N|N%", value_parser = share)]
+    pub(crate) max_failures: Option<Share>,
+    /// Take hosts in the order of these groups.
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub(crate) order: Vec<String>,
+    /// Rest this long between batches.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
+    pub(crate) pause: Option<u64>,
+    /// Ask before each batch but the first.
+    #[arg(long)]
+    pub(crate) confirm_batches: bool,
+}
+
+fn share(text: &str) -> Result<Share, String> {
+    Share::parse(text).ok_or_else(|| "expected a number of hosts, or a part of them such as 10%".to_owned())
+}
+
+/// A rollout: its number, or the newest one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RolloutName {
+    Number(u64),
+    Last,
+}
+
+impl std::str::FromStr for RolloutName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(number) => Ok(Self::Number(number)),
+            Err(_) if text == "last" => Ok(Self::Last),
+            Err(_) => Err("expected the number of a rollout, or `last`".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for RolloutName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Last => f.write_str("yet"),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SshCheckArguments {
+    /// The hosts.
+    #[arg(value_name = "TARGETS")]
+    pub(crate) on: String,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryArguments {
+    #[command(subcommand)]
+    pub(crate) command: InventoryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InventoryCommand {
+    /// Removes what Stead keeps on hosts to work on them: the worker, and contents it was sent. Journals stay.
+    Clean(InventoryCleanArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryCleanArguments {
+    /// The hosts.
+    #[arg(value_name = "TARGETS")]
+    pub(crate) on: String,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArguments {
+    /// The word that the first line says, so that it is told from banners.
+    #[arg(long, value_name = "WORD")]
+    pub(crate) nonce: String,
 }
 
 /// Which part of a catalog.
@@ -187,7 +326,7 @@ pub(crate) struct SelectArguments {
 }
 
 /// Which machine.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MachineArguments {
     /// Work on the tree below DIR, such as an image, instead of on /.
     #[arg(long, value_name = "DIR")]
@@ -212,6 +351,11 @@ pub(crate) struct FetchArguments {
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
+    /// Compile for these hosts, with the facts that they tell over SSH.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
     /// Write one JSON object a line for each mistake.
     #[arg(long)]
     pub(crate) json: bool,
@@ -227,6 +371,11 @@ pub(crate) struct PlanArguments {
     pub(crate) machine: MachineArguments,
     #[command(flatten)]
     pub(crate) fetch: FetchArguments,
+    /// Plan on these hosts over SSH, instead of on this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
     /// Save the plan, for `stead apply FILE`.
     #[arg(short, long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -244,7 +393,7 @@ pub(crate) struct PlanArguments {
     pub(crate) detailed_exitcode: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ApplyArguments {
     /// A .stead file, a directory with a stead.toml, or a saved plan.
     #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
@@ -285,6 +434,16 @@ pub(crate) struct ApplyArguments {
     /// What is put right after the first run is not asked for again. Ctrl-C ends it.
     #[arg(long, conflicts_with_all = ["rollback_on_failure", "confirm_within"])]
     pub(crate) watch: bool,
+    /// Apply on these hosts over SSH, instead of on this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+    #[command(flatten)]
+    pub(crate) rollout: RolloutArguments,
+    /// Go on with the hosts of an earlier apply that are not done: its number, or `last`.
+    #[arg(long, value_name = "ROLLOUT", conflicts_with_all = ["on", "only", "except", "tags"])]
+    pub(crate) resume: Option<RolloutName>,
 }
 
 #[derive(Debug, Args)]
@@ -472,6 +631,14 @@ pub(crate) struct FactsArguments {
     /// Write the facts as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Ask these hosts over SSH, instead of this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+    /// Take what a host has told before, if that was not longer ago.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, requires = "on")]
+    pub(crate) max_age: Option<u64>,
     /// Tell about the tree below DIR instead of /.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,

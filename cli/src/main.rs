@@ -7,6 +7,7 @@ mod dependencies;
 mod failure;
 mod guard;
 mod machine;
+mod many;
 mod pages;
 mod progress;
 mod project;
