@@ -183,6 +183,18 @@ pub(crate) struct NodeArguments {
     pub(crate) facts: Option<PathBuf>,
 }
 
+/// What stands together in the plan of many nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Each change with its nodes.
+    #[default]
+    Change,
+    /// Nodes that change alike.
+    Node,
+    /// Changes of one state.
+    State,
+}
+
 /// Which other machines, and how they are reached.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ManyArguments {
@@ -276,6 +288,9 @@ pub(crate) struct SshCheckArguments {
     /// The hosts.
     #[arg(value_name = "TARGETS")]
     pub(crate) on: String,
+    /// The project that knows them: a directory with a stead.toml, or a .stead file. Without one, ssh knows them.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
     #[command(flatten)]
     pub(crate) many: ManyArguments,
     /// Write JSON.
@@ -300,6 +315,9 @@ pub(crate) struct InventoryCleanArguments {
     /// The hosts.
     #[arg(value_name = "TARGETS")]
     pub(crate) on: String,
+    /// The project that knows them: a directory with a stead.toml, or a .stead file. Without one, ssh knows them.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
     #[command(flatten)]
     pub(crate) many: ManyArguments,
 }
@@ -374,6 +392,9 @@ pub(crate) struct PlanArguments {
     /// Plan on these hosts over SSH, instead of on this machine.
     #[arg(long, value_name = "TARGETS")]
     pub(crate) on: Option<String>,
+    /// What stands together in the plan of many hosts: each change with its hosts, hosts that change alike, or changes of one state.
+    #[arg(long, value_enum, default_value_t = By::Change, value_name = "WHAT", requires = "on")]
+    pub(crate) by: By,
     #[command(flatten)]
     pub(crate) many: ManyArguments,
     /// Save the plan, for `stead apply FILE`.
@@ -636,6 +657,9 @@ pub(crate) struct FactsArguments {
     pub(crate) on: Option<String>,
     #[command(flatten)]
     pub(crate) many: ManyArguments,
+    /// The project that knows the hosts. Without one, ssh knows them.
+    #[arg(long, value_name = "PATH", default_value = ".", requires = "on")]
+    pub(crate) project: PathBuf,
     /// Take what a host has told before, if that was not longer ago.
     #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, requires = "on")]
     pub(crate) max_age: Option<u64>,

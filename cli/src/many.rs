@@ -25,7 +25,7 @@ pub(crate) use facts::facts;
 pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
 pub(crate) use rollout::{apply, resume};
-pub(crate) use targets::resolve;
+pub(crate) use targets::{inventory, resolve};
 
 use stead_catalog::{Catalog, Target};
 use stead_engine::{Remote, RemoteError, RemotePlan};

@@ -221,6 +221,12 @@ struct Way {
 
 impl Way {
     fn open(target: &Target, options: &SshOptions, bootstrap: &Bootstrap, script: &str) -> Result<Self, RemoteError> {
+        if target.is_local {
+            // The machine itself is reached by its shell.
+            let mut command = Command::new("/bin/sh");
+            command.arg("-c").arg(bootstrap.command(script, target.r#become.as_deref(), options.password.is_some()));
+            return Self::start(command, target, options, bootstrap);
+        }
         let mut command = Command::new(&options.program);
         command.arg("-T").args(["-o", "BatchMode=yes", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]);
         command.arg("-o").arg(format!("ConnectTimeout={}", options.connect_timeout.as_secs().max(1)));
@@ -239,6 +245,10 @@ impl Way {
         // No address is taken for an option.
         command.arg("--").arg(target.address());
         command.arg(bootstrap.command(script, target.r#become.as_deref(), options.password.is_some()));
+        Self::start(command, target, options, bootstrap)
+    }
+
+    fn start(mut command: Command, target: &Target, options: &SshOptions, bootstrap: &Bootstrap) -> Result<Self, RemoteError> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let missing = |error: &std::io::Error| {
             let message = format!("`{}` cannot be started: {error}", options.program.display());

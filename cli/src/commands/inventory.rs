@@ -9,6 +9,6 @@ use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &InventoryArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     match &arguments.command {
-        InventoryCommand::Clean(arguments) => many::clean(&arguments.on, &arguments.many, terminal),
+        InventoryCommand::Clean(arguments) => many::clean(&arguments.on, &arguments.path, &arguments.many, terminal),
     }
 }

@@ -19,7 +19,7 @@ pub(crate) fn check(on: &str, arguments: &CheckArguments, terminal: &Terminal) -
     }
     let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
     stop_at_mistakes(&loaded, terminal)?;
-    let targets = super::resolve(on, &arguments.many)?;
+    let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
     let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
     let everything = SelectArguments::default();
     let asking = Asking::new(&loaded.project, &everything, &ssh, machine::state_dir(None, &RootSpec::Machine));

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use stead_catalog::{Target, Value};
+use stead_engine::Remote;
 use stead_engine::ssh::{self, Contact, SshOptions};
-use stead_engine::{Remote, RemoteError, SshProblem};
 use stead_report::clean;
 
 use super::{HostFailure, pool};
@@ -18,7 +18,7 @@ use crate::terminal::Terminal;
 struct Found {
     target: Target,
     contact: Contact,
-    worker: Result<Worker, (Option<SshProblem>, HostFailure)>,
+    worker: Result<Worker, HostFailure>,
 }
 
 struct Worker {
@@ -30,7 +30,7 @@ struct Worker {
 
 /// Looks at each host.
 pub(crate) fn check_hosts(arguments: &SshCheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let targets = super::resolve(&arguments.on, &arguments.many)?;
+    let targets = super::resolve(&arguments.on, &super::inventory(&arguments.path)?, &arguments.many)?;
     let options = super::ssh_options(&arguments.many.ssh, terminal)?;
     let width = pool::width(arguments.many.ssh.forks);
     let found = pool::each(targets, width, |_, target| look(target, &options));
@@ -49,13 +49,7 @@ pub(crate) fn check_hosts(arguments: &SshCheckArguments, terminal: &Terminal) ->
 
 fn look(target: Target, options: &SshOptions) -> Found {
     let (remote, contact) = ssh::connect(&target, options);
-    let worker = match remote {
-        Ok(remote) => Ok(Worker::of(&remote)),
-        Err(error) => {
-            let problem = if let RemoteError::Connect { problem, .. } = &error { Some(*problem) } else { None };
-            Err((problem, HostFailure::from(error)))
-        }
-    };
+    let worker = remote.map(|remote| Worker::of(&remote)).map_err(HostFailure::from);
     Found { target, contact, worker }
 }
 
@@ -96,7 +90,7 @@ fn text(found: &Found, terminal: &Terminal) -> String {
     let name = clean(&found.target.name).into_owned();
     let mut text = match &found.worker {
         Ok(_) => format!("{name}  works, {}\n", milliseconds(found.contact.total)),
-        Err((_, failure)) => terminal.host_line(&found.target.name, failure),
+        Err(failure) => terminal.host_line(&found.target.name, failure),
     };
     for (step, how) in steps(found) {
         let _ = writeln!(text, "  {step:<8} {}", clean(&how));
@@ -130,7 +124,7 @@ fn json(found: &Found) -> serde_json::Value {
             host["system"] = worker.system.as_str().into();
             host["last_run"] = worker.last_run.clone().into();
         }
-        Err((_, failure)) => {
+        Err(failure) => {
             host["error"] = serde_json::json!({ "code": failure.code, "message": failure.message, "hint": failure.hint });
         }
     }

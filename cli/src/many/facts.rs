@@ -54,7 +54,7 @@ fn kept(state: &Path, node: &str, max_age: Duration) -> Option<(Duration, serde_
 
 /// `stead facts --on`.
 pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let targets = super::resolve(on, &arguments.many)?;
+    let targets = super::resolve(on, &super::inventory(&arguments.project)?, &arguments.many)?;
     let options = super::ssh_options(&arguments.many.ssh, terminal)?;
     let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
     let max_age = arguments.max_age.map(Duration::from_nanos);

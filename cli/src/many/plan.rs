@@ -1,6 +1,6 @@
 //! Asking hosts what would change: facts from each, a catalog compiled here for each, a plan made there.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stead_catalog::{Catalog, Map, Plan, Target, Value};
 use stead_compiler::{Diagnostic, NodeContext, Project, Severity};
 use stead_engine::ssh::{self, SshOptions};
-use stead_report::{TextOptions, clean, json, markdown, plan_text};
+use stead_report::{
+    GroupBy, NodeChanges, Overview, OverviewKind, TextOptions, json, overview_markdown, overview_text, sort_nodes,
+};
 
 use super::progress::Bars;
 use super::{Asked, HostFailure, Ready, pool};
-use crate::args::{PlanArguments, SelectArguments};
+use crate::args::{By, PlanArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project::{Loaded, Texts};
 use crate::terminal::Terminal;
@@ -169,30 +171,40 @@ pub(super) fn show_failures(asked: &[Asked], terminal: &Terminal) -> usize {
     lines.len()
 }
 
-/// The plans of hosts as text, one after the other; those with nothing to do in one line.
-pub(super) fn plans_text(asked: &[Asked], options: &TextOptions) -> String {
-    let mut text = String::new();
-    let mut quiet = Vec::new();
-    for asked in asked {
-        let Ok(ready) = &asked.result else { continue };
-        let plan = &ready.planned.plan;
-        if plan.is_empty() {
-            quiet.push(clean(&plan.node).into_owned());
-            continue;
-        }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&format!("{}:\n", clean(&plan.node)));
-        text.push_str(&plan_text(plan, options));
+/// The plans of hosts as one.
+fn overview(asked: &[Asked], keeps_all: bool) -> Overview {
+    let mut overview = Overview::new(OverviewKind::Plan);
+    if keeps_all {
+        overview = overview.keeping_all();
     }
-    if !quiet.is_empty() {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&format!("nothing to do on {}: {}\n", super::summary::hosts(quiet.len()), quiet.join(", ")));
+    let mut nodes: Vec<&Asked> = asked.iter().collect();
+    sort_nodes(&mut nodes, |asked| &asked.target.name);
+    for Asked { target, result } in nodes {
+        overview.add(match result {
+            Ok(ready) => {
+                let resources = ready.catalog.resources.iter();
+                let mut states: HashMap<_, _> = resources.map(|resource| (&resource.id, &resource.path)).collect();
+                NodeChanges::of(ready.planned.plan.clone(), |id| states.remove(id).cloned().unwrap_or_default())
+            }
+            Err(failure) => NodeChanges::failed(target.name.clone(), failure.code.as_str(), failure.message.as_str()),
+        });
     }
-    text
+    overview
+}
+
+/// The plans of hosts as text.
+pub(super) fn plans_text(asked: &[Asked], by: By, options: &TextOptions) -> String {
+    overview_text(&overview(asked, false), by.into(), options)
+}
+
+impl From<By> for GroupBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Change => Self::Change,
+            By::Node => Self::Node,
+            By::State => Self::State,
+        }
+    }
 }
 
 /// `stead plan --on`.
@@ -200,7 +212,7 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     refuse_alone(on, arguments.machine.root.as_deref(), arguments.output.as_deref())?;
     let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
     stop_at_mistakes(&loaded, terminal)?;
-    let targets = super::resolve(on, &arguments.many)?;
+    let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
     let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &stead_engine::RootSpec::Machine);
     let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state);
@@ -209,11 +221,13 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     asking.show_diagnostics(&loaded, terminal);
     let plans: Vec<&Plan> = asked.iter().filter_map(|asked| Some(&asked.result.as_ref().ok()?.planned.plan)).collect();
     let text = if arguments.json {
-        json::pretty(&json::PlanDocument::new(plans.iter().copied())).map_err(|error| Failure::Output(error.into()))?
+        let mut document = Vec::new();
+        json::write_overview(&overview(&asked, true), &mut document).map_err(Failure::Output)?;
+        String::from_utf8_lossy(&document).into_owned()
     } else if arguments.markdown {
-        markdown(&plans)
+        overview_markdown(&overview(&asked, false), arguments.by.into())
     } else {
-        plans_text(&asked, &TextOptions { brief: arguments.brief, ..terminal.text_options() })
+        plans_text(&asked, arguments.by, &TextOptions { brief: arguments.brief, ..terminal.text_options() })
     };
     terminal.print(&text)?;
     let failed = show_failures(&asked, terminal);

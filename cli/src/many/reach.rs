@@ -95,8 +95,8 @@ fn ask_password(terminal: &Terminal) -> Result<String, Failure> {
 }
 
 /// `stead inventory clean`: removes what is kept on hosts.
-pub(crate) fn clean(on: &str, arguments: &ManyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let targets = super::resolve(on, arguments)?;
+pub(crate) fn clean(on: &str, path: &Path, arguments: &ManyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let targets = super::resolve(on, &super::inventory(path)?, arguments)?;
     let options = ssh_options(&arguments.ssh, terminal)?;
     let width = pool::width(arguments.ssh.forks);
     let results = pool::each(targets, width, |_, target| {

@@ -17,7 +17,7 @@ use super::plan::{Asking, plans_text, refuse_alone, show_failures, stop_at_mista
 use super::progress::{Bar, Bars, HostProgress, Stage};
 use super::record::{self, Head, HostLog, Record};
 use super::{Asked, HostFailure, Ready, health, pool, summary};
-use crate::args::{ApplyArguments, RolloutName};
+use crate::args::{ApplyArguments, By, RolloutName};
 use crate::failure::Failure;
 use crate::project::Loaded;
 use crate::terminal::Terminal;
@@ -67,7 +67,7 @@ fn run(on: &str, only: Option<&[String]>, arguments: &ApplyArguments, terminal: 
     let loaded = crate::project::load(&arguments.path, arguments.network)?;
     stop_at_mistakes(&loaded, terminal)?;
     let plan = RolloutPlan::of(arguments, &loaded.project.config().rollout);
-    let mut targets = super::resolve(on, &arguments.many)?;
+    let mut targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
     targets.retain(|target| only.is_none_or(|only| only.iter().any(|name| **name == *target.name)));
     plan.sort(&mut targets);
     let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
@@ -80,7 +80,7 @@ fn run(on: &str, only: Option<&[String]>, arguments: &ApplyArguments, terminal: 
     asking.show_diagnostics(&loaded, terminal);
     if !arguments.json {
         let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
-        running::show(&plans_text(&asked, &options), arguments.yes, terminal)?;
+        running::show(&plans_text(&asked, By::default(), &options), arguments.yes, terminal)?;
     }
     let unreachable = show_failures(&asked, terminal);
     let changes = changes(&asked);

@@ -29,7 +29,7 @@ const LOOK: &str = r#"r=; if [ -f "$b" ]; then k=$(stamp); if [ -O "$b" ] && [ -
 
 /// Takes the worker from standard input. What has come of it before is gone on with.
 const TAKE: &str = concat!(
-    r#"if [ -z "$r" ]; then mkdir -p "$d/bin" 2>/dev/null || fail directory; [ -O "$d/bin" ] && chmod 700 "$d/bin" || fail owner; "#,
+    r#"if [ -z "$r" ]; then (umask 022; mkdir -p "$d" 2>/dev/null); mkdir -p "$d/bin" 2>/dev/null || fail directory; [ -O "$d/bin" ] && chmod 700 "$d/bin" || fail owner; "#,
     r#"command -v sha256sum >/dev/null || fail sha256sum; "#,
     r#"if command -v gzip >/dev/null; then g=gzip; else g=plain; fi; p=$b.$g; o=0; if [ -f "$p" ] && [ -O "$p" ]; then o=$(wc -c <"$p"); fi; "#,
     r#"say need $m $((o)) $g; read -r o l || fail transfer; [ "$o" = 0 ] && rm -f "$p"; head -c "$l" >>"$p" || { rm -f "$p"; fail write; }; "#,
@@ -140,6 +140,48 @@ mod tests {
         let preamble = crate::worker::preamble("0123");
         let line = preamble.trim_start().strip_prefix(&Bootstrap::new("0123".into()).marker()).map(str::trim_end);
         assert_eq!(line.and_then(parse), Some(Line::Worker(crate::frames::VERSION)));
+    }
+
+    /// Runs the script with something else in the worker's place, and returns what it says.
+    fn run(directory: &std::path::Path, program: &[u8], input: &[u8]) -> String {
+        use sha2::Digest as _;
+        use std::io::Write as _;
+        let places = format!("d={}/cache", directory.display());
+        let hash = crate::journal::hex(&sha2::Sha256::digest(program));
+        let script = Bootstrap::new("0123".into()).script(&WorkerBinaries::for_tests());
+        let script = script.replace(PLACES, &places).replace(&"00".repeat(32), &hash);
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.arg("-c").arg(script).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut shell = shell.spawn().expect("a shell");
+        shell.stdin.take().expect("a pipe").write_all(input).expect("written");
+        String::from_utf8(shell.wait_with_output().expect("an end").stdout).expect("text")
+    }
+
+    #[test]
+    fn the_script_takes_the_worker_once_goes_on_with_a_part_and_runs_no_other() {
+        use flate2::{Compression, write::GzEncoder};
+        use std::io::Write as _;
+        let directory = tempfile::tempdir().expect("a directory");
+        let program = b"#!/bin/sh\nread line; echo got $line\n";
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(program).expect("packed");
+        let packed = packed.finish().expect("packed");
+        let (first, second) = packed.split_at(20);
+        let sent = |from: usize, bytes: &[u8]| [format!("{from} {}\n", packed.len() - from).as_bytes(), bytes].concat();
+
+        let said = run(directory.path(), program, &sent(0, first));
+        assert!(said.contains("need") && said.contains(" 0 gzip") && said.contains("fail transfer"), "{said}");
+        let said = run(directory.path(), program, &[&*sent(20, second), b"hello\n"].concat());
+        assert!(said.contains(" 20 gzip") && said.ends_with("got hello\n"), "{said}");
+        let said = run(directory.path(), program, b"again\n");
+        assert!(!said.contains("need") && said.ends_with("got again\n"), "{said}");
+
+        let kept = directory.path().join("cache/bin");
+        let names: Vec<_> = std::fs::read_dir(&kept).expect("a directory").flatten().map(|entry| entry.path()).collect();
+        let worker = names.iter().find(|path| path.extension().is_none()).expect("the worker");
+        std::fs::write(worker, "#!/bin/sh\necho planted\n").expect("written");
+        let said = run(directory.path(), program, &sent(0, b"nonsense"));
+        assert!(said.contains("changed") && said.contains("need") && !said.contains("planted"), "{said}");
     }
 
     #[test]
