@@ -123,6 +123,19 @@ pub fn clean(target: &Target, options: &SshOptions) -> Result<(), RemoteError> {
     }
 }
 
+/// The host name or address that ssh would connect to: its configuration may call it otherwise. The target's own word where ssh does not say.
+pub fn address(target: &Target, options: &SshOptions) -> String {
+    let mut command = Command::new(&options.program);
+    command.arg("-G");
+    if let Some(config) = &options.config {
+        command.arg("-F").arg(config);
+    }
+    command.arg("--").arg(target.address()).stdin(Stdio::null()).stderr(Stdio::null());
+    let told = command.output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let name = told.lines().find_map(|line| line.strip_prefix("hostname "));
+    name.map_or_else(|| target.address().to_owned(), |name| name.trim().to_owned())
+}
+
 fn try_connect(target: &Target, options: &SshOptions, contact: &mut Contact, begun: Instant) -> Result<Remote, RemoteError> {
     let bootstrap = Bootstrap::new(nonce());
     let script = bootstrap.script(&options.binaries);
@@ -441,7 +454,9 @@ impl Way {
         }
         self.hang_up();
         let status = self.child.lock().unwrap_or_else(PoisonError::into_inner).wait().ok().and_then(|status| status.code());
-        told::why(&String::from_utf8_lossy(&self.told), status, self.is_sudo)
+        // sudo goes on behind its own question.
+        let told = String::from_utf8_lossy(&self.told).replace(&self.prompt, "\n");
+        told::why(&told, status, self.is_sudo)
     }
 
     fn has_told(&self) -> bool {

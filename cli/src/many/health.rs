@@ -7,16 +7,22 @@ use std::time::Duration;
 use stead_catalog::Target;
 use stead_compiler::config::{HealthCheck, HealthKind};
 use stead_engine::net::{self, Request};
+use stead_engine::ssh::{self, SshOptions};
 use stead_engine::{self as engine, Remote};
 
 /// Looks at a host; the first check that fails is told in words.
-pub(super) fn check(target: &Target, remote: Option<&mut Remote>, checks: &[HealthCheck]) -> Result<(), String> {
+pub(super) fn check(
+    target: &Target,
+    ssh: &SshOptions,
+    remote: Option<&mut Remote>,
+    checks: &[HealthCheck],
+) -> Result<(), String> {
     let mut remote = remote;
     for check in checks {
         let mut tries = 0;
         loop {
             tries += 1;
-            let found = once(target, remote.as_deref_mut(), check);
+            let found = once(target, ssh, remote.as_deref_mut(), check);
             match found {
                 Ok(()) => break,
                 Err(_) if tries < check.tries => std::thread::sleep(check.delay()),
@@ -27,19 +33,19 @@ pub(super) fn check(target: &Target, remote: Option<&mut Remote>, checks: &[Heal
     Ok(())
 }
 
-fn once(target: &Target, remote: Option<&mut Remote>, check: &HealthCheck) -> Result<(), String> {
+fn once(target: &Target, ssh: &SshOptions, remote: Option<&mut Remote>, check: &HealthCheck) -> Result<(), String> {
     let timeout = check.timeout();
     match &check.kind {
         HealthKind::Exec(argv) => there(remote, &engine::HealthCheck::Exec(argv.clone()), timeout),
         HealthKind::Service(unit) => there(remote, &engine::HealthCheck::Service(unit.clone()), timeout),
         HealthKind::Tcp(address) => {
-            let address = filled(address, target);
+            let address = filled(address, target, ssh);
             let (host, port) = address.rsplit_once(':').ok_or_else(|| format!("`{address}` has no port"))?;
             let port = port.parse().map_err(|_| format!("`{address}` has no port"))?;
             net::connect(host, port, timeout).map_err(|error| format!("{address} does not answer: {error}"))
         }
         HealthKind::Http(url) => {
-            let url = filled(url, target);
+            let url = filled(url, target, ssh);
             let mut request = Request::get(url.as_str());
             request.timeout = timeout;
             request.limit = Some(timeout);
@@ -61,10 +67,8 @@ fn there(remote: Option<&mut Remote>, check: &engine::HealthCheck, timeout: Dura
     }
 }
 
-/// Puts the host's address, as ssh is given it, and its name in place.
-fn filled(text: &str, target: &Target) -> String {
-    let address = target.address();
-    // `user@host` is for ssh alone.
-    let address = address.rsplit_once('@').map_or(address, |(_, host)| host);
-    text.replace("{address}", address).replace("{name}", &target.name)
+/// Puts the host's address, as ssh knows it, and its name in place.
+fn filled(text: &str, target: &Target, ssh: &SshOptions) -> String {
+    let named = text.replace("{name}", &target.name);
+    if named.contains("{address}") { named.replace("{address}", &ssh::address(target, ssh)) } else { named }
 }

@@ -166,7 +166,13 @@ pub(super) fn stop_at_mistakes(loaded: &Loaded, terminal: &Terminal) -> Result<(
 /// Tells which hosts have no plan, and why.
 pub(super) fn show_failures(asked: &[Asked], terminal: &Terminal) -> usize {
     let failed = asked.iter().filter_map(|asked| Some((&asked.target.name, asked.result.as_ref().err()?)));
-    let lines: Vec<String> = failed.map(|(name, failure)| terminal.host_line(name, failure)).collect();
+    let mut hinted = HashSet::new();
+    let line = |(name, failure): (&Arc<str>, &HostFailure)| {
+        // A hundred hosts with one reason need its way out once.
+        let hint = failure.hint.clone().filter(|_| hinted.insert(failure.code.clone()));
+        terminal.host_line(name, &HostFailure { hint, ..failure.clone() })
+    };
+    let lines: Vec<String> = failed.map(line).collect();
     terminal.note(&lines.concat());
     lines.len()
 }

@@ -342,7 +342,7 @@ impl Rollout<'_> {
         let checks = &self.plan.config.checks;
         if outcome.is_good() && !checks.is_empty() {
             bar.doing("checking");
-            if let Err(why) = health::check(&target, Some(&mut remote), checks) {
+            if let Err(why) = health::check(&target, self.ssh, Some(&mut remote), checks) {
                 return HostOutcome::Unhealthy { run: outcome.run(), why };
             }
         }
