@@ -62,7 +62,7 @@ pub use planner::{Part, PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
 pub use predicted::brought::{Brought, Lost};
 pub use process::{Effect, Written};
-pub use remote::{HealthCheck, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story};
+pub use remote::{HealthCheck, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story, StoryChange};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };

@@ -20,7 +20,7 @@ use crate::{Cancel, Counts, Event, Events, Outcome, Retention, RunReport, SavedP
 
 mod error;
 
-pub use error::{RemoteError, SshProblem};
+pub use error::{Refusal, RemoteError, SshProblem};
 
 /// How often the worker is told that somebody is there.
 const BEAT: Duration = Duration::from_secs(5);
@@ -83,8 +83,21 @@ pub struct RemoteRun {
 pub struct Story {
     /// The run.
     pub run: RemoteRun,
-    /// What became of each resource that it touched, as far as that is known: outcome, code and message.
-    pub changes: Vec<(ResourceId, Option<OutcomeKind>, Option<String>, Option<String>)>,
+    /// What became of each resource that it touched.
+    pub changes: Vec<StoryChange>,
+}
+
+/// What became of a resource, as the journal of its machine has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoryChange {
+    /// The resource.
+    pub resource: ResourceId,
+    /// How it ended; `None` when it did not.
+    pub outcome: Option<OutcomeKind>,
+    /// The failure's code.
+    pub code: Option<String>,
+    /// The failure in words.
+    pub message: Option<String>,
 }
 
 /// What is looked at on a machine, to see whether something works.
@@ -291,7 +304,8 @@ impl Remote {
                 let change = |change: frames::WireChangeRecord| {
                     let (type_name, name) = change.resource?;
                     let outcome = change.outcome.as_deref().and_then(OutcomeKind::from_name);
-                    Some((ResourceId { type_name, name }, outcome, change.code, change.message))
+                    let resource = ResourceId { type_name, name };
+                    Some(StoryChange { resource, outcome, code: change.code, message: change.message })
                 };
                 Ok(Some(Story { run: run.into(), changes: changes.into_iter().filter_map(change).collect() }))
             }
@@ -482,8 +496,8 @@ impl Story {
     /// Counts the outcomes of what the run touched.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for (_, outcome, ..) in &self.changes {
-            match outcome {
+        for change in &self.changes {
+            match change.outcome {
                 Some(OutcomeKind::Unchanged) => counts.unchanged += 1,
                 Some(OutcomeKind::Changed) => counts.changed += 1,
                 Some(OutcomeKind::Failed) => counts.failed += 1,
@@ -495,7 +509,7 @@ impl Story {
     }
 }
 
-impl From<Problem> for error::Refusal {
+impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         Self { code: problem.code, message: problem.message, hint: problem.hint }
     }

@@ -23,6 +23,7 @@ use crate::frames::{
     WirePlanned, WireValue,
 };
 use crate::journal::{hex, unhex};
+use crate::remote::Refusal;
 use crate::{
     ActiveState, ApplyOptions, Cancel, Event, Events, Journal, Known, Observed, PlanOptions, Planned, Probe, Registry, Retention,
     RootSpec, SavedPlan, World, apply, facts, plan,
@@ -50,8 +51,8 @@ pub struct WorkerOptions {
     pub cache: Option<PathBuf>,
     /// Asked to end the run, by a signal for instance.
     pub cancel: Arc<Cancel>,
-    /// Says what stands in the way of a run: code, message and way out.
-    pub hindrance: fn(&Path) -> Option<(String, String, Option<String>)>,
+    /// Says what stands in the way of a run on the machine with this state directory.
+    pub hindrance: fn(&Path) -> Option<Refusal>,
 }
 
 /// The line that a worker begins with, with the version of the frames: whatever came before it on the pipe was somebody else's.
@@ -388,7 +389,7 @@ impl Worker<'_> {
             return self.fail("worker-garbled", "there is no plan to be carried out", None);
         };
         let state = &self.options.state;
-        if let Some((code, message, hint)) = (self.options.hindrance)(state) {
+        if let Some(Refusal { code, message, hint }) = (self.options.hindrance)(state) {
             return self.fail(&code, message, hint);
         }
         let saved = match saved.map(|text| unhex(text).ok_or(()).and_then(|bytes| SavedPlan::decode(&bytes).map_err(|_| ()))) {

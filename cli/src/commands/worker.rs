@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use stead_engine::{RootSpec, WorkerOptions};
+use stead_engine::{Refusal, RootSpec, WorkerOptions};
 
 use crate::args::WorkerArguments;
 use crate::failure::Failure;
@@ -18,7 +18,7 @@ pub(crate) fn run(arguments: &WorkerArguments) -> Result<ExitCode, Failure> {
         hindrance: |state| {
             guard::is_waiting(state).then(|| {
                 let failure = Failure::ConfirmationPending;
-                (failure.code().to_owned(), failure.to_string(), failure.hint())
+                Refusal { code: failure.code().to_owned(), message: failure.to_string(), hint: failure.hint() }
             })
         },
     };

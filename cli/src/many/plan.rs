@@ -239,10 +239,12 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     let failed = show_failures(&asked, terminal);
     let is_incomplete = plans.iter().any(|plan| plan.resources.iter().any(|resource| resource.error.is_some()));
     let is_pending = plans.iter().any(|plan| !plan.is_empty());
-    Ok(match () {
-        () if failed > 0 || is_incomplete => ExitCode::FAILURE,
-        () if is_pending && arguments.detailed_exitcode => ExitCode::from(2),
-        () => ExitCode::SUCCESS,
+    Ok(if failed > 0 || is_incomplete {
+        ExitCode::FAILURE
+    } else if is_pending && arguments.detailed_exitcode {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
     })
 }
 

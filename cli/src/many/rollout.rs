@@ -248,11 +248,14 @@ impl Rollout<'_> {
                 outcomes[at] = Some(outcome);
             }
             let failed = self.failures.load(Ordering::SeqCst);
-            stopped = match () {
-                () if self.cancel.is_cancelled() => Some("the rollout was ended before"),
-                () if number == 0 && self.plan.has_canary() && failed > 0 => Some("the canary failed"),
-                () if limit.is_some_and(|limit| failed > limit) => Some("too many hosts failed before"),
-                () => None,
+            stopped = if self.cancel.is_cancelled() {
+                Some("the rollout was ended before")
+            } else if number == 0 && self.plan.has_canary() && failed > 0 {
+                Some("the canary failed")
+            } else if limit.is_some_and(|limit| failed > limit) {
+                Some("too many hosts failed before")
+            } else {
+                None
             };
         }
         self.stage.bars.finish();

@@ -17,9 +17,11 @@ pub(crate) struct WireCatalog {
     node: Arc<str>,
     hash: String,
     resources: Vec<WireResource>,
-    /// From, to, kind, why, where.
-    edges: Vec<(u32, u32, String, Arc<str>, Option<WirePlace>)>,
+    edges: Vec<WireEdge>,
 }
+
+/// From, to, kind, why, where.
+type WireEdge = (u32, u32, String, Arc<str>, Option<WirePlace>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct WireResource {
@@ -85,7 +87,7 @@ impl WireCatalog {
         if ids.len() != resources.len() {
             return Err(FrameError::malformed("a catalog with two resources of one name"));
         }
-        let edge = |(from, to, kind, reason, source): (u32, u32, String, Arc<str>, Option<WirePlace>)| {
+        let edge = |(from, to, kind, reason, source): WireEdge| {
             let inside = |at: u32| (at as usize) < resources.len();
             if !inside(from) || !inside(to) {
                 return Err(FrameError::malformed("an edge that leads out of the catalog"));
