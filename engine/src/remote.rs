@@ -28,6 +28,8 @@ const BEAT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(45);
 /// Frames that wait to be sent.
 const QUEUE: usize = 8;
+/// Answers that wait to be taken; a worker that talks on waits then.
+const ANSWERS: usize = 64;
 
 /// A worker on a machine, and the way to it.
 pub struct Remote {
@@ -134,7 +136,7 @@ impl Remote {
     ) -> Result<Self, RemoteError> {
         let shared = Arc::new(Shared { heard: Mutex::new(Instant::now()), hang_up });
         let (to, outgoing) = mpsc::sync_channel(QUEUE);
-        let (tell, from) = mpsc::channel();
+        let (tell, from) = mpsc::sync_channel(ANSWERS);
         let reading = shared.clone();
         thread::spawn(move || read_all(input, &tell, &reading));
         thread::spawn(move || write_all(output, &outgoing));
@@ -182,18 +184,13 @@ impl Remote {
 
     /// The next answer that says something; `None` when none came in time.
     fn next_within(&self, limit: Duration) -> Result<Option<Answer>, RemoteError> {
-        let until = Instant::now() + limit;
-        loop {
-            match self.from.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Ok(Answer::Beat {})) => {}
-                Ok(Ok(answer)) => return Ok(Some(answer)),
-                Ok(Err(FrameError::Closed | FrameError::Io(_))) => return Err(RemoteError::Lost { run: None }),
-                Ok(Err(error)) => return Err(error.into()),
-                Err(RecvTimeoutError::Disconnected) => return Err(RemoteError::Lost { run: None }),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.give_up_when_silent()?;
-                    return Ok(None);
-                }
+        match self.from.recv_timeout(limit) {
+            Ok(Ok(answer)) => Ok(Some(answer)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(RecvTimeoutError::Disconnected) => Err(RemoteError::Lost { run: None }),
+            Err(RecvTimeoutError::Timeout) => {
+                self.give_up_when_silent()?;
+                Ok(None)
             }
         }
     }
@@ -309,7 +306,6 @@ impl Remote {
                 };
                 Ok(Some(Story { run: run.into(), changes: changes.into_iter().filter_map(change).collect() }))
             }
-            Answer::Failed(problem) => Err(RemoteError::Refused(problem.into())),
             other => Err(unexpected(other)),
         }
     }
@@ -327,19 +323,15 @@ impl Remote {
         match self.next()? {
             Answer::Checked { is_good: true, .. } => Ok(Ok(())),
             Answer::Checked { message, .. } => Ok(Err(message)),
-            Answer::Failed(problem) => Err(RemoteError::Refused(problem.into())),
             other => Err(unexpected(other)),
         }
     }
 
     /// Says whether the worker is still there, as far as can be told without asking.
     pub fn is_there(&self) -> bool {
-        loop {
-            match self.from.try_recv() {
-                Ok(Ok(Answer::Beat {})) => {}
-                Ok(_) | Err(mpsc::TryRecvError::Disconnected) => return false,
-                Err(mpsc::TryRecvError::Empty) => return self.give_up_when_silent().is_ok(),
-            }
+        match self.from.try_recv() {
+            Ok(_) | Err(mpsc::TryRecvError::Disconnected) => false,
+            Err(mpsc::TryRecvError::Empty) => self.give_up_when_silent().is_ok(),
         }
     }
 }
@@ -352,7 +344,7 @@ impl Drop for Remote {
     }
 }
 
-fn read_all(mut input: Box<dyn Read + Send>, tell: &mpsc::Sender<Result<Answer, FrameError>>, shared: &Shared) {
+fn read_all(mut input: Box<dyn Read + Send>, tell: &SyncSender<Result<Answer, FrameError>>, shared: &Shared) {
     loop {
         let answer = match frames::read(&mut *input) {
             Ok(Frame::Message(body)) => frames::decode::<Answer>(&body),
@@ -360,6 +352,9 @@ fn read_all(mut input: Box<dyn Read + Send>, tell: &mpsc::Sender<Result<Answer, 
             Err(error) => Err(error),
         };
         *shared.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        if let Ok(Answer::Beat {}) = answer {
+            continue;
+        }
         let is_over = answer.is_err();
         if tell.send(answer).is_err() || is_over {
             return;
