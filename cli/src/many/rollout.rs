@@ -336,7 +336,7 @@ impl Rollout<'_> {
             },
         };
         let progress = HostProgress::new(&self.stage, &ready.planned.plan, bar, log);
-        let options = RemoteApply { saved, audit: self.audit, retention: self.retention.clone(), cancel: self.cancel.clone() };
+        let options = RemoteApply { saved, audit: self.audit, retention: self.retention, cancel: self.cancel.clone() };
         let outcome = match remote.apply(&ready.planned.plan, &options, &progress) {
             Ok(report) => HostOutcome::of(&report),
             Err(RemoteError::Lost { run }) => return self.search(&target, run, bar),
