@@ -31,6 +31,8 @@ use bootstrap::Bootstrap;
 const LOGIN: Duration = Duration::from_secs(60);
 /// Bytes of banners and other noise that are read before the other side has to have said who it is.
 const NOISE: usize = 256 << 10;
+/// A host that answers within this time is nearby.
+const NEARBY: Duration = Duration::from_millis(15);
 /// Bytes of standard error that are kept.
 const TOLD: usize = 64 << 10;
 
@@ -148,10 +150,21 @@ fn try_connect(target: &Target, options: &SshOptions, contact: &mut Contact, beg
             contact.login = begun.elapsed();
         }
         match line {
-            Line::Need { arch, offset, gzip } => {
+            Line::Need { arch, packed, plain, can_unpack } => {
                 contact.sent = true;
                 let binary = options.binaries.of(&arch).ok_or_else(|| other_architecture(&arch, options))?;
-                way.send_binary(binary, offset, gzip)?;
+                let asked = Instant::now();
+                way.send(b"ping\n");
+                loop {
+                    match way.next_line(options, patience)? {
+                        Line::Here => break,
+                        line => take_note(&line, contact, options)?,
+                    }
+                }
+                // Nearby, packing takes longer than sending.
+                let is_far = asked.elapsed() > NEARBY;
+                let packs = can_unpack && (packed > 0 || (is_far && plain == 0));
+                way.send_binary(binary, if packs { packed } else { plain }, packs)?;
             }
             Line::Worker(VERSION) => return way.greet(),
             Line::Worker(version) => {
@@ -175,7 +188,7 @@ fn take_note(line: &Line, contact: &mut Contact, options: &SshOptions) -> Result
         Line::Changed => contact.replaced = true,
         Line::Architecture(arch) => return Err(other_architecture(arch, options)),
         Line::Fail(what) => return Err(told::failure(what)),
-        Line::Need { .. } | Line::Worker(_) | Line::Cleaned => {}
+        Line::Need { .. } | Line::Here | Line::Worker(_) | Line::Cleaned => {}
     }
     Ok(())
 }
@@ -197,8 +210,10 @@ fn nonce() -> String {
 /// What the other side says while it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Line {
-    /// The worker has to be sent, from this byte on.
-    Need { arch: String, offset: u64, gzip: bool },
+    /// The worker has to be sent. So much of it is there, packed and plain, of a transfer that broke off.
+    Need { arch: String, packed: u64, plain: u64, can_unpack: bool },
+    /// An answer to nothing but the question.
+    Here,
     /// The worker that was there was another one, and is gone.
     Changed,
     /// There is no worker for the architecture.
@@ -383,6 +398,11 @@ impl Way {
         Ok(None)
     }
 
+    /// Writes to the shell. One that is gone has said why before.
+    fn send(&mut self, bytes: &[u8]) {
+        let _ = self.stdin.write_all(bytes).and_then(|()| self.stdin.flush());
+    }
+
     fn send_binary(&mut self, binary: &WorkerBinary, offset: u64, gzip: bool) -> Result<(), RemoteError> {
         let content = binary.content(gzip).map_err(|error| {
             let message = format!("{}: {error}", binary.path().display());
@@ -391,11 +411,9 @@ impl Way {
         // What is there of another transfer is gone on with; what is longer than it can be is not of this file.
         let from = usize::try_from(offset).ok().filter(|from| *from <= content.len()).unwrap_or(0);
         let rest = &content[from..];
-        let head = format!("{from} {}\n", rest.len());
-        let sent =
-            self.stdin.write_all(head.as_bytes()).and_then(|()| self.stdin.write_all(rest)).and_then(|()| self.stdin.flush());
-        // A shell that is gone has said why before.
-        let _ = sent;
+        let manner = if gzip { "gzip" } else { "plain" };
+        self.send(format!("{manner} {from} {}\n", rest.len()).as_bytes());
+        self.send(rest);
         Ok(())
     }
 

@@ -27,12 +27,17 @@ const CHECK: &str = r#"is_it() { x=$(sha256sum <"$b" 2>/dev/null); [ "${x%% *}" 
 /// The worker is there, it is ours, and it is the one that it should be; else it is taken away.
 const LOOK: &str = r#"r=; if [ -f "$b" ]; then k=$(stamp); if [ -O "$b" ] && [ -n "$k" ] && [ "$k" = "$(cat "$b.ok" 2>/dev/null)" ]; then r=1; elif [ -O "$b" ] && is_it; then stamp >"$b.ok"; r=1; else rm -f "$b" "$b.ok"; say changed; fi; fi"#;
 
-/// Takes the worker from standard input. What has come of it before is gone on with.
+/// How much of a transfer that broke off is there.
+const PART: &str = r#"part() { if [ -f "$1" ] && [ -O "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi; }"#;
+
+/// Takes the worker from standard input, packed or plain as the other side sees fit after it has seen how far away this is. What has
+/// come of it before is gone on with.
 const TAKE: &str = concat!(
     r#"if [ -z "$r" ]; then (umask 022; mkdir -p "$d" 2>/dev/null); mkdir -p "$d/bin" 2>/dev/null || fail directory; [ -O "$d/bin" ] && chmod 700 "$d/bin" || fail owner; "#,
     r#"command -v sha256sum >/dev/null || fail sha256sum; "#,
-    r#"if command -v gzip >/dev/null; then g=gzip; else g=plain; fi; p=$b.$g; o=0; if [ -f "$p" ] && [ -O "$p" ]; then o=$(wc -c <"$p"); fi; "#,
-    r#"say need $m $((o)) $g; read -r o l || fail transfer; [ "$o" = 0 ] && rm -f "$p"; head -c "$l" >>"$p" || { rm -f "$p"; fail write; }; "#,
+    r#"if command -v gzip >/dev/null; then g=gzip; else g=plain; fi; "#,
+    r#"say need $m $(part "$b.gzip") $(part "$b.plain") $g; read -r q || fail transfer; say here; read -r g o l || fail transfer; "#,
+    r#"p=$b.$g; [ "$o" = 0 ] && rm -f "$p"; head -c "$l" >>"$p" || { rm -f "$p"; fail write; }; "#,
     r#"[ "$(wc -c <"$p")" -lt "$((o + l))" ] && fail transfer; "#,
     r#"if [ $g = gzip ]; then e=$(gzip -dc <"$p" 2>&1 >"$b") || { rm -f "$b" "$p"; case $e in *space*) fail write;; esac; fail damaged; }; rm -f "$p"; else mv "$p" "$b"; fi; "#,
     r#"is_it || { rm -f "$b" "$p"; fail damaged; }; chmod 700 "$b"; stamp >"$b.ok"; fi"#
@@ -62,7 +67,7 @@ impl Bootstrap {
         let nonce = &self.nonce;
         format!(
             "n={nonce}; unset LC_ALL; u=$(umask); umask 077; {SAY}; m=$(uname -m); s=$(uname -s)/$m; \
-             case $s in {arms}*) say arch $s; exit 3;; esac; {PLACES}; b=$d/bin/$h; {STAMP}; {CHECK}; {LOOK}; {TAKE}; \
+             case $s in {arms}*) say arch $s; exit 3;; esac; {PLACES}; b=$d/bin/$h; {STAMP}; {CHECK}; {LOOK}; {PART}; {TAKE}; \
              say start $m; umask $u; cd /; exec \"$b\" worker --nonce $n"
         )
     }
@@ -101,14 +106,16 @@ pub(super) fn parse(words: &str) -> Option<Line> {
         "need" => {
             let mut words = rest.split(' ');
             let arch = words.next()?.to_owned();
-            let offset = words.next()?.parse().ok()?;
-            let gzip = match words.next()? {
+            let packed = words.next()?.parse().ok()?;
+            let plain = words.next()?.parse().ok()?;
+            let can_unpack = match words.next()? {
                 "gzip" => true,
                 "plain" => false,
                 _ => return None,
             };
-            Some(Line::Need { arch, offset, gzip })
+            Some(Line::Need { arch, packed, plain, can_unpack })
         }
+        "here" => Some(Line::Here),
         "changed" => Some(Line::Changed),
         "arch" => Some(Line::Architecture(rest.to_owned())),
         "fail" => Some(Line::Fail(rest.to_owned())),
@@ -167,14 +174,20 @@ mod tests {
         packed.write_all(program).expect("packed");
         let packed = packed.finish().expect("packed");
         let (first, second) = packed.split_at(20);
-        let sent = |from: usize, bytes: &[u8]| [format!("{from} {}\n", packed.len() - from).as_bytes(), bytes].concat();
+        let sent =
+            |from: usize, bytes: &[u8]| [format!("ping\ngzip {from} {}\n", packed.len() - from).as_bytes(), bytes].concat();
 
         let said = run(directory.path(), program, &sent(0, first));
-        assert!(said.contains("need") && said.contains(" 0 gzip") && said.contains("fail transfer"), "{said}");
+        assert!(said.contains("need") && said.contains(" 0 0 gzip") && said.contains("fail transfer"), "{said}");
         let said = run(directory.path(), program, &[&*sent(20, second), b"hello\n"].concat());
-        assert!(said.contains(" 20 gzip") && said.ends_with("got hello\n"), "{said}");
+        assert!(said.contains(" 20 0 gzip") && said.ends_with("got hello\n"), "{said}");
         let said = run(directory.path(), program, b"again\n");
         assert!(!said.contains("need") && said.ends_with("got again\n"), "{said}");
+
+        let elsewhere = tempfile::tempdir().expect("a directory");
+        let plain = [format!("ping\nplain 0 {}\n", program.len()).as_bytes(), program, b"plainly\n"].concat();
+        let said = run(elsewhere.path(), program, &plain);
+        assert!(said.contains("here") && said.ends_with("got plainly\n"), "{said}");
 
         let kept = directory.path().join("cache/bin");
         let names: Vec<_> = std::fs::read_dir(&kept).expect("a directory").flatten().map(|entry| entry.path()).collect();
@@ -186,10 +199,11 @@ mod tests {
 
     #[test]
     fn lines_are_read() {
-        assert_eq!(parse("need x86_64 7 gzip"), Some(Line::Need { arch: "x86_64".into(), offset: 7, gzip: true }));
+        let need = Line::Need { arch: "x86_64".into(), packed: 7, plain: 0, can_unpack: true };
+        assert_eq!(parse("need x86_64 7 0 gzip"), Some(need));
         assert_eq!(parse("worker-frames 1"), Some(Line::Worker(1)));
         assert_eq!(parse("fail write"), Some(Line::Fail("write".into())));
-        assert_eq!(parse("need x86_64 -1 gzip"), None);
+        assert_eq!(parse("need x86_64 -1 0 gzip"), None);
         assert_eq!(parse("hello"), None);
     }
 }
