@@ -39,6 +39,13 @@ impl EdgeKind {
             Self::After => "after",
         }
     }
+
+    /// Reads the name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Require, Self::Watch, Self::OnChanges, Self::OnFail, Self::Prereq, Self::Listen, Self::Automatic, Self::After]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+    }
 }
 
 /// An edge of the catalog: `from` is applied before `to`.

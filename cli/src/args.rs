@@ -7,6 +7,12 @@ use stead_engine::Journal;
 
 use crate::failure::Failure;
 
+mod many;
+
+pub(crate) use many::{
+    By, InventoryCleanArguments, ManyArguments, RolloutArguments, RolloutName, SshArguments, SshCheckArguments, WorkerArguments,
+};
+
 /// A typed state language, planned exactly and applied in parallel.
 ///
 /// Write what a machine is to be in a .stead file; `stead check` finds the mistakes in it, `stead plan` shows exactly
@@ -91,8 +97,18 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// Shows the documentation of a resource type, or lists them.
     Docs(DocsArguments),
-    /// Shows what this machine tells about itself.
+    /// Shows what this machine, or others, tell about themselves.
     Facts(FactsArguments),
+    /// Tells for each host what works on the way to it, and what does not.
+    ///
+    /// Logs in, becomes another user where that is wanted, puts the worker there where it is missing, starts it, and says how long
+    /// each took. Changes nothing but the cache of workers.
+    SshCheck(SshCheckArguments),
+    /// Looks after the hosts of a project.
+    Inventory(InventoryArguments),
+    /// Works on this machine for an operator elsewhere. Started over ssh by `--on`.
+    #[command(hide = true)]
+    Worker(WorkerArguments),
     /// Shows every resource wanted on this machine, typed and complete.
     Catalog(CatalogArguments),
     /// Tells where the value of an attribute came from.
@@ -166,7 +182,7 @@ pub(crate) struct DepsUpdateArguments {
     pub(crate) only: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct NodeArguments {
     /// Compile for the node of this name [default: this machine's host name].
     #[arg(long, value_name = "NAME")]
@@ -174,6 +190,18 @@ pub(crate) struct NodeArguments {
     /// Take the node's facts from a file that `stead facts --json` has written.
     #[arg(long, value_name = "FILE")]
     pub(crate) facts: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryArguments {
+    #[command(subcommand)]
+    pub(crate) command: InventoryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InventoryCommand {
+    /// Removes what Stead keeps on hosts to work on them: the worker, and contents it was sent. Journals stay.
+    Clean(InventoryCleanArguments),
 }
 
 /// Which part of a catalog.
@@ -194,7 +222,7 @@ pub(crate) struct SelectArguments {
 }
 
 /// Which machine.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct MachineArguments {
     /// Work on the tree below DIR, such as an image, instead of on /.
     #[arg(long, value_name = "DIR")]
@@ -219,6 +247,11 @@ pub(crate) struct FetchArguments {
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
+    /// Compile for these hosts, with the facts that they tell over SSH.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
     /// Write one JSON object a line for each mistake.
     #[arg(long)]
     pub(crate) json: bool,
@@ -234,6 +267,14 @@ pub(crate) struct PlanArguments {
     pub(crate) machine: MachineArguments,
     #[command(flatten)]
     pub(crate) fetch: FetchArguments,
+    /// Plan on these hosts over SSH, instead of on this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    /// What stands together in the plan of many hosts: each change with its hosts, hosts that change alike, or changes of one state.
+    #[arg(long, value_enum, default_value_t = By::Change, value_name = "WHAT", requires = "on")]
+    pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
     /// Save the plan, for `stead apply FILE`.
     #[arg(short, long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -251,7 +292,7 @@ pub(crate) struct PlanArguments {
     pub(crate) detailed_exitcode: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ApplyArguments {
     /// A .stead file, a directory with a stead.toml, or a saved plan.
     #[arg(default_value = ".", value_name = "PATH|PLANFILE")]
@@ -292,6 +333,16 @@ pub(crate) struct ApplyArguments {
     /// What is put right after the first run is not asked for again. Ctrl-C ends it.
     #[arg(long, conflicts_with_all = ["rollback_on_failure", "confirm_within"])]
     pub(crate) watch: bool,
+    /// Apply on these hosts over SSH, instead of on this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+    #[command(flatten)]
+    pub(crate) rollout: RolloutArguments,
+    /// Go on with the hosts of an earlier apply that are not done: its number, or `last`.
+    #[arg(long, value_name = "ROLLOUT", conflicts_with_all = ["on", "only", "except", "tags"])]
+    pub(crate) resume: Option<RolloutName>,
 }
 
 #[derive(Debug, Args)]
@@ -493,6 +544,17 @@ pub(crate) struct FactsArguments {
     /// Write the facts as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Ask these hosts over SSH, instead of this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+    /// The project that knows the hosts. Without one, ssh knows them.
+    #[arg(long, value_name = "PATH", default_value = ".", requires = "on")]
+    pub(crate) project: PathBuf,
+    /// Take what a host has told before, if that was not longer ago.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, requires = "on")]
+    pub(crate) max_age: Option<u64>,
     /// Tell about the tree below DIR instead of /.
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,

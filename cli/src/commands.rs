@@ -14,12 +14,14 @@ mod fmt;
 pub(crate) mod gc;
 mod graph;
 mod history;
+mod inventory;
 mod ledger;
 mod man;
 mod plan;
 mod show;
 mod undo;
 mod why;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,9 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Docs(arguments) => docs::run(&arguments, terminal),
         Command::Facts(arguments) => facts::run(&arguments, terminal),
+        Command::SshCheck(arguments) => crate::many::check_hosts(&arguments, terminal),
+        Command::Inventory(arguments) => inventory::run(&arguments, terminal),
+        Command::Worker(arguments) => worker::run(&arguments),
         Command::Catalog(arguments) => catalog::run(&arguments, terminal),
         Command::Why(arguments) => why::run(&arguments, terminal),
         Command::Completions(arguments) => completions::run(&arguments, terminal),

@@ -146,6 +146,34 @@ pub(crate) enum Failure {
     /// A selector that selects nothing.
     #[error("nothing in the catalog is selected by `{0}`")]
     UnknownSelector(String),
+    /// `--on` names no host.
+    #[error("`{0}` names no host")]
+    NoTargets(String),
+    /// An option that is about this machine alone.
+    #[error("{option} is for this machine alone, and `--on {on}` names others")]
+    OnlyHere {
+        /// The option.
+        option: &'static str,
+        /// The targets.
+        on: String,
+    },
+    /// No such rollout.
+    #[error("there is no rollout {0}")]
+    NoSuchRollout(String),
+    /// A worker's file cannot be used.
+    #[error("{}: {source}", path.display())]
+    WorkerBinary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+    /// Nobody gave the password.
+    #[error("no password was given")]
+    NoPassword,
+    /// What an operator sent makes no sense.
+    #[error("{0}")]
+    Worker(std::sync::Arc<stead_engine::FrameError>),
     /// Nobody there to ask.
     #[error("nobody is there to approve the plan")]
     ApprovalNeeded,
@@ -192,6 +220,12 @@ impl Failure {
             Self::UnsetAttribute { .. } => "unset-attribute",
             Self::NotAnAttribute(_) => "not-an-attribute",
             Self::UnknownSelector(_) => "unknown-selector",
+            Self::NoTargets(_) => "no-targets",
+            Self::OnlyHere { .. } => "only-here",
+            Self::NoSuchRollout(_) => "no-such-rollout",
+            Self::WorkerBinary { .. } => "worker-binary-unusable",
+            Self::NoPassword => "no-password",
+            Self::Worker(_) => "worker-garbled",
             Self::ApprovalNeeded => "approval-needed",
             Self::NotApproved => "not-approved",
         }
@@ -227,6 +261,12 @@ impl Failure {
             Self::UnsetAttribute { .. } => Some("what is not given is left as it is found".into()),
             Self::NotAnAttribute(_) => Some(r#"write it in quotes for the shell: stead why 'file["/etc/motd"].mode'"#.into()),
             Self::UnknownSelector(_) => Some(r#"a selector is a resource 'file["/etc/motd"]', a type or a tag"#.into()),
+            Self::NoTargets(_) => Some("name hosts: --on web-1,web-2".into()),
+            Self::OnlyHere { .. } => Some("leave it out".into()),
+            Self::NoSuchRollout(_) => Some("rollouts are numbered in the last line of `stead apply --on`".into()),
+            Self::WorkerBinary { .. } => Some("name a stead that was built for Linux".into()),
+            Self::NoPassword => Some("type it, or give it as a line of standard input".into()),
+            Self::Worker(_) => Some("`stead worker` is started by `stead plan --on` over ssh".into()),
             Self::ApprovalNeeded => Some("give --yes, or apply a plan saved with `stead plan -o FILE`".into()),
             _ => None,
         }
@@ -236,7 +276,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::BrokenPipe => ExitCode::SUCCESS,
-            Self::ApprovalNeeded | Self::PlanIsFixed => ExitCode::from(2),
+            Self::ApprovalNeeded | Self::PlanIsFixed | Self::OnlyHere { .. } => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -60,6 +60,17 @@ pub(crate) fn cache_dir(arguments: &MachineArguments, fetch: &FetchArguments, ro
         // apt is told an absolute path.
         return std::path::absolute(state.join("cache")).ok();
     }
+    user_cache()
+}
+
+/// Where an operator keeps what can be made again: beside a state directory that was given, else as [`user_cache`].
+pub(crate) fn operator_cache() -> Option<PathBuf> {
+    let given = std::env::var_os("STEAD_STATE_DIR").filter(|directory| !directory.is_empty());
+    given.map(|state| PathBuf::from(state).join("cache")).or_else(user_cache)
+}
+
+/// The cache of the system (for root) or of the user, where there is a place for one.
+pub(crate) fn user_cache() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Some(PathBuf::from("/var/cache/stead"));
     }
@@ -69,7 +80,7 @@ pub(crate) fn cache_dir(arguments: &MachineArguments, fetch: &FetchArguments, ro
 }
 
 /// A path as one name: `/srv/image` is `-srv-image`; what could be mistaken is written in hexadecimal.
-fn escaped(path: &Path) -> String {
+pub(crate) fn escaped(path: &Path) -> String {
     let mut name = String::new();
     for byte in path.as_os_str().as_bytes() {
         match byte {

@@ -8,6 +8,7 @@ mod failure;
 mod guard;
 mod ledger;
 mod machine;
+mod many;
 mod pages;
 mod progress;
 mod project;

@@ -228,7 +228,7 @@ impl Events for Progress<'_> {
 }
 
 /// The engine's outcome in the words of the report.
-fn outcome_of(outcome: &engine::Outcome) -> Outcome {
+pub(crate) fn outcome_of(outcome: &engine::Outcome) -> Outcome {
     Outcome {
         kind: outcome.kind,
         // Why a resource was not tried is no error of its own.

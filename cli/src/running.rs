@@ -34,6 +34,42 @@ pub(crate) fn approve(verb: &str, plan: &Plan, json: bool, terminal: &Terminal) 
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(Failure::NotApproved) }
 }
 
+/// Asks whether changes on other machines are to be made.
+pub(crate) fn approve_many(verb: &str, changes: usize, hosts: &str, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+    if json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::ApprovalNeeded);
+    }
+    let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
+    if ask(&format!("{verb} {what} on {hosts}?"), terminal) { Ok(()) } else { Err(Failure::NotApproved) }
+}
+
+/// Asks a question that is answered with yes or no. Nobody there to answer means no.
+pub(crate) fn ask(question: &str, terminal: &Terminal) -> bool {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return false;
+    }
+    terminal.note(&format!("\n{question} [y/N] "));
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// As [`cancel_on_signals`], without a word: standard error is somebody else's.
+pub(crate) fn cancel_silently() -> Arc<Cancel> {
+    let cancel = Arc::new(Cancel::new());
+    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+        let asked = cancel.clone();
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                // That a terminal or a connection is gone may be told many times, and never means more than that.
+                if signal != SIGHUP || !asked.is_cancelled() {
+                    asked.ask();
+                }
+            }
+        });
+    }
+    cancel
+}
+
 /// The first signal finishes what runs, the second ends it. Each rings the alarm.
 pub(crate) fn cancel_on_signals(alarm: Option<Alarm>) -> Arc<Cancel> {
     let cancel = Arc::new(Cancel::new());

@@ -71,6 +71,15 @@ impl Terminal {
         }
     }
 
+    /// What went wrong with a host, and the way out.
+    pub(crate) fn host_line(&self, host: &str, failure: &crate::many::HostFailure) -> String {
+        let mut text = self.error_line(&failure.code, &format!("{host}: {}", failure.message));
+        if let Some(hint) = &failure.hint {
+            text.push_str(&self.remark("hint", hint));
+        }
+        text
+    }
+
     /// `warning[code]: message`.
     pub(crate) fn warning_line(&self, code: &str, message: &str) -> String {
         let message = stead_report::clean(message);

@@ -28,6 +28,10 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::lints;
 use crate::template::Whitespace;
 
+mod rollout;
+
+pub use rollout::{HealthCheck, HealthKind, RolloutConfig, Share};
+
 /// The name of the file.
 pub const FILE_NAME: &str = "stead.toml";
 
@@ -52,6 +56,8 @@ pub struct Config {
     pub templates: Whitespace,
     /// How long a machine's journal keeps what.
     pub journal: JournalConfig,
+    /// How an apply goes through many hosts.
+    pub rollout: RolloutConfig,
 }
 
 /// The table `[journal]`.
@@ -170,7 +176,8 @@ impl Config {
     }
 
     fn read(&mut self, root: &Node, reader: &mut Reader) {
-        let known = ["name", "description", "ledger", "data", "dependencies", "lints", "facts", "templates", "journal"];
+        let known =
+            ["name", "description", "ledger", "data", "dependencies", "lints", "facts", "templates", "journal", "rollout"];
         reader.known_keys(root, &known, "");
         self.name = reader.text(root, "name");
         self.description = reader.text(root, "description");
@@ -198,6 +205,9 @@ impl Config {
             reader.known_keys(table, &["max_size", "max_age"], "journal");
             self.journal.max_size = reader.quantity(table, "max_size", &Type::Size, "a size such as \"512MiB\"");
             self.journal.max_age_ns = reader.quantity(table, "max_age", &Type::Duration, "a duration such as \"90d\"");
+        }
+        if let Some(table) = reader.table(root, "rollout") {
+            self.rollout = RolloutConfig::read(table, reader);
         }
         self.dependencies = reader.dependencies(root);
         self.lints = reader.lints(root);
@@ -270,6 +280,22 @@ impl Reader {
                 None
             }
         }
+    }
+
+    fn texts(&mut self, table: &Node, key: &str) -> Vec<Arc<str>> {
+        let Some(entry) = table.get(key) else { return Vec::new() };
+        let text = |item: &Node| match &item.kind {
+            Kind::Scalar(Value::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let texts = match &entry.node.kind {
+            Kind::List(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
+            _ => None,
+        };
+        texts.unwrap_or_else(|| {
+            self.wrong_kind(&entry.node, key, "a list of strings");
+            Vec::new()
+        })
     }
 
     fn bool(&mut self, table: &Node, key: &str) -> Option<bool> {

@@ -50,7 +50,7 @@ pub enum Event<'a> {
     /// Something that does not stop the run: the journal was lost, the last run was killed.
     Warning {
         /// Stable code: `journal-moved-aside`, `run-interrupted`, `temporary-left`.
-        code: &'static str,
+        code: &'a str,
         /// In words.
         message: String,
     },

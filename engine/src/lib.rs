@@ -12,6 +12,7 @@ mod events;
 pub mod facts;
 mod failure;
 mod foreseen;
+mod frames;
 mod glob;
 mod graph;
 mod joint;
@@ -29,22 +30,26 @@ mod planner_tests;
 mod predicted;
 mod process;
 mod reads;
+mod remote;
 mod resource_type;
 mod root;
 mod saved;
 mod script;
+pub mod ssh;
 pub mod system;
 #[cfg(test)]
 mod test_support;
 pub mod undo;
 mod units;
 mod watch;
+mod worker;
 mod world;
 
 pub use apply::{ApplyOptions, RunError, apply};
 pub use cancel::Cancel;
 pub use events::{Counts, Event, Events, Outcome, RunReport};
 pub use failure::{ApplyError, ObserveError};
+pub use frames::{FrameError, seeds as frame_seeds, try_decoding as try_frames};
 pub use graph::Graph;
 pub use journal::{
     Before, ChangeRecord, CollectError, Collected, FileAttributes, FileState, Journal, JournalError, Retention, RunRecord,
@@ -59,6 +64,7 @@ pub use planner::{Part, PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
 pub use predicted::brought::{Brought, Lost};
 pub use process::{Effect, Written};
+pub use remote::{HealthCheck, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story, StoryChange};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
@@ -70,6 +76,7 @@ pub use system::accounts::Shadow;
 pub use undo::{Restore, Restorer, RestoringResource};
 pub use units::unit_of;
 pub use watch::{Alarm, Notice, Turn, Watch, WatchError, WatchOptions};
+pub use worker::{WorkerOptions, serve};
 pub use world::{
     ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, Owner, PackageChange, PackageState, PackageWish, Probe,
     ProbeOutcome, Stat, UnitState, User, WishedState, World,

@@ -43,6 +43,9 @@ fn seeds(law: &str) -> Vec<Vec<u8>> {
         _ => {}
     }
     let mut seeds: Vec<Vec<u8>> = files.iter().map(|file| fs::read(file).expect("a seed can be read")).collect();
+    if law == "frames" {
+        seeds.extend(stead_engine::frame_seeds());
+    }
     if law == "saved_plan" {
         seeds.extend(laws::saved_plan_seeds());
     }

@@ -8,6 +8,7 @@ mod commands;
 mod faults;
 mod fetched;
 mod fidelity;
+mod fleet;
 mod harness;
 mod kill;
 mod orphans;

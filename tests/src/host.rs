@@ -364,6 +364,22 @@ fn make_ground() -> Result<Ground, String> {
     Err("every network is taken".to_owned())
 }
 
+/// The private key that every host's root accepts.
+///
+/// # Panics
+/// When there is no host yet.
+pub fn login_key() -> String {
+    fs::read_to_string(ground().state.join("key")).expect("a host was booted")
+}
+
+/// The public key that every host shows, as it stands in a `known_hosts` file.
+///
+/// # Panics
+/// When there is no host yet.
+pub fn host_key() -> String {
+    fs::read_to_string(ground().state.join("hostkey.pub")).expect("a host was booted").trim().to_owned()
+}
+
 /// The folder `tests/` of the source tree.
 pub fn tests_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

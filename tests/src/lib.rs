@@ -1,7 +1,9 @@
 //! What the tests of the whole program share: disposable hosts, snapshots of what is on them, and the plans that
 //! `stead --json` prints, read as a stranger's program would read them.
 
+pub mod fleet;
 pub mod host;
+pub mod link;
 pub mod output;
 pub mod process;
 pub mod snapshot;

@@ -12,7 +12,7 @@ use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArgumen
 use crate::failure::Failure;
 use crate::project;
 use crate::terminal::Terminal;
-use crate::{guard, ledger, machine, running, selection};
+use crate::{guard, ledger, machine, many, running, selection};
 
 use super::{roll_back, undo};
 
@@ -29,6 +29,12 @@ struct Task {
 }
 
 pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if let Some(name) = &arguments.resume {
+        return many::resume(name, arguments, terminal);
+    }
+    if let Some(on) = &arguments.on {
+        return many::apply(on, arguments, terminal);
+    }
     let task = task(arguments)?;
     if let Some(saved) = task.saved.as_ref().filter(|saved| saved.undoes.is_some()) {
         return undo::apply_saved(arguments, saved, task.root.clone(), terminal);

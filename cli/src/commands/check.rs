@@ -12,6 +12,9 @@ use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if let Some(on) = &arguments.on {
+        return crate::many::check(on, arguments, terminal);
+    }
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
     let mut diagnostics = loaded.project.diagnostics().to_vec();
     let mut compiled = Vec::new();

@@ -13,6 +13,9 @@ use crate::failure::Failure;
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &FactsArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if let Some(on) = &arguments.on {
+        return crate::many::facts(on, arguments, terminal);
+    }
     let root = arguments.root.as_deref().unwrap_or(Path::new("/"));
     if !root.is_dir() {
         return Err(Failure::NoSuchPath(root.to_owned()));

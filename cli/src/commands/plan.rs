@@ -11,12 +11,15 @@ use stead_report::{TextOptions, markdown, plan_text};
 use crate::args::PlanArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{ledger, machine, project, selection};
+use crate::{ledger, machine, many, project, selection};
 
 /// What `--detailed-exitcode` says when something would change.
 const PENDING: u8 = 2;
 
 pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if let Some(on) = &arguments.on {
+        return many::plan(on, arguments, terminal);
+    }
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;

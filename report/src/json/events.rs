@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use stead_catalog::{Cause, Plan, PlannedResource};
 
@@ -126,6 +127,36 @@ pub enum Event {
         /// `type["name"]`.
         id: String,
     },
+    /// Some hosts of an apply to many begin. The events of each host's run carry its name as `node`.
+    BatchStarted {
+        /// Which batch, from 1.
+        batch: usize,
+        /// Batches in all.
+        batches: usize,
+        /// The hosts.
+        nodes: Vec<String>,
+    },
+    /// A host of an apply to many is done with, whatever became of it.
+    NodeFinished {
+        /// The host.
+        node: String,
+        /// `unchanged changed failed unhealthy unreachable lost cancelled not_tried`.
+        outcome: String,
+        /// The run's name in the journal of the host, where there is one.
+        run: Option<String>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorDocument>,
+    },
+    /// The last line of an apply to many hosts.
+    RolloutFinished {
+        /// Version of the format.
+        format_version: String,
+        /// The rollout's name, for `--resume`.
+        rollout: String,
+        /// What became of each host.
+        nodes: IndexMap<String, String>,
+    },
     /// The watch was asked to end.
     WatchEnded {},
     /// The last line of a run.
@@ -249,6 +280,11 @@ impl Event {
             error: failure.map(|(code, message)| ErrorDocument::new(code, message)),
             duration_ms: milliseconds(duration),
         }
+    }
+
+    /// The last event of an apply to many hosts.
+    pub fn rollout_finished(rollout: String, nodes: IndexMap<String, String>) -> Self {
+        Self::RolloutFinished { format_version: FORMAT_VERSION.to_owned(), rollout, nodes }
     }
 
     /// The last event of a run.

@@ -130,6 +130,11 @@ fn events_fit_their_schema() {
     lines.push(Event::ResourceRetried { id: restart.id.to_string(), attempt: 1, attempts: 3, message: "no".into() });
     lines.push(Event::Warning { code: "run-interrupted".into(), message: "no".into() });
     lines.push(Event::run_finished(None, false, &summary));
+    lines.push(Event::BatchStarted { batch: 1, batches: 2, nodes: vec!["web-1".into()] });
+    let error = Some(ErrorDocument::new("host-unreachable", "no"));
+    lines.push(Event::NodeFinished { node: "web-1".into(), outcome: "unreachable".into(), run: None, error });
+    let nodes = [("web-1".to_owned(), "unreachable".to_owned()), ("web-2".to_owned(), "not_tried".to_owned())];
+    lines.push(Event::rollout_finished("4".into(), nodes.into_iter().collect()));
     for event in &lines {
         check("events", event).expect("fits");
         let line = serde_json::to_string(event).expect("serializes");

@@ -20,6 +20,7 @@ pub const LAWS: &[Law] = &[
     ("data_yaml", data_yaml),
     ("facts", facts),
     ("format", format),
+    ("frames", frames),
     ("parse", parse),
     ("saved_plan", saved_plan),
     ("template", template),
@@ -140,6 +141,11 @@ pub fn saved_plan(bytes: &[u8]) {
             Err(_) => {}
         }
     }
+}
+
+/// Whatever comes over a pipe is read, or refused; what is read and makes sense is written and read again.
+pub fn frames(bytes: &[u8]) {
+    stead_engine::try_frames(bytes);
 }
 
 /// A file of a saved plan around a body, with the right length and hash: else no fuzzer would come past the hash.

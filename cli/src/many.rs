@@ -1,0 +1,74 @@
+//! Many machines at a time: facts, plans and applies over SSH.
+//!
+//! Each host is worked on by itself: what goes wrong with one is told at its name, and the others go on. What a host is sent is its
+//! own catalog, with its own secrets; everything is compiled here.
+
+mod check;
+mod contact;
+mod facts;
+mod health;
+mod outcome;
+mod plan;
+mod pool;
+mod progress;
+mod reach;
+mod record;
+mod rollout;
+mod summary;
+mod targets;
+
+use std::sync::Arc;
+
+pub(crate) use check::check;
+pub(crate) use contact::check_hosts;
+pub(crate) use facts::facts;
+pub(crate) use plan::plan;
+pub(crate) use reach::{clean, ssh_options};
+pub(crate) use rollout::{apply, resume};
+pub(crate) use targets::{inventory, resolve};
+
+use stead_catalog::{Catalog, Target};
+use stead_engine::{Remote, RemoteError, RemotePlan};
+
+/// Why a host could not be worked on, in the words of whoever found out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HostFailure {
+    /// Stable code.
+    pub(crate) code: String,
+    /// What happened.
+    pub(crate) message: String,
+    /// The way out.
+    pub(crate) hint: Option<String>,
+    /// There was no worker to talk to.
+    pub(crate) is_contact: bool,
+}
+
+impl HostFailure {
+    /// A failure of a host that was reached.
+    pub(crate) fn new(code: impl Into<String>, message: impl Into<String>, hint: Option<String>) -> Self {
+        Self { code: code.into(), message: message.into(), hint, is_contact: false }
+    }
+}
+
+impl From<RemoteError> for HostFailure {
+    fn from(error: RemoteError) -> Self {
+        let is_contact = matches!(error, RemoteError::Connect { .. } | RemoteError::Lost { run: None });
+        Self { code: error.code().to_owned(), message: error.to_string(), hint: error.hint(), is_contact }
+    }
+}
+
+/// A host that has a plan.
+pub(crate) struct Ready {
+    /// The worker there; gone where there are too many hosts to keep them all.
+    pub(crate) remote: Option<Remote>,
+    /// What is wanted there.
+    pub(crate) catalog: Arc<Catalog>,
+    /// What would change.
+    pub(crate) planned: RemotePlan,
+}
+
+/// A host, and what came of asking it.
+pub(crate) struct Asked {
+    pub(crate) target: Target,
+    pub(crate) result: Result<Ready, HostFailure>,
+}

@@ -1,0 +1,258 @@
+//! Asking hosts what would change: facts from each, a catalog compiled here for each, a plan made there.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stead_catalog::{Catalog, Map, Plan, Target, Value};
+use stead_compiler::{Diagnostic, NodeContext, Project, Severity};
+use stead_engine::ssh::{self, SshOptions};
+use stead_report::{
+    GroupBy, NodeChanges, Overview, OverviewKind, TextOptions, json, overview_markdown, overview_text, sort_nodes,
+};
+
+use super::progress::Bars;
+use super::{Asked, HostFailure, Ready, pool};
+use crate::args::{By, PlanArguments, SelectArguments};
+use crate::failure::Failure;
+use crate::project::{Loaded, Texts};
+use crate::terminal::Terminal;
+use crate::{machine, selection};
+
+/// Hosts whose workers are kept between the plan and the apply. Of more hosts, each is asked again.
+const KEPT: usize = 64;
+
+/// What every host is asked with.
+pub(super) struct Asking<'a> {
+    pub(super) project: &'a Project,
+    pub(super) select: &'a SelectArguments,
+    pub(super) ssh: &'a SshOptions,
+    pub(super) fetch: bool,
+    /// Hosts with nothing to do note that in their journals.
+    pub(super) remember: bool,
+    /// Where facts are kept here.
+    pub(super) state: PathBuf,
+    /// Workers stay for what comes next.
+    pub(super) keep: bool,
+    said: Mutex<Said>,
+}
+
+/// What there is to say about the source, each once, whatever number of hosts it is true for.
+#[derive(Default)]
+struct Said {
+    known: HashSet<String>,
+    diagnostics: Vec<Diagnostic>,
+    texts: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl<'a> Asking<'a> {
+    pub(super) fn new(project: &'a Project, select: &'a SelectArguments, ssh: &'a SshOptions, state: PathBuf) -> Self {
+        Self { project, select, ssh, fetch: true, remember: false, state, keep: false, said: Mutex::default() }
+    }
+
+    /// Asks every host, `forks` at a time.
+    pub(super) fn all(&self, targets: Vec<Target>, forks: usize, bars: &Bars) -> Vec<Asked> {
+        let keep = self.keep && targets.len() <= KEPT;
+        bars.begin(targets.len(), "planned");
+        let asked = pool::each(targets, pool::width(forks), |_, target| {
+            let bar = bars.host(&target.name);
+            bar.doing("connecting");
+            let result = self.one(&target, keep, &|what| bar.doing(what));
+            bars.done(bar);
+            Asked { target, result }
+        });
+        bars.finish();
+        asked
+    }
+
+    /// Compiles for every host. Returns how many resources each has.
+    pub(super) fn compile_all(
+        &self,
+        targets: Vec<Target>,
+        forks: usize,
+        bars: &Bars,
+    ) -> Vec<(Arc<str>, Result<usize, HostFailure>)> {
+        bars.begin(targets.len(), "checked");
+        let counted = pool::each(targets, pool::width(forks), |_, target| {
+            let bar = bars.host(&target.name);
+            let (remote, _) = ssh::connect(&target, self.ssh);
+            let count = remote.map_err(HostFailure::from).and_then(|remote| {
+                super::facts::keep(&self.state, &target.name, &remote.facts);
+                Ok(self.compile(&target, &remote.facts)?.resources.len())
+            });
+            bars.done(bar);
+            (target.name, count)
+        });
+        bars.finish();
+        counted
+    }
+
+    /// Asks one host.
+    pub(super) fn one(&self, target: &Target, keep: bool, doing: &dyn Fn(&str)) -> Result<Ready, HostFailure> {
+        let (remote, _) = ssh::connect(target, self.ssh);
+        let mut remote = remote?;
+        doing("compiling");
+        super::facts::keep(&self.state, &target.name, &remote.facts);
+        let catalog = self.compile(target, &remote.facts)?;
+        doing("planning");
+        let planned = remote.plan(&catalog, self.fetch, self.remember)?;
+        Ok(Ready { remote: keep.then_some(remote), catalog: Arc::new(catalog), planned })
+    }
+
+    /// Compiles for one host; what there is to say is kept for later.
+    fn compile(&self, target: &Target, facts: &Map) -> Result<Catalog, HostFailure> {
+        let name: Arc<str> = format!("facts of {}", target.name).into();
+        let text = json::pretty(&json::facts_json(&Value::Map(Arc::new(facts.clone())))).unwrap_or_default();
+        let (facts, mut found) = stead_compiler::facts::from_json(&name, text.as_bytes(), self.project.facts_type());
+        let mut catalog = None;
+        if !found.iter().any(Diagnostic::is_error) {
+            let node = NodeContext { name: target.name.clone(), facts, tags: target.tags.clone(), groups: target.groups.clone() };
+            let (compiled, more) = stead_compiler::compile(self.project, &node);
+            found.extend(more);
+            catalog = compiled;
+        }
+        found.retain(|diagnostic| diagnostic.severity != Severity::Hint);
+        let first = found.iter().find(|diagnostic| diagnostic.is_error()).map(|diagnostic| {
+            HostFailure::new(diagnostic.code, format!("its catalog cannot be made: {}", diagnostic.message), None)
+        });
+        self.take_note(found, (name, text.into()));
+        let catalog = catalog.ok_or_else(|| {
+            let hint = Some("`stead check` tells what is wrong with the source".to_owned());
+            first.unwrap_or_else(|| HostFailure::new("no-catalog", "its catalog cannot be made", hint))
+        })?;
+        selection::select(catalog, self.select)
+            .map_err(|failure| HostFailure::new(failure.code(), failure.to_string(), failure.hint()))
+    }
+
+    fn take_note(&self, found: Vec<Diagnostic>, text: (Arc<str>, Arc<str>)) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let names_facts = found.iter().flat_map(|diagnostic| &diagnostic.labels).any(|label| label.file == text.0);
+        if names_facts {
+            said.texts.push(text);
+        }
+        for diagnostic in found {
+            if said.known.insert(format!("{diagnostic:?}")) {
+                said.diagnostics.push(diagnostic);
+            }
+        }
+    }
+
+    /// Shows what there is to say about the source.
+    pub(super) fn show_diagnostics(&self, loaded: &Loaded, terminal: &Terminal) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut diagnostics = std::mem::take(&mut said.diagnostics);
+        if !self.project.has_errors() {
+            let own = self.project.diagnostics().iter().filter(|diagnostic| diagnostic.severity != Severity::Hint);
+            diagnostics.splice(0..0, own.cloned());
+        }
+        stead_compiler::diagnostic::arrange(&mut diagnostics);
+        let texts: Texts = loaded.texts_with(&diagnostics, &said.texts);
+        terminal.show_diagnostics(diagnostics, &texts);
+    }
+}
+
+/// Stops where the source has mistakes that concern every host.
+pub(super) fn stop_at_mistakes(loaded: &Loaded, terminal: &Terminal) -> Result<(), Failure> {
+    if !loaded.project.has_errors() {
+        return Ok(());
+    }
+    let diagnostics = loaded.project.diagnostics().to_vec();
+    let texts = loaded.texts(&diagnostics);
+    terminal.show_diagnostics(diagnostics, &texts);
+    Err(Failure::Diagnosed)
+}
+
+/// Tells which hosts have no plan, and why.
+pub(super) fn show_failures(asked: &[Asked], terminal: &Terminal) -> usize {
+    let failed = asked.iter().filter_map(|asked| Some((&asked.target.name, asked.result.as_ref().err()?)));
+    let mut hinted = HashSet::new();
+    let line = |(name, failure): (&Arc<str>, &HostFailure)| {
+        // A hundred hosts with one reason need its way out once.
+        let hint = failure.hint.clone().filter(|_| hinted.insert(failure.code.clone()));
+        terminal.host_line(name, &HostFailure { hint, ..failure.clone() })
+    };
+    let lines: Vec<String> = failed.map(line).collect();
+    terminal.note(&lines.concat());
+    lines.len()
+}
+
+/// The plans of hosts as one.
+fn overview(asked: &[Asked], keeps_all: bool) -> Overview {
+    let mut overview = Overview::new(OverviewKind::Plan);
+    if keeps_all {
+        overview = overview.keeping_all();
+    }
+    let mut nodes: Vec<&Asked> = asked.iter().collect();
+    sort_nodes(&mut nodes, |asked| &asked.target.name);
+    for Asked { target, result } in nodes {
+        overview.add(match result {
+            Ok(ready) => {
+                let resources = ready.catalog.resources.iter();
+                let mut states: HashMap<_, _> = resources.map(|resource| (&resource.id, &resource.path)).collect();
+                NodeChanges::of(ready.planned.plan.clone(), |id| states.remove(id).cloned().unwrap_or_default())
+            }
+            Err(failure) => NodeChanges::failed(target.name.clone(), failure.code.as_str(), failure.message.as_str()),
+        });
+    }
+    overview
+}
+
+/// The plans of hosts as text.
+pub(super) fn plans_text(asked: &[Asked], by: By, options: &TextOptions) -> String {
+    overview_text(&overview(asked, false), by.into(), options)
+}
+
+impl From<By> for GroupBy {
+    fn from(by: By) -> Self {
+        match by {
+            By::Change => Self::Change,
+            By::Node => Self::Node,
+            By::State => Self::State,
+        }
+    }
+}
+
+/// `stead plan --on`.
+pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    refuse_alone(on, arguments.machine.root.as_deref(), arguments.output.as_deref())?;
+    let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
+    stop_at_mistakes(&loaded, terminal)?;
+    let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
+    let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
+    let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &stead_engine::RootSpec::Machine);
+    let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state);
+    asking.fetch = !arguments.fetch.no_fetch;
+    let asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
+    asking.show_diagnostics(&loaded, terminal);
+    let plans: Vec<&Plan> = asked.iter().filter_map(|asked| Some(&asked.result.as_ref().ok()?.planned.plan)).collect();
+    let text = if arguments.json {
+        let mut document = Vec::new();
+        json::write_overview(&overview(&asked, true), &mut document).map_err(Failure::Output)?;
+        String::from_utf8_lossy(&document).into_owned()
+    } else if arguments.markdown {
+        overview_markdown(&overview(&asked, false), arguments.by.into())
+    } else {
+        plans_text(&asked, arguments.by, &TextOptions { brief: arguments.brief, ..terminal.text_options() })
+    };
+    terminal.print(&text)?;
+    let failed = show_failures(&asked, terminal);
+    let is_incomplete = plans.iter().any(|plan| plan.resources.iter().any(|resource| resource.error.is_some()));
+    let is_pending = plans.iter().any(|plan| !plan.is_empty());
+    Ok(if failed > 0 || is_incomplete {
+        ExitCode::FAILURE
+    } else if is_pending && arguments.detailed_exitcode {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Options that are about this machine make no sense for others.
+pub(super) fn refuse_alone(on: &str, root: Option<&Path>, output: Option<&Path>) -> Result<(), Failure> {
+    let wrong = [(root.is_some(), "--root"), (output.is_some(), "--output")];
+    match wrong.into_iter().find(|(given, _)| *given) {
+        Some((_, option)) => Err(Failure::OnlyHere { option, on: on.to_owned() }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,91 @@
+//! Which hosts a command works on.
+
+use std::path::Path;
+
+use stead_catalog::{Inventory, Target};
+use stead_report::matches_node;
+
+use crate::args::{ManyArguments, NetworkArguments};
+use crate::failure::Failure;
+use crate::project;
+
+/// Returns the hosts that `--on` names, each once: names and patterns of the inventory, and groups. A project without an
+/// inventory leaves names to ssh.
+///
+/// # Errors
+/// [`Failure::NoTargets`] when a word of it names none.
+pub(crate) fn resolve(on: &str, inventory: &Inventory, arguments: &ManyArguments) -> Result<Vec<Target>, Failure> {
+    let mut targets: Vec<Target> = Vec::new();
+    let mut add = |target: Target| {
+        if !targets.iter().any(|known| known.name == target.name) {
+            targets.push(target);
+        }
+    };
+    let mut words = on.split([',', ' ']).filter(|word| !word.is_empty()).peekable();
+    if words.peek().is_none() {
+        return Err(Failure::NoTargets(on.to_owned()));
+    }
+    for word in words {
+        if inventory.targets.is_empty() {
+            add(Target::named(word));
+            continue;
+        }
+        let members = inventory.group(word).map(|group| group.members.as_slice()).unwrap_or_default();
+        let is_meant = |target: &&Target| word == "all" || members.contains(&target.name) || matches_node(word, &target.name);
+        let mut found = inventory.targets.iter().filter(is_meant).peekable();
+        if found.peek().is_none() {
+            return Err(Failure::NoTargets(word.to_owned()));
+        }
+        found.cloned().for_each(&mut add);
+    }
+    for target in &mut targets {
+        if let Some(user) = &arguments.r#become {
+            target.r#become = Some(user.as_str().into());
+        }
+    }
+    Ok(targets)
+}
+
+/// The inventory of the project at `path`; an empty one where there is no project.
+pub(crate) fn inventory(path: &Path) -> Result<Inventory, Failure> {
+    if path == Path::new(".") && !path.join("stead.toml").is_file() {
+        return Ok(Inventory::default());
+    }
+    Ok(project::load(path, NetworkArguments::default())?.project.inventory().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::SshArguments;
+    use stead_catalog::Group;
+
+    fn names(on: &str, inventory: &Inventory) -> String {
+        let ssh = SshArguments {
+            forks: 1,
+            ask_become_pass: false,
+            connect_timeout: 1,
+            connect_retries: 0,
+            ssh_config: None,
+            worker_binary: Vec::new(),
+        };
+        let arguments = ManyArguments { r#become: None, ssh };
+        match resolve(on, inventory, &arguments) {
+            Ok(targets) => targets.iter().map(|target| &*target.name).collect::<Vec<_>>().join(" "),
+            Err(failure) => failure.code().to_owned(),
+        }
+    }
+
+    #[test]
+    fn words_name_hosts_patterns_and_groups() {
+        let mut inventory = Inventory::default();
+        assert_eq!(names("b, a b", &inventory), "b a");
+        assert_eq!(names(" ,", &inventory), "no-targets");
+        inventory.targets = ["web-1", "web-2", "db-1"].map(Target::named).to_vec();
+        inventory.groups = vec![Group { name: "db".into(), members: vec!["db-1".into()], ..Group::default() }];
+        assert_eq!(names("db,web-*", &inventory), "db-1 web-1 web-2");
+        assert_eq!(names("all", &inventory), "web-1 web-2 db-1");
+        assert_eq!(names("web-[2-9]", &inventory), "web-2");
+        assert_eq!(names("web-1,nowhere", &inventory), "no-targets");
+    }
+}

@@ -1,0 +1,84 @@
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use stead_catalog::{Blob, Catalog, Value};
+
+use super::*;
+use crate::{Registry, WorkerOptions, serve};
+
+/// A worker at the other end of a pair of sockets, with nothing to manage anything with.
+fn worker(state: &std::path::Path) -> Remote {
+    let (here, there) = UnixStream::pair().expect("a pair");
+    let (state, cache) = (state.to_owned(), state.join("cache"));
+    let input = there.try_clone().expect("a socket");
+    std::thread::spawn(move || {
+        let options =
+            WorkerOptions { version: "0.0.0".into(), state, cache: Some(cache), cancel: Arc::default(), hindrance: |_| None };
+        let _ = serve(Box::new(input), Box::new(there), "0123", &Registry::new(&[]), &options);
+    });
+    let mut input = here.try_clone().expect("a socket");
+    let mut line = Vec::new();
+    while !line.ends_with(b"worker-frames 1\n") {
+        let mut byte = [0];
+        input.read_exact(&mut byte).expect("the first line");
+        line.push(byte[0]);
+    }
+    Remote::greet(Box::new(input), Box::new(here), Box::new(|| {})).expect("a greeting")
+}
+
+fn catalog(content: &[u8]) -> Catalog {
+    let resource = stead_catalog::Resource {
+        id: ResourceId::new("thing", "a"),
+        attributes: [(Arc::from("source"), Value::Blob(Arc::new(Blob::new("files/a", content))))].into_iter().collect(),
+        meta: stead_catalog::Meta::default(),
+        source: stead_catalog::SourceLocation { file: "a".into(), start: 0, end: 1, line: 1, column: 1 },
+        path: Vec::new(),
+        origins: Vec::new(),
+    };
+    Catalog { node: "web-1".into(), resources: vec![resource], edges: Vec::new() }
+}
+
+#[test]
+fn a_catalog_goes_there_and_its_plan_comes_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut remote = worker(directory.path());
+    assert!(remote.facts.contains_key("hostname"));
+    assert_eq!((remote.version.as_str(), remote.last_run.as_ref()), ("0.0.0", None));
+    let content = "content ".repeat(100_000);
+    let planned = remote.plan(&catalog(content.as_bytes()), false, false).expect("a plan");
+    // The worker of this test knows no resource type: that is the answer, and it went through the frames.
+    let (code, _) = planned.plan.resources[0].error.clone().expect("an error");
+    assert!(!code.is_empty());
+    assert_eq!(planned.saved.expect("a saved plan").node, "web-1");
+    let kept = std::fs::read_dir(directory.path().join("cache/blobs")).expect("a directory").count();
+    assert_eq!(kept, 1, "the content is kept for the next time");
+    assert_eq!(remote.story(7).expect("an answer").map(|story| story.run.id), None);
+}
+
+#[test]
+fn a_worker_that_is_gone_is_told() {
+    let (here, there) = UnixStream::pair().expect("a pair");
+    drop(there);
+    let input = here.try_clone().expect("a socket");
+    let error = Remote::greet(Box::new(input), Box::new(here), Box::new(|| {})).err().expect("nobody is there");
+    assert_eq!(error.code(), "connection-lost");
+}
+
+#[test]
+fn what_is_no_frame_is_told() {
+    let (here, mut there) = UnixStream::pair().expect("a pair");
+    there.write_all(b"Welcome to host web-1, have a nice day\n").expect("written");
+    let input = here.try_clone().expect("a socket");
+    let error = Remote::greet(Box::new(input), Box::new(here), Box::new(|| {})).err().expect("no worker is there");
+    assert_eq!(error.code(), "worker-garbled");
+}
+
+#[test]
+fn a_plan_of_another_catalog_is_refused() {
+    let wanted = catalog(b"a");
+    let plan = Plan { node: "web-1".into(), catalog_hash: *wanted.hash().as_bytes(), resources: Vec::new() };
+    assert!(is_of(&plan, &wanted).is_err());
+    let empty = Catalog { node: "web-1".into(), ..Catalog::default() };
+    let plan = Plan { catalog_hash: *empty.hash().as_bytes(), ..plan };
+    assert!(is_of(&plan, &empty).is_ok());
+}

@@ -1,0 +1,501 @@
+//! The worker: what runs on a machine that an operator elsewhere works on. Reads requests from one pipe and answers on another.
+//!
+//! It tells its facts unasked, plans the catalog it is sent, and carries that plan out when it is told to. Contents it does not
+//! have are asked for by their hash and kept in a cache. When the connection breaks in the middle of a run, the change in hand is
+//! finished, nothing more is started, and the journal keeps the story until somebody asks for it.
+//!
+//! Nothing that is sent is written anywhere but where the catalog says, the journal, and the cache of contents, which never
+//! holds a secret.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stead_catalog::{Catalog, Plan, PlannedResource, ResourceId};
+
+use crate::frames::{
+    self, Answer, CheckKind, Frame, FrameError, PlanRequest, Problem, Request, Wanted, WireEvent, WireOutcome, WirePlan,
+    WirePlanned, WireValue,
+};
+use crate::journal::{hex, unhex};
+use crate::remote::Refusal;
+use crate::{
+    ActiveState, ApplyOptions, Cancel, Event, Events, Journal, Known, Observed, PlanOptions, Planned, Probe, Registry, Retention,
+    RootSpec, SavedPlan, World, apply, facts, plan,
+};
+
+mod contents;
+mod story;
+
+use contents::Contents;
+
+/// How often the worker says that it is there.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long an operator may be silent before the connection counts as broken.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long the last words may take to get out.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Where a worker keeps what it needs, and what may stand in the way of a run.
+pub struct WorkerOptions {
+    /// The version of the program, for the operator to read.
+    pub version: String,
+    /// Where the journal and the lock are.
+    pub state: PathBuf,
+    /// Where contents and packages are kept; nowhere when `None`.
+    pub cache: Option<PathBuf>,
+    /// Asked to end the run, by a signal for instance.
+    pub cancel: Arc<Cancel>,
+    /// Says what stands in the way of a run on the machine with this state directory.
+    pub hindrance: fn(&Path) -> Option<Refusal>,
+}
+
+/// The line that a worker begins with, with the version of the frames: whatever came before it on the pipe was somebody else's.
+pub(crate) fn preamble(nonce: &str) -> String {
+    format!("\nstead-{nonce} worker-frames 1\n")
+}
+
+/// Serves one operator until it says goodbye, or is gone.
+///
+/// # Errors
+/// When what came is no frame. An operator that is gone is no error.
+pub fn serve(
+    input: Box<dyn Read + Send>,
+    output: Box<dyn Write + Send>,
+    nonce: &str,
+    registry: &Registry,
+    options: &WorkerOptions,
+) -> Result<(), FrameError> {
+    let (line, requests) = Line::open(input, output, nonce, options.cancel.clone());
+    let contents = Contents::new(options.cache.as_deref());
+    let mut worker = Worker { line, requests, registry, options, contents, held: None };
+    let served = worker.serve();
+    worker.line.flush(LAST_WORDS);
+    match served {
+        Err(FrameError::Closed | FrameError::Io(_)) => Ok(()),
+        other => other,
+    }
+}
+
+/// The pipe to the operator. Nobody waits for it: frames are written by a thread of its own.
+#[derive(Clone)]
+struct Line {
+    out: Sender<Outgoing>,
+    state: Arc<LineState>,
+}
+
+struct LineState {
+    is_lost: AtomicBool,
+    heard: Mutex<Instant>,
+    cancel: Arc<Cancel>,
+}
+
+enum Outgoing {
+    Frame(Vec<u8>),
+    /// Everything before it has been written.
+    Mark(Sender<()>),
+}
+
+enum Incoming {
+    Request(Request),
+    Piece { hash: [u8; 32], offset: u64, bytes: Vec<u8> },
+    Broken(FrameError),
+}
+
+impl LineState {
+    /// The operator is gone: the run finishes what it has in hand.
+    fn lose(&self) {
+        if !self.is_lost.swap(true, Ordering::SeqCst) && !self.cancel.is_cancelled() {
+            self.cancel.ask();
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+impl Line {
+    fn open(
+        mut input: Box<dyn Read + Send>,
+        mut output: Box<dyn Write + Send>,
+        nonce: &str,
+        cancel: Arc<Cancel>,
+    ) -> (Self, Receiver<Incoming>) {
+        let state = Arc::new(LineState { is_lost: AtomicBool::new(false), heard: Mutex::new(Instant::now()), cancel });
+        let (out, outgoing) = mpsc::channel();
+        let (tell, incoming) = mpsc::channel();
+        let first = preamble(nonce).into_bytes();
+        let (reading, writing) = (state.clone(), state.clone());
+        thread::spawn(move || write_all(&mut *output, first, &outgoing, &writing));
+        thread::spawn(move || read_all(&mut *input, &tell, &reading));
+        (Self { out, state }, incoming)
+    }
+
+    fn send(&self, answer: &Answer) {
+        let frame = frames::encode(answer).or_else(|error| {
+            frames::encode(&Answer::Failed(Problem {
+                code: "worker-garbled".into(),
+                message: format!("the answer cannot be sent: {error}"),
+                hint: None,
+            }))
+        });
+        if let Ok(frame) = frame {
+            // The thread at the other end ends with the process.
+            let _ = self.out.send(Outgoing::Frame(frame));
+        }
+    }
+
+    fn flush(&self, limit: Duration) {
+        let (done, marked) = mpsc::channel();
+        if self.out.send(Outgoing::Mark(done)).is_ok() && !self.state.is_lost.load(Ordering::SeqCst) {
+            let _ = marked.recv_timeout(limit);
+        }
+    }
+}
+
+fn write_all(output: &mut dyn Write, first: Vec<u8>, outgoing: &Receiver<Outgoing>, state: &LineState) {
+    let mut next = Some(first);
+    loop {
+        if let Some(frame) = next.take()
+            && !state.is_lost.load(Ordering::SeqCst)
+            && frames::write(output, &frame).is_err()
+        {
+            state.lose();
+        }
+        if state.silence() > SILENCE {
+            state.lose();
+        }
+        match outgoing.recv_timeout(BEAT) {
+            Ok(Outgoing::Frame(frame)) => next = Some(frame),
+            Ok(Outgoing::Mark(done)) => {
+                let _ = done.send(());
+            }
+            Err(RecvTimeoutError::Timeout) => next = frames::encode(&Answer::Beat {}).ok(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn read_all(input: &mut dyn Read, tell: &Sender<Incoming>, state: &LineState) {
+    loop {
+        let incoming = match frames::read(input) {
+            Ok(Frame::Message(body)) => frames::decode(&body).map_or_else(Incoming::Broken, Incoming::Request),
+            Ok(Frame::Piece { hash, offset, bytes }) => Incoming::Piece { hash, offset, bytes },
+            Err(error) => Incoming::Broken(error),
+        };
+        *state.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        match incoming {
+            Incoming::Request(Request::Beat {}) => {}
+            Incoming::Request(Request::Cancel {}) => state.cancel.ask(),
+            Incoming::Broken(error) => {
+                state.lose();
+                let _ = tell.send(Incoming::Broken(error));
+                return;
+            }
+            other => {
+                if tell.send(other).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A plan that waits to be carried out.
+struct Held {
+    catalog: Catalog,
+    planned: Planned,
+}
+
+struct Worker<'a> {
+    line: Line,
+    requests: Receiver<Incoming>,
+    registry: &'a Registry,
+    options: &'a WorkerOptions,
+    contents: Contents,
+    held: Option<Held>,
+}
+
+impl Worker<'_> {
+    fn serve(&mut self) -> Result<(), FrameError> {
+        self.greet();
+        loop {
+            match self.next()? {
+                Incoming::Request(request) => {
+                    if !self.answer(request)? {
+                        return Ok(());
+                    }
+                }
+                // A piece of something that nobody waits for any more.
+                Incoming::Piece { .. } => {}
+                Incoming::Broken(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for the next request, and not for an operator that is gone.
+    fn next(&self) -> Result<Incoming, FrameError> {
+        loop {
+            match self.requests.recv_timeout(BEAT) {
+                Ok(incoming) => return Ok(incoming),
+                Err(RecvTimeoutError::Timeout) if !self.line.state.is_lost.load(Ordering::SeqCst) => {}
+                Err(_) => return Err(FrameError::Closed),
+            }
+        }
+    }
+
+    fn greet(&self) {
+        let last_run = Journal::look(&self.options.state).ok().flatten().and_then(|journal| journal.last_run().ok().flatten());
+        self.line.send(&Answer::Hello {
+            version: self.options.version.clone(),
+            arch: std::env::consts::ARCH.to_owned(),
+            uid: rustix::process::geteuid().as_raw(),
+            last_run: last_run.as_ref().map(story::run),
+        });
+        match facts::gather(Path::new("/")) {
+            Ok(facts) => {
+                let facts = facts.iter().map(|(key, value)| (key.clone(), WireValue::of(value, false))).collect();
+                self.line.send(&Answer::Facts { facts });
+            }
+            Err(error) => self.fail("invalid-facts", error.to_string(), None),
+        }
+    }
+
+    fn fail(&self, code: &str, message: impl Into<String>, hint: Option<String>) {
+        self.line.send(&Answer::Failed(Problem { code: code.to_owned(), message: message.into(), hint }));
+    }
+
+    /// Answers a request. `false` when it was the last one.
+    fn answer(&mut self, request: Request) -> Result<bool, FrameError> {
+        match request {
+            Request::Plan(request) => self.plan(*request)?,
+            Request::Apply { saved, audit, max_size, max_age_ns } => {
+                let retention = Retention {
+                    max_size: max_size.unwrap_or(Retention::default().max_size),
+                    max_age: max_age_ns.map(Duration::from_nanos).or(Retention::default().max_age),
+                };
+                self.apply(saved.as_deref(), audit, &retention);
+            }
+            Request::Report { run } => match story::tell(&self.options.state, run) {
+                Ok(answer) => self.line.send(&answer),
+                Err(error) => self.fail("journal-unreadable", error.to_string(), None),
+            },
+            Request::Check { kind, timeout_ns } => {
+                let (is_good, message) = check(&kind, Duration::from_nanos(timeout_ns), &self.options.cancel);
+                self.line.send(&Answer::Checked { is_good, message });
+            }
+            Request::Bye {} => return Ok(false),
+            Request::Beat {} | Request::Cancel {} => {}
+        }
+        Ok(true)
+    }
+
+    fn plan(&mut self, request: PlanRequest) -> Result<(), FrameError> {
+        self.held = None;
+        let found = self.fetch_contents(&request)?;
+        let catalog = match request.catalog.read(&|hash| found.get(hash).cloned()) {
+            Ok(catalog) => catalog,
+            Err(error) => {
+                self.fail("worker-garbled", error.to_string(), None);
+                return Ok(());
+            }
+        };
+        let mut world = match Observed::new(&RootSpec::Machine) {
+            Ok(world) => world.cancelled_by(self.options.cancel.clone()),
+            Err(error) => {
+                self.fail(error.code(), error.to_string(), error.hint());
+                return Ok(());
+            }
+        };
+        if let Some(cache) = self.options.cache.as_deref().filter(|_| request.fetch) {
+            world = world.reading_ahead(cache);
+        }
+        let state = &self.options.state;
+        // Reactions that cannot be known are told where the run begins: it opens the journal for itself.
+        let owed = Journal::look(state).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));
+        let planned = plan(&catalog, self.registry, &world, &PlanOptions::owing(owed.unwrap_or_default()));
+        if request.remember && planned.plan.is_empty() {
+            Journal::remember(state, &catalog);
+        }
+        let saved = SavedPlan::of(&planned, "", Path::new("/"), Vec::new());
+        let saved = saved.encode().map(|bytes| hex(&bytes)).unwrap_or_default();
+        self.line.send(&Answer::Planned { plan: WirePlan::of(&planned.plan), saved });
+        self.held = Some(Held { catalog, planned });
+        Ok(())
+    }
+
+    /// Returns the contents that a catalog names; asks for those that are not there.
+    fn fetch_contents(&mut self, request: &PlanRequest) -> Result<HashMap<[u8; 32], Arc<[u8]>>, FrameError> {
+        let mut found = HashMap::new();
+        let mut missing: HashMap<[u8; 32], (u64, Vec<u8>)> = HashMap::new();
+        for (hash, size) in request.catalog.contents()? {
+            match self.contents.get(&hash) {
+                Some(content) => {
+                    found.insert(hash, content);
+                }
+                None if size > frames::MAX_BLOB => return Err(FrameError::TooLarge),
+                None => {
+                    let mut part = self.contents.part(&hash);
+                    if part.len() as u64 > size {
+                        part.clear();
+                    }
+                    missing.insert(hash, (size, part));
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let mut wanted: Vec<Wanted> =
+            missing.iter().map(|(hash, (_, part))| Wanted { hash: hex(hash), offset: part.len() as u64 }).collect();
+        wanted.sort_by(|a, b| a.hash.cmp(&b.hash));
+        self.line.send(&Answer::Need { contents: wanted });
+        while !missing.is_empty() {
+            let (hash, offset, bytes) = match self.next()? {
+                Incoming::Piece { hash, offset, bytes } => (hash, offset, bytes),
+                Incoming::Broken(error) => return Err(error),
+                Incoming::Request(_) => return Err(FrameError::malformed("a request where contents were waited for")),
+            };
+            let Some((size, content)) = missing.get_mut(&hash) else {
+                return Err(FrameError::malformed("a content that nobody asked for"));
+            };
+            if offset != content.len() as u64 || offset + bytes.len() as u64 > *size {
+                return Err(FrameError::malformed("a piece of a content that does not fit"));
+            }
+            self.contents.append(&hash, offset, &bytes);
+            content.extend_from_slice(&bytes);
+            if content.len() as u64 == *size
+                && let Some((_, content)) = missing.remove(&hash)
+            {
+                self.contents.drop_part(&hash);
+                if *blake3::hash(&content).as_bytes() != hash {
+                    return Err(FrameError::malformed("a content that is not the one its hash names"));
+                }
+                self.contents.keep(&hash, &content);
+                found.insert(hash, content.into());
+            }
+        }
+        Ok(found)
+    }
+
+    fn apply(&mut self, saved: Option<&str>, audit: bool, retention: &Retention) {
+        let Some(Held { catalog, planned }) = self.held.take() else {
+            return self.fail("worker-garbled", "there is no plan to be carried out", None);
+        };
+        let state = &self.options.state;
+        if let Some(Refusal { code, message, hint }) = (self.options.hindrance)(state) {
+            return self.fail(&code, message, hint);
+        }
+        let saved = match saved.map(|text| unhex(text).ok_or(()).and_then(|bytes| SavedPlan::decode(&bytes).map_err(|_| ()))) {
+            None => None,
+            Some(Ok(saved)) => Some(saved),
+            Some(Err(())) => return self.fail("plan-damaged", "the saved plan cannot be read", None),
+        };
+        let options = ApplyOptions {
+            saved,
+            cancel: self.options.cancel.clone(),
+            audit,
+            cache: self.options.cache.clone(),
+            ..ApplyOptions::new(state.clone())
+        };
+        let teller = Teller::new(&self.line, &planned.plan);
+        if let Err(error) = apply(&catalog, self.registry, &planned, &options, &teller) {
+            return self.fail(error.code(), error.to_string(), error.hint());
+        }
+        // What is too much is dropped by the next run otherwise.
+        let _ = Journal::collect(state, retention, false);
+    }
+}
+
+/// Looks whether something works. Returns why not, in words.
+fn check(kind: &CheckKind, timeout: Duration, cancel: &Arc<Cancel>) -> (bool, String) {
+    let world = match Observed::new(&RootSpec::Machine) {
+        Ok(world) => world.cancelled_by(cancel.clone()),
+        Err(error) => return (false, error.to_string()),
+    };
+    match kind {
+        CheckKind::Exec { argv } => {
+            let command = stead_catalog::Command::Argv(argv.clone());
+            let probe = Probe { command, user: None, cwd: None, env: Vec::new(), timeout: Some(timeout) };
+            match world.probe(&probe).and_then(Known::known) {
+                Ok(outcome) if outcome.success => (true, String::new()),
+                Ok(outcome) => (false, format!("`{}` ended with exit status {}", argv.join(" "), outcome.status)),
+                Err(error) => (false, error.to_string()),
+            }
+        }
+        CheckKind::Service { unit } => {
+            let is_plain = !unit.contains('.');
+            let name = if is_plain { format!("{unit}.service") } else { unit.to_string() };
+            match world.unit(&name).and_then(Known::known) {
+                Ok(state) if state.active == Known::Is(ActiveState::Active) => (true, String::new()),
+                Ok(state) if !state.exists => (false, format!("there is no service {unit}")),
+                Ok(_) => (false, format!("{unit} is not running")),
+                Err(error) => (false, error.to_string()),
+            }
+        }
+    }
+}
+
+/// Sends what happens in a run.
+struct Teller<'a> {
+    line: &'a Line,
+    plan: &'a Plan,
+    places: HashMap<&'a ResourceId, usize>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(line: &'a Line, plan: &'a Plan) -> Self {
+        let places = plan.resources.iter().enumerate().map(|(at, entry)| (&entry.id, at)).collect();
+        Self { line, plan, places }
+    }
+
+    fn at(&self, resource: &PlannedResource) -> usize {
+        self.places.get(&resource.id).copied().unwrap_or(usize::MAX)
+    }
+}
+
+impl Events for Teller<'_> {
+    fn event(&self, event: &Event<'_>) {
+        let event = match event {
+            Event::Warning { code, message } => WireEvent::Warning { code: (*code).to_owned(), message: message.clone() },
+            Event::RunStarted { run, resources } => WireEvent::RunStarted { run: *run, resources: *resources },
+            Event::ResourceStarted { resource } => WireEvent::Started { at: self.at(resource) },
+            Event::ResourceRetried { resource, attempt, attempts, message } => {
+                WireEvent::Retried { at: self.at(resource), attempt: *attempt, attempts: *attempts, message: message.clone() }
+            }
+            Event::ResourceFinished { resource, outcome } => {
+                let at = self.at(resource);
+                let is_as_planned = self.plan.resources.get(at).is_some_and(|planned| planned == *resource);
+                let told = (!is_as_planned).then(|| Box::new(WirePlanned::of(resource)));
+                WireEvent::Finished { at, resource: told, outcome: WireOutcome::of(outcome) }
+            }
+            Event::ReactionStarted { resource, because } => {
+                WireEvent::Reacting { at: self.at(resource), because: because.iter().map(frames::cause).collect() }
+            }
+            Event::ReactionFinished { resource, because, failure, duration } => WireEvent::Reacted {
+                at: self.at(resource),
+                because: because.iter().map(frames::cause).collect(),
+                failure: failure.map(|(code, message)| (code.to_owned(), message.to_owned())),
+                duration_ns: frames::nanoseconds(*duration),
+            },
+            Event::UndeclaredWrite { resource, written } => WireEvent::Undeclared {
+                at: self.at(resource),
+                path: written.path.to_string_lossy().into_owned(),
+                effect: written.effect.name().to_owned(),
+            },
+            Event::RunFinished { report } => WireEvent::RunFinished {
+                run: report.run,
+                pending: report.pending.iter().map(frames::pending).collect(),
+                cancelled: report.cancelled,
+                duration_ns: frames::nanoseconds(report.duration),
+            },
+        };
+        self.line.send(&Answer::Event(event));
+    }
+}

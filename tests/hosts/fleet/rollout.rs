@@ -1,0 +1,57 @@
+//! An apply that goes through hosts in batches, and stops when it goes wrong.
+
+use stead_tests::fleet::Fleet;
+
+use super::{outcomes, pairs};
+
+const SITE: &str = r#"
+node "*" {
+  file "/srv/version" { content = "2\n" }
+  if node.name == data.broken {
+    exec "break" { command = "false" }
+  }
+}
+"#;
+
+#[test]
+fn a_canary_that_fails_its_health_check_ends_the_rollout() {
+    let Some(fleet) = Fleet::boot(3) else { return };
+    let names: Vec<String> = fleet.hosts.iter().map(|host| host.name()).collect();
+    fleet.write("site.stead", "node \"*\" { file \"/srv/version\" { content = \"2\\n\" } }\n");
+    fleet.write("stead.toml", "[rollout]\ncanary = 1\nbatch = 1\n[[rollout.check]]\nexec = [\"test\", \"-e\", \"/srv/works\"]\ntries = 2\ndelay = \"100ms\"\n[[rollout.check]]\ntcp = \"{address}:22\"\n");
+    let all = fleet.all();
+    let output = fleet.stead("apply", &["--on", &all, "--yes", "--json"]).expect_code(1);
+    let expected = [(names[0].as_str(), "unhealthy"), (&names[1], "not_tried"), (&names[2], "not_tried")];
+    assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    assert_eq!(fleet.hosts[1].read("/srv/version"), None);
+
+    for host in &fleet.hosts {
+        host.write("/srv/works", "");
+    }
+    let output = fleet.operator.stead(&["apply", "--resume", "last", "--yes", "--json"]).expect_code(0);
+    // The canary of before has nothing to do any more.
+    let expected = [(names[0].as_str(), "unchanged"), (&names[1], "changed"), (&names[2], "changed")];
+    assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    let begun: Vec<_> = output.json_lines().into_iter().filter(|event| event["event"] == "batch_started").collect();
+    assert_eq!(begun.len(), 2, "one host a batch");
+    let logs = fleet.operator.must("cat /var/lib/stead/rollouts/2/*.log");
+    assert!(logs.contains("/srv/version") && logs.contains("changed: "), "{logs}");
+}
+
+#[test]
+fn too_many_failures_end_the_rollout_and_one_ends_nothing_by_itself() {
+    let Some(fleet) = Fleet::boot(3) else { return };
+    let names: Vec<String> = fleet.hosts.iter().map(|host| host.name()).collect();
+    fleet.write("site.stead", SITE);
+    fleet.write("data/common.yaml", &format!("broken: {}\n", names[0]));
+    let all = fleet.all();
+    let output = fleet.stead("apply", &["--on", &all, "--yes", "--json", "--batch", "1", "--max-failures", "0"]).expect_code(1);
+    let expected = [(names[0].as_str(), "failed"), (&names[1], "not_tried"), (&names[2], "not_tried")];
+    assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    let output = fleet.stead("apply", &["--on", &all, "--yes", "--json", "--batch", "50%"]).expect_code(1);
+    let expected = [(names[0].as_str(), "failed"), (&names[1], "changed"), (&names[2], "changed")];
+    assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    let text = fleet.stead("apply", &["--on", &all, "--yes"]).expect_code(1);
+    assert!(text.stdout.contains("1 failed") && text.stdout.contains("exec[\"break\"]"), "{text}");
+    assert!(text.stderr.contains("--resume"), "{text}");
+}
