@@ -48,6 +48,13 @@ pub(crate) fn read(sources: &dyn Sources, from: &str, path: &str, as_bytes: bool
     }
 }
 
+/// The file that the source file `from` means by `path`, where it is there.
+pub(crate) fn found(sources: &dyn Sources, from: &str, path: &str) -> Option<Arc<str>> {
+    let found = find(sources, from, path, "files");
+    read_bytes(sources, &found).ok()?;
+    Some(found.into())
+}
+
 /// Finds the file that the source file `from` means by `path`: in `folder` beside it, beside it, in `folder` at the root of the project, or
 /// from the root. Returns one that is there and cannot be read, or else `path` itself, when there is none of these.
 fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
@@ -91,6 +98,7 @@ pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync:
 /// Checks a template whose path is known against the variables it is given. Returns false when it cannot be used.
 pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variables: &Type, call: &Call, at: Span) -> bool {
     let Some(Value::String(name)) = path.constant().map(Value::reveal) else { return true };
+    checker.has_looked = true;
     let from = checker.program.files[checker.file as usize].name.clone();
     let found = match locate_template(checker.templates, checker.sources, &from, name) {
         Ok(found) => found,
@@ -100,15 +108,29 @@ pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variab
             return false;
         }
     };
+    let entries = call.args.get(1).map(|arg| &arg.value.unparen().kind);
     // Without a record the names are known only when it is rendered.
-    let Type::Record(record) = variables else { return true };
+    let Type::Record(record) = variables else {
+        checker.note_template(&found, path.span, Vec::new());
+        return true;
+    };
+    if checker.notes.is_some() {
+        let place = |name: &str| match entries {
+            Some(ExprKind::Record(entries)) => entries.iter().find_map(|entry| match &entry.key {
+                RecordKey::Name(key) if key.as_str() == name => Some(key.span),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let given = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone(), place(&field.name).unwrap_or(at)));
+        checker.note_template(&found, path.span, given.collect());
+    }
     let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
     let checked = checker.templates.check(&found, &variables);
     let good = checked.problems.is_empty();
     for problem in checked.problems {
         checker.diagnostics.push(problem.also(&from, path.span, "rendered here"));
     }
-    let entries = call.args.get(1).map(|arg| &arg.value.unparen().kind);
     for name in checked.unused {
         let entry = match entries {
             Some(ExprKind::Record(entries)) => {
@@ -175,6 +197,7 @@ pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) 
 /// Checks a template that stands in the source. Returns false when it cannot be used.
 pub(crate) fn check_template_text(checker: &mut Checker<'_>, text: &hir::Expr, variables: &Type) -> bool {
     let Some(Value::String(template)) = text.constant() else { return true };
+    checker.has_looked = true;
     let Type::Record(record) = variables else { return true };
     let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
     let checked = checker.templates.check_text(template, &variables);

@@ -138,7 +138,13 @@ fn resolve_imports(
     program.broken_imports[file as usize] = broken;
 }
 
-fn find_module(program: &Program, root: &str, path: &ast::Path, by_dir: &BTreeMap<Arc<str>, u32>, input: &Input) -> Option<u32> {
+pub(crate) fn find_module(
+    program: &Program,
+    root: &str,
+    path: &ast::Path,
+    by_dir: &BTreeMap<Arc<str>, u32>,
+    input: &Input,
+) -> Option<u32> {
     let segments: Vec<&str> = path.segments.iter().map(Ident::as_str).collect();
     let join = |base: &str, rest: &[&str]| {
         let rest = rest.join("/");

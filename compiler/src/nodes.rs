@@ -66,6 +66,11 @@ pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>
     (catalog, diagnostics)
 }
 
+/// The data of a node, merged.
+pub(crate) fn data_tree(project: &Project, node: &NodeContext) -> crate::data::Node {
+    world(project, node, &mut Vec::new()).data_tree
+}
+
 /// What code can look at: facts, data and the node itself.
 fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>) -> World<'a> {
     let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
@@ -126,7 +131,7 @@ fn facts(world: &World<'_>, node: &NodeContext, issues: &mut Vec<Issue>) -> Valu
             },
             None => {
                 let default = custom.and_then(|i| project.code.fact_defaults.get(i)).and_then(Option::as_ref);
-                if let Some((expr, slots)) = default {
+                if let Some((expr, slots)) = default.map(|default| &**default) {
                     let file = custom.map_or(0, |i| project.program.custom_facts[i].at.file);
                     let mut evaluator = Evaluator::new(world, file);
                     let value = evaluator.in_frame(file, *slots, |this| this.eval(expr));

@@ -21,6 +21,7 @@ use stead_grammar::ast::Span;
 
 use self::value::to_template;
 use crate::diagnostic::Diagnostic;
+use crate::index::notes::TemplateNotes;
 use crate::position::offset_u32;
 use crate::sources::Sources;
 
@@ -201,6 +202,11 @@ impl Templates {
                 Checked { problems: vec![diagnostic], unused: Vec::new() }
             }
         }
+    }
+
+    /// Checks the text of the template `file`, and notes what its names stand for.
+    pub(crate) fn note(&self, file: &Arc<str>, text: &str, variables: &[(Arc<str>, Type)], notes: &mut TemplateNotes) {
+        check::check_noting(self, file, text, variables, Some(notes));
     }
 
     /// Checks a template that stands in a string. Names of templates in it are seen from the root of the project.

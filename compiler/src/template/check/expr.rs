@@ -1,5 +1,6 @@
 //! Expressions of templates: their types, as far as these are known, and the names in them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Call, CallArg, Expr};
@@ -9,6 +10,7 @@ use stead_grammar::ast::Span;
 use super::super::{Problem, filters, methods};
 use super::names::{collect_guards, item_type, path_of, unwrapped};
 use super::{Here, Walker, span_of};
+use crate::index::{MARKER, TemplateContext, TemplateName};
 
 impl Walker<'_> {
     /// Checks an expression and returns its type as far as it is known.
@@ -80,6 +82,7 @@ impl Walker<'_> {
                 } else {
                     self.expr(&test.expr, here);
                 }
+                self.note_word(test.name, TemplateContext::Test(filters::test_names().iter().copied().collect()));
                 if !filters::test_names().contains(&test.name) {
                     let best = closest(test.name, filters::test_names());
                     let span = here.name_span(test.span(), test.name);
@@ -138,6 +141,7 @@ impl Walker<'_> {
             Some(expr) => self.expr(expr, here),
             None => Type::STRING,
         };
+        self.note_word(name, TemplateContext::Filter(filters::filter_names().iter().copied().collect()));
         if !filters::filter_names().contains(&name) {
             let best = closest(name, filters::filter_names());
             let problem = Problem::new("unknown-template-filter", span, format!("there is no filter `{name}`"));
@@ -195,6 +199,46 @@ impl Walker<'_> {
         }
     }
 
+    /// Notes what a name stands for, and what can be named where the marker is.
+    fn note_variable(&mut self, name: &str, here: Here<'_>, span: Span) {
+        let Some(notes) = self.notes.as_deref_mut().filter(|_| !self.visited.contains(here.file)) else { return };
+        if name == MARKER {
+            let mut names: BTreeMap<String, Type> = BTreeMap::new();
+            for scope in &self.scopes {
+                names.extend(scope.iter().map(|(name, ty)| (name.clone(), ty.clone())));
+            }
+            notes.context.get_or_insert(TemplateContext::Name(names.into_iter().map(|(name, ty)| (name.into(), ty)).collect()));
+        }
+        if let Some(at) = self.scopes.iter().rposition(|scope| scope.contains_key(name)) {
+            let ty = self.scopes[at][name].clone();
+            notes.index.uses.push(TemplateName { span, name: name.into(), ty, is_given: at == 0, owner: None });
+        }
+    }
+
+    fn note_attribute(&mut self, base: &Type, name: &str, here: Here<'_>, span: Span) {
+        let Some(notes) = self.notes.as_deref_mut().filter(|_| !self.visited.contains(here.file)) else { return };
+        if name == MARKER {
+            notes.context.get_or_insert(TemplateContext::Member(unwrapped(base).clone()));
+        }
+        let (ty, owner) = match unwrapped(base) {
+            Type::Record(record) => {
+                let field = record.fields.iter().find(|field| &*field.name == name);
+                (field.map_or(Type::Any, |field| field.ty.clone()), Some(record.clone()))
+            }
+            Type::Map(item) => ((**item).clone(), None),
+            _ => (Type::Any, None),
+        };
+        notes.index.uses.push(TemplateName { span, name: name.into(), ty, is_given: false, owner });
+    }
+
+    fn note_word(&mut self, name: &str, context: TemplateContext) {
+        if let Some(notes) = self.notes.as_deref_mut()
+            && name == MARKER
+        {
+            notes.context.get_or_insert(context);
+        }
+    }
+
     pub(super) fn is_known(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.contains_key(name))
     }
@@ -209,6 +253,7 @@ impl Walker<'_> {
 
     pub(super) fn variable(&mut self, name: &str, here: Here<'_>, span: Span) -> Type {
         self.used.insert(name.to_owned());
+        self.note_variable(name, here, span);
         if let Some(ty) = self.scopes.iter().rev().find_map(|scope| scope.get(name)) {
             return ty.clone();
         }
@@ -240,6 +285,7 @@ impl Walker<'_> {
         path: Option<String>,
     ) -> Type {
         let owner = path_of(owner).unwrap_or_else(|| "the value".into());
+        self.note_attribute(base, name, here, span);
         match unwrapped(base) {
             Type::Map(item) => (**item).clone(),
             Type::Record(record) => {
