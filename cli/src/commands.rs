@@ -14,6 +14,7 @@ mod fmt;
 pub(crate) mod gc;
 mod graph;
 mod history;
+mod lsp;
 mod man;
 mod plan;
 mod show;
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Drift(arguments) => drift::run(&arguments, terminal),
         Command::Gc(arguments) => gc::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
+        Command::Lsp(arguments) => lsp::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Docs(arguments) => docs::run(&arguments, terminal),

@@ -19,11 +19,16 @@ pub(crate) struct FileProblem {
     code: &'static str,
     message: String,
     hint: Option<String>,
+    /// The path to write instead.
+    path: Option<String>,
 }
 
 impl FileProblem {
     pub(crate) fn issue(self, at: Loc) -> Issue {
-        let issue = Issue::error(self.code, at, self.message);
+        let mut issue = Issue::error(self.code, at, self.message);
+        if let Some(path) = self.path {
+            issue = issue.replacement(None, format!("\"{path}\""));
+        }
         match self.hint {
             Some(hint) => issue.hint(hint),
             None => issue,
@@ -44,6 +49,7 @@ pub(crate) fn read(sources: &dyn Sources, from: &str, path: &str, as_bytes: bool
             code: "invalid-utf8",
             message: format!("`{path}` is not UTF-8 text"),
             hint: Some("bytes are given with `source = \"path\"`".into()),
+            path: None,
         }),
     }
 }
@@ -77,8 +83,9 @@ fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
 
 /// Reads the bytes of a file whose path stands in the source.
 pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync::Arc<[u8]>, FileProblem> {
-    let problem =
-        |code, message: String, hint: Option<&str>| Err(FileProblem { code, message, hint: hint.map(ToOwned::to_owned) });
+    let problem = |code, message: String, hint: Option<&str>| {
+        Err(FileProblem { code, message, hint: hint.map(ToOwned::to_owned), path: None })
+    };
     let outside = path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') || path.is_empty();
     if outside {
         let message = format!("`{path}` is not a path inside the project");
@@ -164,6 +171,7 @@ fn template_exists(sources: &dyn Sources, found: &str, name: &str) -> Result<(),
             problem.code = "template-not-found";
             problem.message = format!("there is no template `{name}` in the project");
             let best = closest(name, known.iter().flat_map(|file| [&**file, file.strip_prefix("templates/").unwrap_or(file)]));
+            problem.path = best.map(str::to_owned);
             problem.hint = Some(match best {
                 Some(best) => format!("did you mean `{best}`?"),
                 None => "templates lie in `templates/`, or beside the file that names them".into(),
@@ -237,7 +245,8 @@ impl Problem {
     /// Makes the issue, in the source that holds the template.
     pub(crate) fn issue(self, at: Loc) -> Issue {
         let place = self.file.map(|file| format!(" (in `{file}`)")).unwrap_or_default();
-        let issue = Issue::error(self.code, at, format!("{}{place}", self.message));
+        let mut issue = Issue::error(self.code, at, format!("{}{place}", self.message));
+        issue.replacement = self.replacement.map(|text| (None, text));
         match self.hint {
             Some(hint) => issue.hint(hint),
             None => issue,

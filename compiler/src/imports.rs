@@ -178,7 +178,7 @@ fn unresolved_import(root: &str, file: u32, path: &ast::Path, by_dir: &BTreeMap<
         .collect();
     let best = closest(&shown, known.iter().map(String::as_str)).map(str::to_owned);
     Some(match best {
-        Some(best) => issue.hint(format!("did you mean `{best}`?")),
+        Some(best) => issue.suggest(Some(&best)),
         None => issue.hint(format!("a module is a directory with `.stead` files: `{dir}/`, from the root of the project")),
     })
 }

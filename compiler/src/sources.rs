@@ -79,6 +79,25 @@ impl Sources for Watched {
     }
 }
 
+/// Files with other texts in the place of some.
+pub(crate) struct Edited {
+    pub(crate) inner: Arc<dyn Sources>,
+    pub(crate) files: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Sources for Edited {
+    fn files(&self, under: &str, extensions: &[&str]) -> Vec<Arc<str>> {
+        self.inner.files(under, extensions)
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError> {
+        match self.files.get(path) {
+            Some(text) => Ok(text.as_bytes().into()),
+            None => self.inner.read(path),
+        }
+    }
+}
+
 /// A project written down in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemorySources {

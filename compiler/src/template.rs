@@ -77,16 +77,23 @@ pub struct Problem {
     pub span: Span,
     /// The way out.
     pub hint: Option<String>,
+    /// What to write at `span` instead.
+    pub replacement: Option<String>,
 }
 
 impl Problem {
     fn new(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), file: None, span, hint: None }
+        Self { code, message: message.into(), file: None, span, hint: None, replacement: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Hints at a name that is close to the one at the place.
+    fn suggest(self, best: &str) -> Self {
+        Self { replacement: Some(best.to_owned()), ..self.hint(format!("did you mean `{best}`?")) }
     }
 
     fn in_file(mut self, file: &Arc<str>) -> Self {
@@ -99,7 +106,11 @@ impl Problem {
     /// Turns the problem into a diagnostic of the template `file`.
     pub fn into_diagnostic(self, file: &Arc<str>) -> Diagnostic {
         let file = self.file.unwrap_or_else(|| file.clone());
-        Diagnostic::error(self.code, self.message).at(&file, self.span, "").hint_opt(self.hint)
+        let diagnostic = Diagnostic::error(self.code, self.message).at(&file, self.span, "").hint_opt(self.hint);
+        match self.replacement {
+            Some(text) => diagnostic.suggest(&file, self.span, text),
+            None => diagnostic,
+        }
     }
 }
 
@@ -379,7 +390,7 @@ fn problem_of(error: &minijinja::Error, secret: bool, text: Option<&str>) -> Pro
         _ => ("template-failed", detail.to_owned()),
     };
     let file = placed.name().filter(|name| !name.starts_with('<')).map(Arc::from);
-    Problem { code, message, file, span, hint: None }
+    Problem { code, message, file, span, hint: None, replacement: None }
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl Checker<'_> {
                 let message = format!("`{}` has no parameter `{}`", callable.name.name, name.name);
                 let issue = Issue::error("unknown-argument", self.loc(name.span), message);
                 match closest(&name.name, names.iter().copied()) {
-                    Some(best) => issue.hint(format!("did you mean `{best}`?")),
+                    Some(best) => issue.suggest(Some(&best)),
                     None if names.is_empty() => issue.hint("it takes no arguments"),
                     None => issue.hint(format!("its parameters are {}", names.join(", "))),
                 }
@@ -208,7 +208,7 @@ impl Checker<'_> {
         let best = closest(name, known).map(str::to_owned);
         let issue = Issue::error("unknown-name", self.loc(call.callee.span), format!("there is no function `{name}`"));
         let issue = match best {
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None if builtins::is_method(name) => issue.hint(format!("it is a method: `x.{name}()`")),
             None => issue,
         };
@@ -262,7 +262,7 @@ impl Checker<'_> {
         let is_field = matches!(receiver, Type::Record(record) if record.fields.iter().any(|field| field.name == name.name));
         let issue = match builtins::closest_method(receiver, name.as_str()) {
             _ if is_field => issue.hint(format!("`{}` is a field: leave the parentheses out", name.name)),
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None if matches!(self.program.lookup(self.file, name.as_str()), Some(Def::Fn(_))) => {
                 issue.hint(format!("it is a function: `{}(…)`", name.name))
             }

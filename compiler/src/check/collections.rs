@@ -167,7 +167,7 @@ impl Checker<'_> {
                     );
                     let known = names.collect::<Vec<_>>().join(", ");
                     self.report(match best {
-                        Some(best) => issue.hint(format!("did you mean `{best}`?")),
+                        Some(best) => issue.suggest(Some(&best)),
                         None => issue.hint(format!("its fields are {known}")),
                     });
                     if let Some(value) = &entry.value {

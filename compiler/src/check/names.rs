@@ -95,7 +95,7 @@ impl Checker<'_> {
         let issue = Issue::error("unknown-member", self.loc(span), message);
         let variables: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
         let issue = match closest(name, members.iter().copied()).or_else(|| closest(name, variables)) {
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None => issue.hint(format!("its members are {}", members.join(", "))),
         };
         self.report(issue);
@@ -139,7 +139,7 @@ impl Checker<'_> {
                     _ if self.is_bound_at_top(name) => {
                         issue.hint("that is bound at the top level: refer to the resource by type and name, `type[\"name\"]`")
                     }
-                    Some(best) => issue.hint(format!("did you mean `{best}`?")),
+                    Some(best) => issue.suggest(Some(&best)),
                     None => issue.hint("a bare word is a member only where an enum is expected; text is written in quotes"),
                 }
             }
@@ -277,13 +277,16 @@ impl Checker<'_> {
                     (false, false) => ("unknown-field", format!("`{}` has no field", record.name)),
                 };
                 let issue = Issue::error(code, self.loc(name.span), format!("{what} `{}`", name.name));
-                let hint = match closest(&name.name, names()) {
-                    Some(best) => format!("did you mean `{best}`?"),
-                    None if crate::builtins::method(object, &name.name).is_some() => {
+                if let Some(best) = closest(&name.name, names()) {
+                    self.report(issue.suggest(Some(best)));
+                    return None;
+                }
+                let hint = match name.as_str() {
+                    _ if crate::builtins::method(object, &name.name).is_some() => {
                         format!("it is a method: `{}()`", name.name)
                     }
-                    None if is_facts => format!("a fact of your own is declared with `fact {}: String`", name.name),
-                    None => format!("its fields are {}", names().collect::<Vec<_>>().join(", ")),
+                    _ if is_facts => format!("a fact of your own is declared with `fact {}: String`", name.name),
+                    _ => format!("its fields are {}", names().collect::<Vec<_>>().join(", ")),
                 };
                 self.report(issue.hint(hint));
                 None
@@ -393,7 +396,7 @@ impl Checker<'_> {
                 let names: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
                 let best = closest(type_name, names).map(str::to_owned);
                 let issue = match (issue.hint.is_some(), best) {
-                    (false, Some(best)) => issue.hint(format!("did you mean `{best}`?")),
+                    (false, Some(best)) => issue.suggest(Some(&best)),
                     _ => issue,
                 };
                 self.report(issue);

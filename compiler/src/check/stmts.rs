@@ -240,7 +240,11 @@ impl Checker<'_> {
                 },
                 _ => self.program.visible(self.file),
             };
-            issue.suggest(closest(&name, names))
+            let last = match &call.callee.unparen().kind {
+                ExprKind::Field(access) => access.name.span,
+                _ => call.callee.span,
+            };
+            issue.suggest_at(last, closest(&name, names))
         };
         self.report(issue);
         for arg in &call.args {

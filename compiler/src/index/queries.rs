@@ -198,6 +198,14 @@ impl Project {
         names
     }
 
+    /// Says whether the node block at a place is for a node.
+    pub fn applies_to(&self, file: &str, block: Span, node: &NodeContext) -> bool {
+        let Some(id) = self.program.files.iter().position(|source| &*source.name == file) else { return false };
+        let at = Loc::new(crate::defs::index(id), block);
+        let Some(code) = self.code.nodes.iter().find(|code| code.at == at) else { return false };
+        crate::stack::with_room(|| crate::nodes::applies(self, code, node))
+    }
+
     /// The value of a path of the data for a node, with its place: what `data.a.b` is there.
     pub fn data_for(&self, node: &NodeContext, path: &[Arc<str>]) -> Option<(Value, Place)> {
         let tree = crate::nodes::data_tree(self, node);
@@ -310,6 +318,36 @@ impl Project {
     /// The files of the project whose names end in one of `extensions`.
     pub fn other_files(&self, extensions: &[&str]) -> Vec<Arc<str>> {
         self.sources.files("", extensions)
+    }
+
+    /// The files that code can read: those below a directory `files`.
+    pub fn readable_files(&self) -> Vec<Arc<str>> {
+        const EXTENSIONS: [&str; 40] = [
+            "asc", "bash", "cfg", "cnf", "conf", "crt", "css", "csv", "deb", "env", "gpg", "gz", "html", "ini", "js", "json",
+            "key", "list", "lua", "md", "mount", "pem", "pl", "pub", "py", "rb", "rules", "service", "sh", "socket", "sql",
+            "tar", "timer", "toml", "txt", "xml", "xz", "yaml", "yml", "zip",
+        ];
+        let mut files = self.sources.files("", &EXTENSIONS);
+        files.retain(|name| name.starts_with("files/") || name.contains("/files/"));
+        files
+    }
+
+    /// The documentation of a member of an enum of the project.
+    pub fn member_docs(&self, choice: &Arc<stead_catalog::EnumType>, name: &str) -> Option<String> {
+        let place = self.program.member_place(choice, name)?;
+        let file = self.program.files.iter().find(|file| file.name == place.file)?;
+        let members = file.tree.items.iter().filter_map(|item| match item {
+            Item::Enum(def) => Some(&def.members),
+            _ => None,
+        });
+        let member = members.flatten().find(|member| member.name.span == place.span)?;
+        member.doc.as_ref().map(|doc| doc.text.to_string())
+    }
+
+    /// The project as it would be with other texts for some of its files. It is loaded anew and shares nothing with this one.
+    pub fn edited(&self, files: std::collections::BTreeMap<Arc<str>, Arc<str>>) -> Self {
+        let sources = Arc::new(crate::sources::Edited { inner: self.sources.clone(), files });
+        Self::load(crate::project::Input { sources, ..self.input.clone() })
     }
 
     /// Finds the file that a path names, seen from a source file.

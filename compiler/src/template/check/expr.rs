@@ -262,14 +262,17 @@ impl Walker<'_> {
         }
         let names: Vec<&str> = self.scopes.iter().flat_map(|scope| scope.keys().map(String::as_str)).collect();
         let problem = Problem::new("undefined-template-variable", span, format!("`{name}` is not defined in this template"));
+        if let Some(best) = closest(name, names.iter().copied()) {
+            self.problems.push(problem.suggest(best).in_file(here.file));
+            return Type::Any;
+        }
         let given = || self.given.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ");
-        let hint = match (closest(name, names.iter().copied()), name) {
-            (Some(best), _) => format!("did you mean `{best}`?"),
-            (None, "grains" | "ansible_facts") => "pass the facts along: { grains = facts }".into(),
-            (None, "pillar" | "hostvars" | "vars") => "pass the data along: { pillar = data.KEY }".into(),
-            (None, "salt") => "compute it in the state and pass it as a variable".into(),
-            (None, _) if self.given.is_empty() => format!("the template is given no variables; pass it: {{ {name} = … }}"),
-            (None, _) => format!("the template is given {}; add it to the argument: {{ {name} = … }}", given()),
+        let hint = match name {
+            "grains" | "ansible_facts" => "pass the facts along: { grains = facts }".into(),
+            "pillar" | "hostvars" | "vars" => "pass the data along: { pillar = data.KEY }".into(),
+            "salt" => "compute it in the state and pass it as a variable".into(),
+            _ if self.given.is_empty() => format!("the template is given no variables; pass it: {{ {name} = … }}"),
+            _ => format!("the template is given {}; add it to the argument: {{ {name} = … }}", given()),
         };
         self.problems.push(problem.hint(hint).in_file(here.file));
         Type::Any
@@ -297,7 +300,9 @@ impl Walker<'_> {
                 }
                 let names = || record.fields.iter().map(|field| &*field.name);
                 let problem = Problem::new("undefined-template-variable", span, format!("`{owner}` has no `{name}`"));
-                let hint = match closest(name, names()) {
+                let best = closest(name, names());
+                let problem = Problem { replacement: best.map(str::to_owned), ..problem };
+                let hint = match best {
                     Some(best) => format!("did you mean `{owner}.{best}`?"),
                     None => format!("`{owner}` has {}", names().collect::<Vec<_>>().join(", ")),
                 };
@@ -327,7 +332,7 @@ impl Walker<'_> {
 
 fn suggest(problem: Problem, best: Option<&str>) -> Problem {
     match best {
-        Some(best) => problem.hint(format!("did you mean `{best}`?")),
+        Some(best) => problem.suggest(best),
         None => problem,
     }
 }
