@@ -14,6 +14,7 @@
   graph     100,000 resources with 300,000 edges: what the edges cost the compiler, and the order
   packages  200 packages declared, 190 of them installed: what a no-op plan reads and starts, by strace
   mixed     no-op plan of 30 everyday resources, on a copy-on-write layer over a Debian root
+  editor    the language server on N resources in 100 files: a keystroke, a completion, the start, the memory
   services  100 services observed on a disposable host with a real systemd: connections and processes, by strace
   fidelity  the first dry run of each scenario of tests/hosts/fidelity, on a fresh host, without the time that apt takes
 
@@ -24,6 +25,7 @@ Machines are noisy: compare rows of one run, not runs.
 """
 import argparse, contextlib, json, os, platform, re, shutil, statistics, subprocess, sys, tempfile, time
 
+import editor
 import workload
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -32,7 +34,7 @@ STEAD = os.path.abspath(os.environ.get("STEAD", os.path.join(BUILT, "stead")))
 STEAD_BENCH = os.path.abspath(os.environ.get("STEAD_BENCH", os.path.join(BUILT, "stead-bench")))
 TESTS_ROOT = os.environ.get("STEAD_TEST_ROOT", "/var/cache/stead-tests/root")
 ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "NO_COLOR": "1", "HOME": "/root"}
-EVERYTHING = "start,check,plan,apply,undo,journal,watch,graph,packages,mixed,services,fidelity"
+EVERYTHING = "start,check,plan,apply,undo,journal,watch,graph,packages,mixed,services,fidelity,editor"
 
 
 def once(command, prepare=None, expect=(0,), root=None):
@@ -283,6 +285,18 @@ class Bench:
             before = self.table.add(f"{name}: all", both, None if resources == 10_000 else before, "linear: 10 x; 1 s")
             for key in ("edges", "order", "compile"):
                 self.table.add(f"  {key}", times(key))
+
+    def editor(self):
+        directory = f"{self.work}/editor"
+        editor.project(directory, self.count, 100)
+        took, memory = editor.measure(STEAD, directory, ENV, max(200, self.runs * 40))
+        bars = {"start": "1000", "file": "p99 50", "project": "p99 300", "completion": "p99 30"}
+        names = {"start": "start to first diagnostics", "file": "keystroke to diagnostics of the file",
+                 "project": "keystroke to diagnostics of the project, compiled", "completion": "completion"}
+        for key, values in took.items():
+            middle, last = (round(editor.percentile(values, share) * 1000, 1) for share in (0.5, 0.99))
+            self.table.tell(f"{names[key]}, ms", f"p50 {middle}  p99 {last}", bars[key])
+        self.table.tell("memory of the server, MiB", round(memory, 1), "200")
 
     def packages(self):
         source = f"{self.work}/packages.stead"

@@ -91,6 +91,10 @@ pub(crate) enum Command {
     Gc(GcArguments),
     /// Rewrites source files in the one style there is.
     Fmt(FmtArguments),
+    /// Serves an editor: the language server, on standard input and output.
+    ///
+    /// It is started by the editor; see the page of the language server in the book.
+    Lsp(LspArguments),
     /// Shows what comes before what, and why.
     Graph(GraphArguments),
     /// Explains the code of an error, with an example and its mend.
@@ -498,6 +502,13 @@ pub(crate) struct UndoArguments {
     /// Do not ask.
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LspArguments {
+    /// Talk over standard input and output, as always: editors that say so are understood.
+    #[arg(long)]
+    pub(crate) stdio: bool,
 }
 
 #[derive(Debug, Args)]

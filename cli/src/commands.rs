@@ -16,6 +16,7 @@ mod graph;
 mod history;
 mod inventory;
 mod ledger;
+mod lsp;
 mod man;
 mod plan;
 mod show;
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Ledger(arguments) => ledger::run(&arguments, terminal),
         Command::Gc(arguments) => gc::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
+        Command::Lsp(arguments) => lsp::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Docs(arguments) => docs::run(&arguments, terminal),

@@ -123,7 +123,7 @@ fn pin(
 }
 
 /// How the compiler's sources name the files of a dependency. No directory of a module is called so.
-fn prefix(name: &str) -> String {
+pub(crate) fn prefix(name: &str) -> String {
     format!("@{name}")
 }
 

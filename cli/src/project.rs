@@ -60,7 +60,7 @@ pub(crate) fn root_of(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// The repositories that a project depends on, as its lock pins them.
-fn dependencies(root: &Path, network: NetworkArguments) -> Result<Dependencies, Failure> {
+pub(crate) fn dependencies(root: &Path, network: NetworkArguments) -> Result<Dependencies, Failure> {
     let config = dependencies::read_config(root);
     if !dependencies::has_repositories(&config) {
         return Ok(Dependencies::default());

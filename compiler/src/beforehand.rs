@@ -81,8 +81,12 @@ impl Extended {
     fn of(project: &Project) -> Self {
         let mut extended = Self::default();
         let code = &project.code;
-        let bodies =
-            code.states.iter().map(|state| &state.body).chain(code.nodes.iter().map(|node| &node.body)).chain(&code.tops);
+        let bodies = code
+            .states
+            .iter()
+            .map(|state| &state.body)
+            .chain(code.nodes.iter().map(|node| &node.body))
+            .chain(code.tops.iter().map(|top| &**top));
         for body in bodies {
             extended.gather(&body.stmts);
         }

@@ -23,34 +23,36 @@ use rayon::prelude::*;
 use stead_catalog::{Field, Pattern, RecordType, Type};
 use stead_grammar::ast::{self, Item, LetValue, NodePattern, NodeSelector, Stmt};
 
-pub(crate) use resources::{DefaultsInScope, admit_names};
+pub(crate) use resources::{DefaultsInScope, admit_names, meta_names};
 pub(crate) use scope::Checker;
 
 use crate::defs::{Def, Program, index};
 use crate::diagnostic::Diagnostic;
 use crate::hir;
+use crate::index::notes::Notes;
 use crate::issue::{Issue, Loc};
 use crate::sources::Sources;
 use crate::template::Templates;
-use scope::{Global, Use, User};
+pub(crate) use scope::User;
+use scope::{Global, Use};
 use unused::What;
 
 /// The checked code of a program.
 #[derive(Debug, Default)]
 pub(crate) struct Code {
-    pub(crate) fns: Vec<FnCode>,
-    pub(crate) states: Vec<StateCode>,
-    pub(crate) nodes: Vec<NodeCode>,
-    pub(crate) inventories: Vec<InventoryCode>,
+    pub(crate) fns: Vec<Arc<FnCode>>,
+    pub(crate) states: Vec<Arc<StateCode>>,
+    pub(crate) nodes: Vec<Arc<NodeCode>>,
+    pub(crate) inventories: Vec<Arc<InventoryCode>>,
     /// The top level of each file.
-    pub(crate) tops: Vec<hir::Body>,
+    pub(crate) tops: Vec<Arc<hir::Body>>,
     /// `defaults` at the top level of each file.
-    pub(crate) top_defaults: Vec<Vec<TopDefaults>>,
-    pub(crate) globals: Vec<GlobalCode>,
+    pub(crate) top_defaults: Vec<Arc<Vec<TopDefaults>>>,
+    pub(crate) globals: Vec<Arc<GlobalCode>>,
     /// The default of each custom fact.
-    pub(crate) fact_defaults: Vec<Option<(hir::Expr, u32)>>,
-    /// The types of `let` bindings.
-    pub(crate) bindings: Vec<(Loc, Type)>,
+    pub(crate) fact_defaults: Vec<Option<Arc<(hir::Expr, u32)>>>,
+    /// What each file gave.
+    pub(crate) files: Vec<Arc<FileCode>>,
 }
 
 /// A function: its parameters are the first slots.
@@ -129,21 +131,24 @@ pub(crate) fn node_type() -> Type {
 }
 
 /// What one file gave.
-#[derive(Default)]
-struct FileCode {
-    fns: Vec<FnCode>,
-    states: Vec<StateCode>,
-    nodes: Vec<NodeCode>,
-    inventories: Vec<InventoryCode>,
-    top: hir::Body,
-    top_defaults: Vec<TopDefaults>,
-    globals: Vec<GlobalCode>,
-    facts: Vec<Option<(hir::Expr, u32)>>,
-    issues: Vec<Issue>,
-    diagnostics: Vec<Diagnostic>,
+#[derive(Debug, Default)]
+pub(crate) struct FileCode {
+    fns: Vec<Arc<FnCode>>,
+    states: Vec<Arc<StateCode>>,
+    nodes: Vec<Arc<NodeCode>>,
+    inventories: Vec<Arc<InventoryCode>>,
+    top: Arc<hir::Body>,
+    top_defaults: Arc<Vec<TopDefaults>>,
+    globals: Vec<Arc<GlobalCode>>,
+    facts: Vec<Option<Arc<(hir::Expr, u32)>>>,
+    pub(crate) issues: Vec<Issue>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
     uses: Vec<Use>,
     unused: Vec<Issue>,
-    bindings: Vec<(Loc, Type)>,
+    /// The types of `let` bindings.
+    pub(crate) bindings: Vec<(Loc, Type)>,
+    /// Whether anything depended on a file besides the source itself.
+    pub(crate) has_looked: bool,
 }
 
 /// Checks all code of a program.
@@ -151,40 +156,39 @@ pub(crate) fn check_program(
     program: &Program,
     sources: &dyn Sources,
     templates: &Templates,
+    known: &(dyn Fn(u32) -> Option<Arc<FileCode>> + Sync),
     issues: &mut Vec<Issue>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Code {
-    // Constants are numbered through all files; a `let` that turns out to be local leaves a number unused.
-    let mut bases = Vec::with_capacity(program.files.len());
-    let mut next = 0;
-    for file in &program.files {
-        bases.push(next);
-        next += index(file.tree.items.iter().filter(|item| matches!(item, Item::Stmt(Stmt::Let(_)))).count());
-    }
-    let checked: Vec<FileCode> = (0..program.files.len())
+    let (bases, next) = constant_bases(program);
+    let checked: Vec<Arc<FileCode>> = (0..program.files.len())
         .into_par_iter()
-        .map(|file| check_file(program, sources, templates, index(file), bases[file]))
+        .map(|file| {
+            let check = || check_file(program, sources, templates, index(file), bases[file], None).0.into();
+            known(index(file)).unwrap_or_else(check)
+        })
         .collect();
     let mut code = Code::default();
     let mut uses = Vec::new();
     let mut unused = Vec::new();
-    for (i, mut file) in checked.into_iter().enumerate() {
-        code.fns.append(&mut file.fns);
-        code.states.append(&mut file.states);
-        code.nodes.append(&mut file.nodes);
-        code.inventories.append(&mut file.inventories);
-        code.tops.push(file.top);
-        code.top_defaults.push(file.top_defaults);
+    for (i, file) in checked.iter().enumerate() {
+        code.fns.extend(file.fns.iter().cloned());
+        code.states.extend(file.states.iter().cloned());
+        code.nodes.extend(file.nodes.iter().cloned());
+        code.inventories.extend(file.inventories.iter().cloned());
+        code.tops.push(file.top.clone());
+        code.top_defaults.push(file.top_defaults.clone());
         let end = bases.get(i + 1).copied().unwrap_or(next) as usize;
-        code.globals.append(&mut file.globals);
-        code.globals.resize_with(end, || GlobalCode { file: index(i), expr: hir::Expr::error(ast::Span::default()), slots: 0 });
-        code.fact_defaults.append(&mut file.facts);
-        issues.append(&mut file.issues);
-        diagnostics.append(&mut file.diagnostics);
-        uses.append(&mut file.uses);
-        unused.append(&mut file.unused);
-        code.bindings.append(&mut file.bindings);
+        code.globals.extend(file.globals.iter().cloned());
+        let hole = || GlobalCode { file: index(i), expr: hir::Expr::error(ast::Span::default()), slots: 0 }.into();
+        code.globals.resize_with(end, hole);
+        code.fact_defaults.extend(file.facts.iter().cloned());
+        issues.extend(file.issues.iter().cloned());
+        diagnostics.extend(file.diagnostics.iter().cloned());
+        uses.extend(file.uses.iter().copied());
+        unused.extend(file.unused.iter().cloned());
     }
+    code.files = checked;
     recursion::report(program, &uses, issues);
     // What uses a name may stand where a mistake hides it.
     if !issues.iter().any(|issue| issue.is_error) && !diagnostics.iter().any(Diagnostic::is_error) {
@@ -194,8 +198,34 @@ pub(crate) fn check_program(
     code
 }
 
-fn check_file(program: &Program, sources: &dyn Sources, templates: &Templates, file: u32, base: u32) -> FileCode {
+/// The number of the first constant of each file, and how many there are. Constants are numbered through all files; a `let` that
+/// turns out to be local leaves a number unused.
+pub(crate) fn constant_bases(program: &Program) -> (Vec<u32>, u32) {
+    let mut bases = Vec::with_capacity(program.files.len());
+    let mut next = 0;
+    for file in &program.files {
+        bases.push(next);
+        next += let_count(&file.tree.items);
+    }
+    (bases, next)
+}
+
+/// How many `let` stand at the top level of a file.
+pub(crate) fn let_count(items: &[Item]) -> u32 {
+    index(items.iter().filter(|item| matches!(item, Item::Stmt(Stmt::Let(_)))).count())
+}
+
+/// Checks one file. What is known about its places is written to `notes`, where they are wanted, and given back.
+pub(crate) fn check_file(
+    program: &Program,
+    sources: &dyn Sources,
+    templates: &Templates,
+    file: u32,
+    base: u32,
+    notes: Option<Box<Notes>>,
+) -> (FileCode, Option<Box<Notes>>) {
     let mut checker = Checker::new(program, sources, templates, file);
+    checker.notes = notes;
     let mut code = FileCode::default();
     let items = &program.files[file as usize].tree.items;
     let constants = constants(program, file);
@@ -212,9 +242,10 @@ fn check_file(program: &Program, sources: &dyn Sources, templates: &Templates, f
                 checker.error("duplicate-definition", binding.name.span, message);
             }
             checker.bindings.push((checker.loc(binding.name.span), ty.clone()));
+            checker.note_declared(&binding.name, &ty, binding.ty.is_some());
             checker.unused.declare(&binding.name, What::Let);
             checker.globals.push(Global { name: binding.name.name.clone(), id, ty, span: binding.name.span });
-            code.globals.push(GlobalCode { file, expr: value, slots: checker.slots });
+            code.globals.push(GlobalCode { file, expr: value, slots: checker.slots }.into());
         }
     }
     check_items(&mut checker, items, &mut code);
@@ -227,13 +258,15 @@ fn check_file(program: &Program, sources: &dyn Sources, templates: &Templates, f
     code.diagnostics = checker.diagnostics;
     code.uses = checker.uses;
     code.bindings = checker.bindings;
-    code
+    code.has_looked = checker.has_looked;
+    (code, checker.notes)
 }
 
 /// Functions, states, node blocks and facts, and the `defaults` that stand before them.
 fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
     let file = checker.file;
     let base_fn = checker.program.fns.iter().position(|f| f.at.file == file).unwrap_or(0);
+    let mut top_defaults = Vec::new();
     let base_state = checker.program.states.iter().position(|s| s.at.file == file).unwrap_or(0);
     for item in items {
         match item {
@@ -243,7 +276,7 @@ fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
                 checker.start(User::Fn(index(id)));
                 let defaults = params(checker, &def.params, &function.params);
                 let body = checker.check(&def.body, &function.result);
-                code.fns.push(FnCode { file, defaults, body, slots: checker.slots });
+                code.fns.push(FnCode { file, defaults, body, slots: checker.slots }.into());
             }
             Item::State(def) => {
                 let id = base_state + code.states.len();
@@ -252,7 +285,7 @@ fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
                 let defaults = params(checker, &def.params, &state.params);
                 let stmts = checker.block(&def.body);
                 let body = hir::Body { stmts, slots: checker.slots };
-                code.states.push(StateCode { file, defaults, body, inherited: code.top_defaults.len() });
+                code.states.push(StateCode { file, defaults, body, inherited: top_defaults.len() }.into());
             }
             Item::Node(def) => {
                 checker.start(User::Root);
@@ -260,7 +293,8 @@ fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
                 let stmts = checker.block(&def.body);
                 let body = hir::Body { stmts, slots: checker.slots };
                 let at = checker.loc(def.span);
-                code.nodes.extend(selector.map(|selector| NodeCode { at, selector, body, inherited: code.top_defaults.len() }));
+                let inherited = top_defaults.len();
+                code.nodes.extend(selector.map(|selector| Arc::new(NodeCode { at, selector, body, inherited })));
             }
             Item::Inventory(def) => {
                 checker.start(User::Root);
@@ -272,14 +306,14 @@ fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
                 let stmts = checker.block(&def.body);
                 checker.in_inventory = false;
                 let body = hir::Body { stmts, slots: checker.slots };
-                code.inventories.push(InventoryCode { file, body });
+                code.inventories.push(InventoryCode { file, body }.into());
             }
             Item::Fact(def) => {
                 checker.start(User::Root);
                 let declared = checker.program.custom_facts.iter().find(|fact| fact.at.file == file && fact.name == def.name);
                 let ty = declared.map_or(Type::Any, |fact| fact.ty.clone());
                 let default = def.default.as_ref().map(|expr| checker.check(expr, &ty));
-                code.facts.push(default.map(|expr| (expr, checker.slots)));
+                code.facts.push(default.map(|expr| Arc::new((expr, checker.slots))));
             }
             Item::Stmt(Stmt::Defaults(defaults)) => {
                 checker.start(User::Root);
@@ -289,11 +323,12 @@ fn check_items(checker: &mut Checker<'_>, items: &[Item], code: &mut FileCode) {
                 checker.issues.truncate(issues);
                 checker.diagnostics.truncate(diagnostics);
                 let slots = checker.slots;
-                code.top_defaults.extend(checked.map(|defaults| TopDefaults { defaults, slots }));
+                top_defaults.extend(checked.map(|defaults| TopDefaults { defaults, slots }));
             }
             Item::Use(_) | Item::Type(_) | Item::Enum(_) | Item::Stmt(_) | Item::Error(_) => {}
         }
     }
+    code.top_defaults = top_defaults.into();
 }
 
 /// The statements at the top level.
@@ -311,7 +346,7 @@ fn check_top(checker: &mut Checker<'_>, items: &[Item], constants: &HashSet<usiz
             stmts.extend(checker.stmt(stmt));
         }
     }
-    code.top = hir::Body { stmts: stmts.into(), slots: checker.slots };
+    code.top = hir::Body { stmts: stmts.into(), slots: checker.slots }.into();
 }
 
 /// Binds parameters to the first slots and checks their defaults; a default may use the parameters before it.
@@ -324,6 +359,7 @@ fn params(checker: &mut Checker<'_>, fields: &[ast::Field], params: &[crate::def
         defaults.push(default);
         checker.unused.declare(&field.name, What::Parameter);
         checker.lint_shadowing(&field.name);
+        checker.note_declared(&field.name, &param.ty, true);
         let (slot, depth) = (index(slot), checker.depth);
         let local = scope::Local { name: param.name.clone(), slot, ty: param.ty.clone(), span: param.span, depth };
         checker.locals.push(local);
@@ -397,7 +433,7 @@ fn top_definition(program: &Program, file: u32, callee: &ast::Expr) -> Option<De
     match &callee.unparen().kind {
         ast::ExprKind::Name(name) => program.lookup(file, name),
         ast::ExprKind::Field(access) => match program.lookup(file, crate::resolve::bare_name(&access.object)?) {
-            Some(Def::Module(module)) => program.member(module, &access.name.name),
+            Some(Def::Module(module)) => program.member(file, module, &access.name.name),
             _ => None,
         },
         _ => None,

@@ -147,6 +147,11 @@ impl DataSet {
             .collect()
     }
 
+    /// The trees of the files, in the order of their names.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = &Node> {
+        self.files.iter().map(|file| &file.root)
+    }
+
     /// Says whether there is no data at all.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

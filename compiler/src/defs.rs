@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use stead_catalog::{SourceLocation, Type};
 use stead_grammar::ast::{Ident, Item, Span};
@@ -11,7 +12,7 @@ use crate::issue::{Issue, Loc};
 use crate::project::{Input, Schemas, SourceFile};
 
 /// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Def {
     Type(u32),
     Fn(u32),
@@ -31,6 +32,8 @@ pub(crate) struct ItemAt {
 pub(crate) struct Module {
     /// Its dotted path, empty for the root.
     pub(crate) name: Arc<str>,
+    /// Its directory.
+    pub(crate) directory: Arc<str>,
     /// The root of its project: where its imports start.
     pub(crate) root: Arc<str>,
     pub(crate) names: HashMap<Arc<str>, (Def, Loc)>,
@@ -46,7 +49,18 @@ pub(crate) struct Import {
     pub(crate) is_used: Used,
 }
 
-/// Whether anything uses a definition; files are checked in parallel.
+/// The definitions that one file uses.
+#[derive(Debug, Default)]
+pub(crate) struct UsedDefs(Mutex<HashSet<Def>>);
+
+impl UsedDefs {
+    /// A panic elsewhere leaves the set whole: it only grows.
+    pub(crate) fn get(&self) -> std::sync::MutexGuard<'_, HashSet<Def>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether anything uses an import.
 #[derive(Debug, Default)]
 pub(crate) struct Used(AtomicBool);
 
@@ -69,7 +83,6 @@ pub(crate) struct TypeInfo {
     pub(crate) at: ItemAt,
     pub(crate) name: Ident,
     pub(crate) ty: Type,
-    pub(crate) is_used: Used,
 }
 
 /// A parameter of a function or state.
@@ -89,7 +102,6 @@ pub(crate) struct Callable {
     pub(crate) params: Vec<Param>,
     /// `None` for a state.
     pub(crate) result: Type,
-    pub(crate) is_used: Used,
 }
 
 /// A fact that the project declares.
@@ -115,6 +127,10 @@ pub(crate) struct Program {
     pub(crate) custom_facts: Vec<FactInfo>,
     pub(crate) facts: Type,
     pub(crate) schemas: Arc<Schemas>,
+    /// What each file uses.
+    pub(crate) used: Vec<UsedDefs>,
+    /// The modules by their directories.
+    pub(crate) by_dir: BTreeMap<Arc<str>, u32>,
 }
 
 impl Program {
@@ -122,25 +138,22 @@ impl Program {
     pub(crate) fn lookup(&self, file: u32, name: &str) -> Option<Def> {
         if let Some(import) = self.imports[file as usize].get(name) {
             import.is_used.note();
-            self.note_use(import.def);
+            self.note_use(file, import.def);
             return Some(import.def);
         }
-        self.member(self.files[file as usize].module, name)
+        self.member(file, self.files[file as usize].module, name)
     }
 
-    /// Looks a name up in a module, and notes that it is used.
-    pub(crate) fn member(&self, module: u32, name: &str) -> Option<Def> {
+    /// Looks a name up in a module, and notes that the file uses it.
+    pub(crate) fn member(&self, file: u32, module: u32, name: &str) -> Option<Def> {
         let (def, _) = self.modules[module as usize].names.get(name)?;
-        self.note_use(*def);
+        self.note_use(file, *def);
         Some(*def)
     }
 
-    fn note_use(&self, def: Def) {
-        match def {
-            Def::Type(id) => self.types[id as usize].is_used.note(),
-            Def::Fn(id) => self.fns[id as usize].is_used.note(),
-            Def::State(id) => self.states[id as usize].is_used.note(),
-            Def::Module(_) => {}
+    fn note_use(&self, file: u32, def: Def) {
+        if !matches!(def, Def::Module(_)) {
+            self.used[file as usize].get().insert(def);
         }
     }
 
@@ -175,7 +188,8 @@ const RESERVED: [&str; 3] = ["facts", "data", "node"];
 
 /// Gathers the definitions of all files and resolves the imports.
 pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Vec<Issue>) -> Program {
-    let mut modules = vec![Module { name: "".into(), root: "".into(), names: HashMap::new(), is_imported: false }];
+    let mut modules =
+        vec![Module { name: "".into(), directory: "".into(), root: "".into(), names: HashMap::new(), is_imported: false }];
     let mut by_dir: BTreeMap<Arc<str>, u32> = BTreeMap::new();
     by_dir.insert("".into(), 0);
     for root in input.dependencies.values() {
@@ -192,6 +206,8 @@ pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Ve
     let mut program = Program {
         imports: files.iter().map(|_| HashMap::new()).collect(),
         broken_imports: files.iter().map(|_| HashSet::new()).collect(),
+        used: files.iter().map(|_| UsedDefs::default()).collect(),
+        by_dir: BTreeMap::new(),
         files,
         modules,
         types: Vec::new(),
@@ -205,6 +221,7 @@ pub(crate) fn collect(mut files: Vec<SourceFile>, input: &Input, issues: &mut Ve
         collect_file(&mut program, file, issues);
     }
     crate::imports::resolve(&mut program, &by_dir, input, issues);
+    program.by_dir = by_dir;
     program
 }
 
@@ -223,7 +240,13 @@ fn add_module(modules: &mut Vec<Module>, by_dir: &mut BTreeMap<Arc<str>, u32>, d
     let id = index(modules.len());
     let shown = dir.strip_prefix(root).unwrap_or(dir).trim_start_matches('/').replace('/', ".");
     let dir: Arc<str> = dir.into();
-    modules.push(Module { name: shown.into(), root: root.into(), names: HashMap::new(), is_imported: false });
+    modules.push(Module {
+        name: shown.into(),
+        directory: dir.clone(),
+        root: root.into(),
+        names: HashMap::new(),
+        is_imported: false,
+    });
     by_dir.insert(dir, id);
     id
 }
@@ -238,17 +261,16 @@ fn collect_file(program: &mut Program, file: u32, issues: &mut Vec<Issue>) {
     let mut new_facts: Vec<FactInfo> = Vec::new();
     for (i, item) in program.files[file as usize].tree.items.iter().enumerate() {
         let at = ItemAt { file, item: index(i) };
-        let callable =
-            |name: &Ident| Callable { at, name: name.clone(), params: Vec::new(), result: Type::None, is_used: Used::default() };
+        let callable = |name: &Ident| Callable { at, name: name.clone(), params: Vec::new(), result: Type::None };
         match item {
             Item::Type(def) => {
                 found.push((def.name.clone(), Def::Type(index(types))));
-                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any, is_used: Used::default() });
+                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any });
                 types += 1;
             }
             Item::Enum(def) => {
                 found.push((def.name.clone(), Def::Type(index(types))));
-                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any, is_used: Used::default() });
+                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any });
                 types += 1;
             }
             Item::Fn(def) => {

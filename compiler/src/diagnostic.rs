@@ -65,12 +65,33 @@ pub struct Diagnostic {
     pub hints: Vec<String>,
     /// Background that helps to understand the message.
     pub notes: Vec<String>,
+    /// What would mend it, where a hint has one obvious fix.
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// A piece of text to write in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Suggestion {
+    /// The file, by its name in the project.
+    pub file: Arc<str>,
+    /// What to replace.
+    pub span: Span,
+    /// What to write there.
+    pub replacement: String,
 }
 
 impl Diagnostic {
     /// Makes a diagnostic without places.
     pub fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, severity, message: message.into(), labels: Vec::new(), hints: Vec::new(), notes: Vec::new() }
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            labels: Vec::new(),
+            hints: Vec::new(),
+            notes: Vec::new(),
+            suggestions: Vec::new(),
+        }
     }
 
     /// Makes an error.
@@ -132,6 +153,13 @@ impl Diagnostic {
     #[must_use]
     pub fn hint_opt(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hints.extend(hint.map(Into::into));
+        self
+    }
+
+    /// Adds what to write instead of the text at a place.
+    #[must_use]
+    pub fn suggest(mut self, file: &Arc<str>, span: Span, replacement: impl Into<String>) -> Self {
+        self.suggestions.push(Suggestion { file: file.clone(), span, replacement: replacement.into() });
         self
     }
 

@@ -19,11 +19,16 @@ pub(crate) struct FileProblem {
     code: &'static str,
     message: String,
     hint: Option<String>,
+    /// The path to write instead.
+    path: Option<String>,
 }
 
 impl FileProblem {
     pub(crate) fn issue(self, at: Loc) -> Issue {
-        let issue = Issue::error(self.code, at, self.message);
+        let mut issue = Issue::error(self.code, at, self.message);
+        if let Some(path) = self.path {
+            issue = issue.replacement(None, format!("\"{path}\""));
+        }
         match self.hint {
             Some(hint) => issue.hint(hint),
             None => issue,
@@ -44,8 +49,16 @@ pub(crate) fn read(sources: &dyn Sources, from: &str, path: &str, as_bytes: bool
             code: "invalid-utf8",
             message: format!("`{path}` is not UTF-8 text"),
             hint: Some("bytes are given with `source = \"path\"`".into()),
+            path: None,
         }),
     }
+}
+
+/// The file that the source file `from` means by `path`, where it is there.
+pub(crate) fn found(sources: &dyn Sources, from: &str, path: &str) -> Option<Arc<str>> {
+    let found = find(sources, from, path, "files");
+    read_bytes(sources, &found).ok()?;
+    Some(found.into())
 }
 
 /// Finds the file that the source file `from` means by `path`: in `folder` beside it, beside it, in `folder` at the root of the project, or
@@ -70,8 +83,9 @@ fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
 
 /// Reads the bytes of a file whose path stands in the source.
 pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync::Arc<[u8]>, FileProblem> {
-    let problem =
-        |code, message: String, hint: Option<&str>| Err(FileProblem { code, message, hint: hint.map(ToOwned::to_owned) });
+    let problem = |code, message: String, hint: Option<&str>| {
+        Err(FileProblem { code, message, hint: hint.map(ToOwned::to_owned), path: None })
+    };
     let outside = path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') || path.is_empty();
     if outside {
         let message = format!("`{path}` is not a path inside the project");
@@ -91,6 +105,7 @@ pub(crate) fn read_bytes(sources: &dyn Sources, path: &str) -> Result<std::sync:
 /// Checks a template whose path is known against the variables it is given. Returns false when it cannot be used.
 pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variables: &Type, call: &Call, at: Span) -> bool {
     let Some(Value::String(name)) = path.constant().map(Value::reveal) else { return true };
+    checker.has_looked = true;
     let from = checker.program.files[checker.file as usize].name.clone();
     let found = match locate_template(checker.templates, checker.sources, &from, name) {
         Ok(found) => found,
@@ -100,15 +115,29 @@ pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variab
             return false;
         }
     };
+    let entries = call.args.get(1).map(|arg| &arg.value.unparen().kind);
     // Without a record the names are known only when it is rendered.
-    let Type::Record(record) = variables else { return true };
+    let Type::Record(record) = variables else {
+        checker.note_template(&found, path.span, Vec::new());
+        return true;
+    };
+    if checker.notes.is_some() {
+        let place = |name: &str| match entries {
+            Some(ExprKind::Record(entries)) => entries.iter().find_map(|entry| match &entry.key {
+                RecordKey::Name(key) if key.as_str() == name => Some(key.span),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let given = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone(), place(&field.name).unwrap_or(at)));
+        checker.note_template(&found, path.span, given.collect());
+    }
     let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
     let checked = checker.templates.check(&found, &variables);
     let good = checked.problems.is_empty();
     for problem in checked.problems {
         checker.diagnostics.push(problem.also(&from, path.span, "rendered here"));
     }
-    let entries = call.args.get(1).map(|arg| &arg.value.unparen().kind);
     for name in checked.unused {
         let entry = match entries {
             Some(ExprKind::Record(entries)) => {
@@ -142,6 +171,7 @@ fn template_exists(sources: &dyn Sources, found: &str, name: &str) -> Result<(),
             problem.code = "template-not-found";
             problem.message = format!("there is no template `{name}` in the project");
             let best = closest(name, known.iter().flat_map(|file| [&**file, file.strip_prefix("templates/").unwrap_or(file)]));
+            problem.path = best.map(str::to_owned);
             problem.hint = Some(match best {
                 Some(best) => format!("did you mean `{best}`?"),
                 None => "templates lie in `templates/`, or beside the file that names them".into(),
@@ -175,6 +205,7 @@ pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) 
 /// Checks a template that stands in the source. Returns false when it cannot be used.
 pub(crate) fn check_template_text(checker: &mut Checker<'_>, text: &hir::Expr, variables: &Type) -> bool {
     let Some(Value::String(template)) = text.constant() else { return true };
+    checker.has_looked = true;
     let Type::Record(record) = variables else { return true };
     let variables: Vec<(Arc<str>, Type)> = record.fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
     let checked = checker.templates.check_text(template, &variables);
@@ -214,7 +245,8 @@ impl Problem {
     /// Makes the issue, in the source that holds the template.
     pub(crate) fn issue(self, at: Loc) -> Issue {
         let place = self.file.map(|file| format!(" (in `{file}`)")).unwrap_or_default();
-        let issue = Issue::error(self.code, at, format!("{}{place}", self.message));
+        let mut issue = Issue::error(self.code, at, format!("{}{place}", self.message));
+        issue.replacement = self.replacement.map(|text| (None, text));
         match self.hint {
             Some(hint) => issue.hint(hint),
             None => issue,

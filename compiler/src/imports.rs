@@ -138,7 +138,13 @@ fn resolve_imports(
     program.broken_imports[file as usize] = broken;
 }
 
-fn find_module(program: &Program, root: &str, path: &ast::Path, by_dir: &BTreeMap<Arc<str>, u32>, input: &Input) -> Option<u32> {
+pub(crate) fn find_module(
+    program: &Program,
+    root: &str,
+    path: &ast::Path,
+    by_dir: &BTreeMap<Arc<str>, u32>,
+    input: &Input,
+) -> Option<u32> {
     let segments: Vec<&str> = path.segments.iter().map(Ident::as_str).collect();
     let join = |base: &str, rest: &[&str]| {
         let rest = rest.join("/");
@@ -172,7 +178,7 @@ fn unresolved_import(root: &str, file: u32, path: &ast::Path, by_dir: &BTreeMap<
         .collect();
     let best = closest(&shown, known.iter().map(String::as_str)).map(str::to_owned);
     Some(match best {
-        Some(best) => issue.hint(format!("did you mean `{best}`?")),
+        Some(best) => issue.suggest(Some(&best)),
         None => issue.hint(format!("a module is a directory with `.stead` files: `{dir}/`, from the root of the project")),
     })
 }

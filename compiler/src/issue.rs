@@ -50,11 +50,20 @@ pub(crate) struct Issue {
     pub(crate) message: String,
     pub(crate) labels: Vec<(Place, String)>,
     pub(crate) hint: Option<String>,
+    /// What to write instead: at a place of its own, else at the first label.
+    pub(crate) replacement: Option<(Option<Span>, String)>,
 }
 
 impl Issue {
     pub(crate) fn error(code: &'static str, at: impl Into<Place>, message: impl Into<String>) -> Self {
-        Self { code, is_error: true, message: message.into(), labels: vec![(at.into(), String::new())], hint: None }
+        Self {
+            code,
+            is_error: true,
+            message: message.into(),
+            labels: vec![(at.into(), String::new())],
+            hint: None,
+            replacement: None,
+        }
     }
 
     pub(crate) fn warning(code: &'static str, at: impl Into<Place>, message: impl Into<String>) -> Self {
@@ -85,9 +94,25 @@ impl Issue {
     #[must_use]
     pub(crate) fn suggest(self, candidate: Option<&str>) -> Self {
         match candidate {
-            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            Some(name) => self.hint(format!("did you mean `{name}`?")).replacement(None, name),
             None => self,
         }
+    }
+
+    /// As [`Issue::suggest`], where less than the first label is to be replaced.
+    #[must_use]
+    pub(crate) fn suggest_at(self, span: Span, candidate: Option<&str>) -> Self {
+        match candidate {
+            Some(name) => self.suggest(candidate).replacement(Some(span), name),
+            None => self,
+        }
+    }
+
+    /// Says what to write instead.
+    #[must_use]
+    pub(crate) fn replacement(mut self, span: Option<Span>, text: impl Into<String>) -> Self {
+        self.replacement = Some((span, text.into()));
+        self
     }
 
     #[must_use]
@@ -124,6 +149,10 @@ impl Issue {
                 Place::Named(location) => (location.file.clone(), Span::new(location.start, location.end)),
             };
             diagnostic = if i == 0 { diagnostic.at(&file, span, text) } else { diagnostic.also(&file, span, text) };
+        }
+        let at = self.replacement.as_ref().and_then(|_| diagnostic.primary().map(|label| (label.file.clone(), label.span)));
+        if let (Some((own, text)), Some((file, span))) = (self.replacement, at) {
+            diagnostic = diagnostic.suggest(&file, own.unwrap_or(span), text);
         }
         diagnostic.hint_opt(self.hint)
     }

@@ -22,6 +22,8 @@ pub mod facts;
 mod files;
 mod hir;
 mod imports;
+mod incremental;
+pub mod index;
 mod inventory;
 mod issue;
 pub mod lints;

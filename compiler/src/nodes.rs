@@ -66,6 +66,11 @@ pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>
     (catalog, diagnostics)
 }
 
+/// The data of a node, merged.
+pub(crate) fn data_tree(project: &Project, node: &NodeContext) -> crate::data::Node {
+    world(project, node, &mut Vec::new()).data_tree
+}
+
 /// What code can look at: facts, data and the node itself.
 fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>) -> World<'a> {
     let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
@@ -126,7 +131,7 @@ fn facts(world: &World<'_>, node: &NodeContext, issues: &mut Vec<Issue>) -> Valu
             },
             None => {
                 let default = custom.and_then(|i| project.code.fact_defaults.get(i)).and_then(Option::as_ref);
-                if let Some((expr, slots)) = default {
+                if let Some((expr, slots)) = default.map(|default| &**default) {
                     let file = custom.map_or(0, |i| project.program.custom_facts[i].at.file);
                     let mut evaluator = Evaluator::new(world, file);
                     let value = evaluator.in_frame(file, *slots, |this| this.eval(expr));
@@ -153,22 +158,34 @@ fn parts<'a>(world: &World<'a>, node: &NodeContext, issues: &mut Vec<Issue>) -> 
         .map(|(file, body)| Part { file: index(file), body, inherited: &[] })
         .collect();
     for block in &code.nodes {
-        let applies = match &block.selector {
-            Selector::Names(tests) => tests.iter().any(|test| match test {
-                NameTest::Glob(glob) => glob.is_match(&*node.name),
-                NameTest::Regex(pattern) => pattern.is_match(&node.name),
-            }),
-            Selector::Where(condition) => {
-                let mut evaluator = Evaluator::new(world, block.at.file);
-                let slots = block.body.slots;
-                let applies = evaluator.in_frame(block.at.file, slots, |this| this.condition(condition));
-                issues.append(&mut evaluator.issues);
-                applies.unwrap_or(false)
-            }
-        };
+        let applies = matches(world, block, node, issues);
         if applies {
             parts.push(Part::node(block, &code.top_defaults[block.at.file as usize]));
         }
     }
     parts
+}
+
+/// Says whether a block is for a node.
+fn matches(world: &World<'_>, block: &crate::check::NodeCode, node: &NodeContext, issues: &mut Vec<Issue>) -> bool {
+    match &block.selector {
+        Selector::Names(tests) => tests.iter().any(|test| match test {
+            NameTest::Glob(glob) => glob.is_match(&*node.name),
+            NameTest::Regex(pattern) => pattern.is_match(&node.name),
+        }),
+        Selector::Where(condition) => {
+            let mut evaluator = Evaluator::new(world, block.at.file);
+            let slots = block.body.slots;
+            let applies = evaluator.in_frame(block.at.file, slots, |this| this.condition(condition));
+            issues.append(&mut evaluator.issues);
+            applies.unwrap_or(false)
+        }
+    }
+}
+
+/// Says whether a block is for a node, without saying what is wrong.
+pub(crate) fn applies(project: &Project, block: &crate::check::NodeCode, node: &NodeContext) -> bool {
+    let mut issues = Vec::new();
+    let world = world(project, node, &mut issues);
+    matches(&world, block, node, &mut issues)
 }

@@ -1,7 +1,7 @@
 //! A project: its files, parsed in parallel, and the modules they make up.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use stead_catalog::{Inventory, Map, Schema, SourceLocation, Type};
@@ -11,25 +11,31 @@ use crate::check::Code;
 use crate::config::{self, Config, DependencySource};
 use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
+use crate::incremental::{self, Earlier};
+use crate::index::FileIndex;
 use crate::issue::{Issue, Loc};
 use crate::lints::Stage;
 use crate::lints::allow::{self, Allow};
 use crate::nodes::NodeContext;
 use crate::position::LineIndex;
-use crate::sources::{SourceError, Sources};
+use crate::sources::{SourceError, Sources, Watched};
 use crate::template::Templates;
 
 /// One source file with its syntax tree.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SourceFile {
     /// Its path in the project.
     pub name: Arc<str>,
     /// Its text.
     pub text: Arc<str>,
     /// The lines of the text.
-    pub lines: LineIndex,
+    pub lines: Arc<LineIndex>,
     /// What was parsed, with holes where it was not understood.
-    pub tree: ast::File,
+    pub tree: Arc<ast::File>,
+    /// The comments, in the order of the text.
+    pub comments: Arc<[stead_grammar::Comment]>,
+    /// What is wrong with its syntax.
+    pub(crate) mistakes: Arc<[Diagnostic]>,
     /// Index of the module it belongs to.
     pub(crate) module: u32,
     /// The comments that silence lints.
@@ -130,10 +136,16 @@ pub struct Project {
     pub(crate) code: Code,
     pub(crate) hierarchy: crate::data::Hierarchy,
     pub(crate) merge_rules: crate::data::MergeRules,
-    pub(crate) data: crate::data::DataSet,
-    pub(crate) templates: Templates,
+    pub(crate) data: Arc<crate::data::DataSet>,
+    /// What is wrong with the data files.
+    pub(crate) data_mistakes: Arc<[Diagnostic]>,
+    pub(crate) templates: Arc<Templates>,
+    /// The files as they were handed in; `input` has them as code sees them.
+    pub(crate) sources: Arc<dyn Sources>,
+    pub(crate) watched: Arc<Watched>,
+    pub(crate) config: Config,
+    pub(crate) indexes: Vec<OnceLock<Arc<FileIndex>>>,
     inventory: Inventory,
-    config: Config,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -146,26 +158,62 @@ impl std::fmt::Debug for Project {
 impl Project {
     /// Reads, parses and checks everything. What is wrong stands in [`Project::diagnostics`].
     pub fn load(input: Input) -> Self {
-        crate::stack::with_room(|| Self::load_here(input))
+        crate::stack::with_room(|| Self::load_here(input, None))
     }
 
-    fn load_here(mut input: Input) -> Self {
+    /// Loads what an earlier version of the project has become. `changed` names every file that may differ from when that was loaded:
+    /// changed, added or removed. What does not depend on them is taken over; the result is that of [`Project::load`].
+    pub fn reload(&self, input: Input, changed: &BTreeSet<Arc<str>>) -> Self {
+        crate::stack::with_room(|| Self::load_here(input, Earlier::of(self, &changed)))
+    }
+
+    fn load_here(mut input: Input, earlier: Option<Earlier<'_>>) -> Self {
         let mut diagnostics = Vec::new();
         let mut issues = Vec::new();
-        let config = read_config(&input, &mut diagnostics);
+        let config = match &earlier {
+            Some(earlier) => earlier.project.config.clone(),
+            None => read_config(&input, &mut diagnostics),
+        };
         add_dependencies(&mut input, &config, &mut diagnostics);
-        let templates = Templates::new(input.sources.clone(), config.templates);
-        let files = read_files(&input, &mut diagnostics);
+        let earlier = earlier.filter(|earlier| earlier.project.input.dependencies == input.dependencies);
+        let sources = input.sources.clone();
+        let (watched, templates) = match &earlier {
+            Some(earlier) => earlier.watched(&sources, config.templates),
+            None => incremental::watch(&sources, config.templates),
+        };
+        let files = read_files(&input, earlier.as_ref(), &mut diagnostics);
         let mut program = defs::collect(files, &input, &mut issues);
         crate::resolve::resolve(&mut program, &mut issues);
-        let code = crate::check::check_program(&program, &*input.sources, &templates, &mut issues, &mut diagnostics);
+        let reuse = earlier.as_ref().map(|earlier| earlier.reuse(&program, &watched));
+        let known = |file: u32| reuse.as_ref().and_then(|reuse| reuse.code(file, &program));
+        let code = crate::check::check_program(&program, &*watched, &templates, &known, &mut issues, &mut diagnostics);
         diagnostics.extend(issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&program.files)));
-        let data = read_data(&input, &config.data.directory, &mut diagnostics);
+        let (data, data_mistakes) = match earlier.as_ref().and_then(Earlier::data) {
+            Some(known) => known,
+            None => read_data(&input, &config.data.directory),
+        };
+        diagnostics.extend(data_mistakes.iter().cloned());
         let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
         let merge_rules = config.data.merge.clone();
-        let inventory = Inventory::default();
-        let mut project = Self { input, program, code, hierarchy, merge_rules, data, templates, inventory, config, diagnostics };
+        let indexes = program.files.iter().map(|_| OnceLock::new()).collect();
+        input.sources = watched.clone();
+        let mut project = Self {
+            input,
+            program,
+            code,
+            hierarchy,
+            merge_rules,
+            data,
+            data_mistakes,
+            templates,
+            sources,
+            watched,
+            config,
+            indexes,
+            inventory: Inventory::default(),
+            diagnostics,
+        };
         project.find_machines();
         project.look_beforehand();
         allow::silence(&project.program.files, &mut project.diagnostics);
@@ -238,7 +286,7 @@ impl Project {
         if let Some(file) = self.program.files.iter().find(|file| &*file.name == name) {
             return Some(file.text.clone());
         }
-        let bytes = self.input.sources.read(name).ok()?;
+        let bytes = self.sources.read(name).ok()?;
         Some(String::from_utf8_lossy(&bytes).into())
     }
 
@@ -269,7 +317,7 @@ impl Project {
 
     /// The name of each `let` with the type of its value.
     pub fn binding_types(&self) -> impl Iterator<Item = (SourceLocation, &Type)> {
-        self.code.bindings.iter().map(|(at, ty)| (self.location(*at), ty))
+        self.code.files.iter().flat_map(|file| &file.bindings).map(|(at, ty)| (self.location(*at), ty))
     }
 
     pub(crate) fn location(&self, loc: Loc) -> SourceLocation {
@@ -315,7 +363,8 @@ fn add_dependencies(input: &mut Input, config: &Config, diagnostics: &mut Vec<Di
 }
 
 /// Reads the data files of the project.
-fn read_data(input: &Input, directory: &str, diagnostics: &mut Vec<Diagnostic>) -> crate::data::DataSet {
+fn read_data(input: &Input, directory: &str) -> (Arc<crate::data::DataSet>, Arc<[Diagnostic]>) {
+    let mut diagnostics = Vec::new();
     let names = input.sources.files(directory, &["yaml", "yml", "toml", "json"]);
     let mut files = Vec::with_capacity(names.len());
     for name in &names {
@@ -329,11 +378,11 @@ fn read_data(input: &Input, directory: &str, diagnostics: &mut Vec<Diagnostic>) 
         files.iter().map(|(name, bytes)| (name.clone(), name.get(below(name)..).unwrap_or(name), &**bytes)).collect();
     let (data, found) = crate::data::DataSet::read(&files);
     diagnostics.extend(found);
-    data
+    (data.into(), diagnostics.into())
 }
 
 /// Reads and parses the source files in parallel, in the order of their names.
-fn read_files(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Vec<SourceFile> {
+fn read_files(input: &Input, earlier: Option<&Earlier<'_>>, diagnostics: &mut Vec<Diagnostic>) -> Vec<SourceFile> {
     let mut names: Vec<(Arc<str>, bool)> = match &input.single_file {
         Some(file) => vec![(file.clone(), false)],
         None => input.sources.files("", &["stead"]).into_iter().map(|name| (name, false)).collect(),
@@ -344,11 +393,17 @@ fn read_files(input: &Input, diagnostics: &mut Vec<Diagnostic>) -> Vec<SourceFil
     // A file of a dependency that lies inside the project is listed twice, and counts as the dependency's.
     names.sort_by(|a, b| (&a.0, !a.1).cmp(&(&b.0, !b.1)));
     names.dedup_by(|later, first| later.0 == first.0);
-    let read: Vec<_> =
-        names.into_par_iter().map(|(name, is_dependency)| read_file(&*input.sources, name, is_dependency)).collect();
+    let read: Vec<_> = names
+        .into_par_iter()
+        .map(|(name, is_dependency)| match earlier.and_then(|earlier| earlier.file(&name, is_dependency)) {
+            Some(file) => (Some(file), Vec::new()),
+            None => read_file(&*input.sources, name, is_dependency),
+        })
+        .collect();
     let mut files = Vec::with_capacity(read.len());
     for (file, found) in read {
         diagnostics.extend(found);
+        diagnostics.extend(file.iter().flat_map(|file| file.mistakes.iter().cloned()));
         files.extend(file);
     }
     files
@@ -371,12 +426,18 @@ fn read_file(sources: &dyn Sources, name: Arc<str>, is_dependency: bool) -> (Opt
         let message = format!("the file has {} bytes, at most {MAX_SOURCE_BYTES} are read", text.len());
         return (None, vec![Diagnostic::error("file-too-large", message).at(&name, Span::at(0), "")]);
     }
+    (Some(parse_file(name, text, is_dependency)), Vec::new())
+}
+
+/// Parses the text of a file.
+pub(crate) fn parse_file(name: Arc<str>, text: Arc<str>, is_dependency: bool) -> SourceFile {
     let parsed = stead_grammar::parse(&text);
-    let mut found: Vec<Diagnostic> = parsed.errors.iter().map(|error| Diagnostic::from_syntax(&name, error)).collect();
-    let lines = LineIndex::new(&text);
+    let mut mistakes: Vec<Diagnostic> = parsed.errors.iter().map(|error| Diagnostic::from_syntax(&name, error)).collect();
+    let lines = Arc::new(LineIndex::new(&text));
     let (allows, wrong) = allow::read(&name, &text, &lines, &parsed.comments);
-    found.extend(wrong);
-    (Some(SourceFile { name, text, lines, tree: parsed.file, module: 0, allows, is_dependency }), found)
+    mistakes.extend(wrong);
+    let (tree, comments) = (Arc::new(parsed.file), parsed.comments.into());
+    SourceFile { name, text, lines, tree, comments, mistakes: mistakes.into(), module: 0, allows, is_dependency }
 }
 
 /// Offsets are 32 bits wide; a source this long is a mistake anyway.

@@ -9,6 +9,8 @@ use stead_grammar::ast::{
 
 use crate::constant;
 use crate::defs::{Def, ItemAt, Param, Program};
+use crate::index::notes::Notes;
+use crate::index::{Context, ContextKind, MARKER, Target};
 use crate::issue::{Issue, Loc};
 use crate::typing;
 
@@ -17,6 +19,11 @@ const BUILTIN_TYPES: [&str; 23] = [
     "Any", "Bool", "Int", "Float", "String", "Path", "Mode", "Duration", "Size", "Port", "Ip", "Cidr", "Hostname", "Url",
     "Regex", "Version", "Source", "Command", "List", "Map", "Optional", "Secret", "Ref",
 ];
+
+/// The types of the language.
+pub(crate) fn builtin_types() -> &'static [&'static str] {
+    &BUILTIN_TYPES
+}
 
 /// Says whether `name` is a type of the language.
 pub(crate) fn is_builtin_type(name: &str) -> bool {
@@ -27,7 +34,7 @@ pub(crate) fn is_builtin_type(name: &str) -> bool {
 pub(crate) fn resolve(program: &mut Program, issues: &mut Vec<Issue>) {
     let count = program.types.len();
     let mut resolver =
-        Resolver { program, done: vec![None; count], path: Vec::new(), depths: vec![0; count], deepest: 0, issues };
+        Resolver { program, done: vec![None; count], path: Vec::new(), depths: vec![0; count], deepest: 0, issues, notes: None };
     for id in 0..resolver.done.len() {
         resolver.named(id);
     }
@@ -90,6 +97,8 @@ struct Resolver<'a> {
     /// The deepest of the types that the one being resolved has named so far.
     deepest: usize,
     issues: &'a mut Vec<Issue>,
+    /// What names stand for is noted here, where an index is asked for.
+    notes: Option<&'a mut Notes>,
 }
 
 impl Resolver<'_> {
@@ -249,10 +258,19 @@ impl Resolver<'_> {
     fn find_type(&mut self, file: u32, first: &Ident, rest: &[Ident]) -> Option<u32> {
         let mut def = self.program.lookup(file, first.as_str());
         let mut last = first;
+        self.note(first, def);
+        self.note_marker(first, || ContextKind::TypeName);
         for segment in rest {
             let Some(Def::Module(module)) = def else { break };
-            def = self.program.member(module, segment.as_str());
+            let directory = &self.program.modules[module as usize].directory;
+            self.note_marker(segment, || ContextKind::ModuleMember {
+                module: directory.clone(),
+                is_statement: false,
+                is_type: true,
+            });
+            def = self.program.member(file, module, segment.as_str());
             last = segment;
+            self.note(segment, def);
         }
         let at = Loc::new(file, last.span);
         match def {
@@ -268,8 +286,26 @@ impl Resolver<'_> {
         None
     }
 
+    fn note(&mut self, name: &Ident, def: Option<Def>) {
+        if let (Some(notes), Some(def)) = (&mut self.notes, def) {
+            notes.add(name.span, self.program.target(def), false);
+        }
+    }
+
+    fn note_marker(&mut self, name: &Ident, kind: impl FnOnce() -> ContextKind) {
+        if let Some(notes) = &mut self.notes
+            && name.as_str() == MARKER
+            && notes.context.is_none()
+        {
+            notes.context = Some(Context { kind: kind(), span: name.span, variables: Vec::new(), in_state: false });
+        }
+    }
+
     fn builtin(&mut self, file: u32, expr: &TypeExpr, named: &NamedType, name: &str) -> Type {
         let at = Loc::new(file, expr.span);
+        if let (Some(notes), Some(first)) = (&mut self.notes, named.path.segments.first()) {
+            notes.add(first.span, Target::BuiltinType(name.into()), false);
+        }
         let takes = usize::from(matches!(name, "List" | "Map" | "Secret" | "Optional"));
         if name == "Ref" {
             return self.reference(file, named);
@@ -317,6 +353,10 @@ impl Resolver<'_> {
         let Some(argument) = named.args.first() else { return Type::Ref(None) };
         let TypeExprKind::Named(target) = &argument.kind else { return Type::Ref(None) };
         let Some(name) = target.path.last().filter(|_| target.path.segments.len() == 1) else { return Type::Ref(None) };
+        self.note_marker(name, || ContextKind::ResourceType);
+        if let Some(notes) = &mut self.notes {
+            notes.add(name.span, Target::ResourceType(name.name.clone()), false);
+        }
         if self.program.schemas.index(name.as_str()).is_none() && !name.is_missing() {
             let issue = unknown_resource_type(self.program, Loc::new(file, name.span), name.as_str());
             self.issues.push(issue);
@@ -458,9 +498,15 @@ impl Resolver<'_> {
 }
 
 /// Resolves a type inside a body: `let x: T`.
-pub(crate) fn resolve_type_expr(program: &Program, file: u32, expr: &TypeExpr, issues: &mut Vec<Issue>) -> Type {
+pub(crate) fn resolve_type_expr(
+    program: &Program,
+    file: u32,
+    expr: &TypeExpr,
+    issues: &mut Vec<Issue>,
+    notes: Option<&mut Notes>,
+) -> Type {
     let done = program.types.iter().map(|info| Some(info.ty.clone())).collect();
-    Resolver { program, done, path: Vec::new(), depths: Vec::new(), deepest: 0, issues }.type_expr(file, expr)
+    Resolver { program, done, path: Vec::new(), depths: Vec::new(), deepest: 0, issues, notes }.type_expr(file, expr)
 }
 
 /// A resource type that no schema describes.

@@ -1,7 +1,9 @@
 //! How the text of a project comes in: named files behind one trait, so that the compiler itself reads nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Why a file of the project could not be given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +33,69 @@ pub trait Sources: Send + Sync {
     /// # Errors
     /// [`SourceError::NotFound`] when there is none, the other variants when it cannot be read.
     fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError>;
+}
+
+/// The files of a project as code sees them: what it looked at is remembered, so that a later version of the project knows what it has to
+/// look at again.
+pub(crate) struct Watched {
+    inner: RwLock<Arc<dyn Sources>>,
+    looked_at: Mutex<HashSet<Box<str>>>,
+    has_listed: AtomicBool,
+}
+
+impl Watched {
+    pub(crate) fn new(inner: Arc<dyn Sources>) -> Self {
+        Self { inner: RwLock::new(inner), looked_at: Mutex::default(), has_listed: AtomicBool::new(false) }
+    }
+
+    /// Puts a later version of the files in the place of the earlier one.
+    pub(crate) fn replace(&self, inner: Arc<dyn Sources>) {
+        *self.inner.write().unwrap_or_else(PoisonError::into_inner) = inner;
+    }
+
+    /// Says whether anything that was looked at depends on the file: its content, or whether it is there.
+    pub(crate) fn depends_on(&self, path: &str) -> bool {
+        self.has_listed.load(Ordering::Relaxed) || self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    fn inner(&self) -> Arc<dyn Sources> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Sources for Watched {
+    fn files(&self, under: &str, extensions: &[&str]) -> Vec<Arc<str>> {
+        self.has_listed.store(true, Ordering::Relaxed);
+        self.inner().files(under, extensions)
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError> {
+        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if !looked_at.contains(path) {
+            looked_at.insert(path.into());
+        }
+        drop(looked_at);
+        self.inner().read(path)
+    }
+}
+
+/// Files with other texts in the place of some.
+pub(crate) struct Edited {
+    pub(crate) inner: Arc<dyn Sources>,
+    pub(crate) files: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Sources for Edited {
+    fn files(&self, under: &str, extensions: &[&str]) -> Vec<Arc<str>> {
+        self.inner.files(under, extensions)
+    }
+
+    fn read(&self, path: &str) -> Result<Arc<[u8]>, SourceError> {
+        match self.files.get(path) {
+            Some(text) => Ok(text.as_bytes().into()),
+            None => self.inner.read(path),
+        }
+    }
 }
 
 /// A project written down in memory.

@@ -21,6 +21,7 @@ use stead_grammar::ast::Span;
 
 use self::value::to_template;
 use crate::diagnostic::Diagnostic;
+use crate::index::notes::TemplateNotes;
 use crate::position::offset_u32;
 use crate::sources::Sources;
 
@@ -76,16 +77,23 @@ pub struct Problem {
     pub span: Span,
     /// The way out.
     pub hint: Option<String>,
+    /// What to write at `span` instead.
+    pub replacement: Option<String>,
 }
 
 impl Problem {
     fn new(code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), file: None, span, hint: None }
+        Self { code, message: message.into(), file: None, span, hint: None, replacement: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Hints at a name that is close to the one at the place.
+    fn suggest(self, best: &str) -> Self {
+        Self { replacement: Some(best.to_owned()), ..self.hint(format!("did you mean `{best}`?")) }
     }
 
     fn in_file(mut self, file: &Arc<str>) -> Self {
@@ -98,7 +106,11 @@ impl Problem {
     /// Turns the problem into a diagnostic of the template `file`.
     pub fn into_diagnostic(self, file: &Arc<str>) -> Diagnostic {
         let file = self.file.unwrap_or_else(|| file.clone());
-        Diagnostic::error(self.code, self.message).at(&file, self.span, "").hint_opt(self.hint)
+        let diagnostic = Diagnostic::error(self.code, self.message).at(&file, self.span, "").hint_opt(self.hint);
+        match self.replacement {
+            Some(text) => diagnostic.suggest(&file, self.span, text),
+            None => diagnostic,
+        }
     }
 }
 
@@ -201,6 +213,11 @@ impl Templates {
                 Checked { problems: vec![diagnostic], unused: Vec::new() }
             }
         }
+    }
+
+    /// Checks the text of the template `file`, and notes what its names stand for.
+    pub(crate) fn note(&self, file: &Arc<str>, text: &str, variables: &[(Arc<str>, Type)], notes: &mut TemplateNotes) {
+        check::check_noting(self, file, text, variables, Some(notes));
     }
 
     /// Checks a template that stands in a string. Names of templates in it are seen from the root of the project.
@@ -373,7 +390,7 @@ fn problem_of(error: &minijinja::Error, secret: bool, text: Option<&str>) -> Pro
         _ => ("template-failed", detail.to_owned()),
     };
     let file = placed.name().filter(|name| !name.starts_with('<')).map(Arc::from);
-    Problem { code, message, file, span, hint: None }
+    Problem { code, message, file, span, hint: None, replacement: None }
 }
 
 #[cfg(test)]

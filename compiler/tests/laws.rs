@@ -4,6 +4,7 @@
 #[path = "language/registry.rs"]
 mod registry;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -165,6 +166,74 @@ proptest! {
             (catalog.hash(), edges.collect::<Vec<_>>())
         };
         prop_assert_eq!(ids(&whole), ids(&split));
+    }
+}
+
+/// A project of several modules with data and templates, so that edits of one file matter to others.
+fn project_files() -> BTreeMap<Arc<str>, String> {
+    let file = |name: &str, text: &str| (Arc::from(name), text.to_owned());
+    [
+        file("stead.toml", "name = \"p\"\n"),
+        file("site.stead", "use web\nuse web.parts { conf, Site }\nnode \"n\" { web.serve(port = 80)\n let s: Site = { name = \"a\" }\n file conf(s) { content = template(\"a.j2\", { s }) } }\n"),
+        file("web/web.stead", "use web.parts { Site, conf }\n## Serves.\nstate serve(sites: List<Site> = [], port: Int) {\n  for s in sites { file conf(s) { content = template(\"a.j2\", { s }) } }\n  file \"/p\" { content = \"${port} ${limit}\" }\n}\nlet limit = 3\n"),
+        file("web/parts/parts.stead", "type Site { name: String, port: Port = 80 }\nfn conf(s: Site) -> Path = \"/etc/${s.name}\"\n"),
+        file("top.stead", "let base = \"/srv\"\ndirectory base { mode = 0755 }\nfile \"${base}/x\" { source = \"x.txt\" }\n"),
+        file("templates/a.j2", "{% include 'b.j2' %}{{ s.name }}\n"),
+        file("templates/b.j2", "b\n"),
+        file("files/x.txt", "x\n"),
+        file("data/common.yaml", "serve:\n  sites:\n    - name: one\n"),
+    ]
+    .into()
+}
+
+fn input_of(files: &BTreeMap<Arc<str>, String>) -> Input {
+    let mut sources = MemorySources::new();
+    files.iter().for_each(|(name, text)| sources.insert(name.clone(), text));
+    Input::directory(Arc::new(sources), SCHEMAS.clone())
+}
+
+fn shown_project(project: &Project) -> String {
+    let bindings: Vec<_> = project.binding_types().map(|(at, ty)| format!("{at} {ty}")).collect();
+    let compiled = stead_compiler::compile(project, &node());
+    format!("{:?} {bindings:?} {}", project.diagnostics(), shown(&compiled))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// A project that is loaded again from its earlier version is the project that is loaded anew, whatever was edited between, and an
+    /// index can be made of everything on the way.
+    #[test]
+    fn a_reload_is_a_load(
+        edits in prop::collection::vec((any::<u8>(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), prop::collection::vec((any::<u8>(), any::<usize>(), any::<usize>()), 1..3)), 1..12),
+    ) {
+        let mut files = project_files();
+        let original = files.clone();
+        let mut project = Project::load(input_of(&files));
+        prop_assert!(!project.has_errors(), "{:?}", project.diagnostics());
+        for (kind, which, sample, changes) in &edits {
+            let names: Vec<Arc<str>> = original.keys().filter(|name| &***name != "stead.toml" || kind % 16 == 0).cloned().collect();
+            let name = which.get(&names).clone();
+            match kind % 8 {
+                // Back to what it was.
+                0..=2 => { files.insert(name.clone(), original[&name].clone()); }
+                3 => { files.remove(&name); }
+                4 if name.ends_with(".stead") => { files.insert(name.clone(), sample.get(SAMPLES.as_slice()).clone()); }
+                _ => {
+                    let text = mutated(files.get(&name).map_or("", |text| text), changes);
+                    files.insert(name.clone(), text);
+                }
+            }
+            project = project.reload(input_of(&files), &BTreeSet::from([name.clone()]));
+            let fresh = Project::load(input_of(&files));
+            prop_assert_eq!(shown_project(&project), shown_project(&fresh), "after an edit of {}", name);
+            for (file, index) in project.indexes() {
+                let text = project.text(&file).unwrap();
+                for one in &index.uses {
+                    prop_assert!(text.get(one.span.range()).is_some(), "{:?} of {}", one, file);
+                }
+            }
+        }
     }
 }
 

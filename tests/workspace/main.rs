@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stead-stdlib-macros", &[]),
     ("stead-stdlib", &["stead-catalog", "stead-engine", "stead-stdlib-macros"]),
     ("stead-report", &["stead-catalog"]),
-    ("stead", &["stead-grammar", "stead-catalog", "stead-compiler", "stead-engine", "stead-stdlib", "stead-report"]),
+    ("stead-lsp", &["stead-grammar", "stead-catalog", "stead-compiler", "stead-report"]),
+    ("stead", &["stead-grammar", "stead-catalog", "stead-compiler", "stead-engine", "stead-stdlib", "stead-report", "stead-lsp"]),
     ("stead-tests", &[]),
     ("tree-sitter-stead", &[]),
     ("stead-benches", &["stead-catalog", "stead-compiler", "stead-engine", "stead-stdlib"]),
@@ -73,7 +74,7 @@ fn pure_crates_switch_the_lint_on() {
 #[test]
 fn every_module_says_what_it_is_for() {
     let mut missing = Vec::new();
-    for name in ["grammar", "catalog", "compiler", "engine", "stdlib", "report", "cli", "benches", "xtask"] {
+    for name in ["grammar", "catalog", "compiler", "engine", "stdlib", "report", "lsp", "cli", "benches", "xtask"] {
         for file in rust_files(&root().join(name).join("src")) {
             let text = fs::read_to_string(&file).expect("a source file");
             let is_test = file.file_stem().is_some_and(|stem| stem == "tests" || stem.to_string_lossy().ends_with("_tests"));

@@ -9,6 +9,7 @@ use super::unused::What;
 use crate::builtins::{self, Bindings, Builtin, Shape};
 use crate::defs::{Callable, Def};
 use crate::hir::{self, Argument, Kind};
+use crate::index::{BuiltinRef, Callee, ContextKind, Target, TextRole};
 use crate::issue::Issue;
 use crate::typing;
 
@@ -16,7 +17,8 @@ impl Checker<'_> {
     pub(crate) fn call(&mut self, call: &Call, span: Span) -> (hir::Expr, Type) {
         match self.definition(&call.callee) {
             Some(Def::Fn(id)) => return self.function(id, call, span),
-            Some(Def::State(_)) => {
+            Some(Def::State(id)) => {
+                self.note_definition(&call.callee, Def::State(id));
                 let hint = "a state is called as a statement, or bound: `let x = state(…)`";
                 self.error_hint("misplaced-state-call", span, "a state call is not a value", hint);
                 return self.failed_call(call, span);
@@ -34,6 +36,7 @@ impl Checker<'_> {
             }
             ExprKind::Field(access) => {
                 if let Some(module) = self.module_of(&access.object) {
+                    self.note_module(&access.object, module);
                     let module = &self.program.modules[module as usize];
                     let best = closest(&access.name.name, crate::defs::sorted_names(module)).map(str::to_owned);
                     let message = format!("module `{}` has no `{}`", module.name, access.name.name);
@@ -57,7 +60,8 @@ impl Checker<'_> {
     fn failed_call(&mut self, call: &Call, span: Span) -> (hir::Expr, Type) {
         for arg in &call.args {
             match &arg.value.unparen().kind {
-                ExprKind::Lambda(_) | ExprKind::Name(_) => {}
+                ExprKind::Name(name) => self.note_marker(name, arg.value.span, || ContextKind::Value { expected: None }),
+                ExprKind::Lambda(_) => {}
                 _ => {
                     self.infer(&arg.value);
                 }
@@ -68,7 +72,9 @@ impl Checker<'_> {
 
     fn function(&mut self, id: u32, call: &Call, span: Span) -> (hir::Expr, Type) {
         self.note_use(User::Fn(id), call.callee.span);
+        self.note_definition(&call.callee, Def::Fn(id));
         let function = &self.program.fns[id as usize];
+        self.note_callable(function, call, false);
         let (args, is_complete) = self.arguments(function, &call.args, span, true);
         let ty = function.result.clone();
         if !is_complete {
@@ -102,6 +108,10 @@ impl Checker<'_> {
                 continue;
             };
             let param = &callable.params[at];
+            if let Some(name) = &arg.name {
+                let declared = crate::issue::Loc::new(callable.at.file, param.span);
+                self.note(name.span, |program| Some(Target::Variable(program.place(declared))));
+            }
             let value = self.check(&arg.value, &param.ty);
             is_complete &= !matches!(value.kind, Kind::Error);
             if given[at].is_some() {
@@ -135,7 +145,7 @@ impl Checker<'_> {
                 let message = format!("`{}` has no parameter `{}`", callable.name.name, name.name);
                 let issue = Issue::error("unknown-argument", self.loc(name.span), message);
                 match closest(&name.name, names.iter().copied()) {
-                    Some(best) => issue.hint(format!("did you mean `{best}`?")),
+                    Some(best) => issue.suggest(Some(&best)),
                     None if names.is_empty() => issue.hint("it takes no arguments"),
                     None => issue.hint(format!("its parameters are {}", names.join(", "))),
                 }
@@ -150,13 +160,30 @@ impl Checker<'_> {
         self.report(issue.label(defined, "defined here"));
     }
 
+    /// Notes a call of something that the project defines.
+    pub(crate) fn note_callable(&mut self, callable: &Callable, call: &Call, is_state: bool) {
+        if self.notes.is_none() {
+            return;
+        }
+        let place = self.program.place(crate::issue::Loc::new(callable.at.file, callable.name.span));
+        let position = |name: &str| callable.params.iter().position(|param| &*param.name == name);
+        let (end, count) = (call.callee.span.end, callable.params.len());
+        self.note_call(end, call.span, Callee::Defined(place), is_state, &call.args, &position, count);
+    }
+
     fn infer_unless_name(&mut self, expr: &Expr) {
+        if let ExprKind::Name(name) = &expr.unparen().kind {
+            self.note_marker(name, expr.span, || ContextKind::Value { expected: None });
+        }
         if !matches!(expr.unparen().kind, ExprKind::Name(_) | ExprKind::Lambda(_)) {
             self.infer(expr);
         }
     }
 
     fn free_function(&mut self, name: &str, call: &Call, span: Span) -> (hir::Expr, Type) {
+        if matches!(name, "template" | "render" | "source" | "read" | "secret") {
+            self.note(call.callee.span, |_| Some(Target::Special(name.into())));
+        }
         match name {
             "template" => return self.render(call, span, true),
             "render" => return self.render(call, span, false),
@@ -181,7 +208,7 @@ impl Checker<'_> {
         let best = closest(name, known).map(str::to_owned);
         let issue = Issue::error("unknown-name", self.loc(call.callee.span), format!("there is no function `{name}`"));
         let issue = match best {
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None if builtins::is_method(name) => issue.hint(format!("it is a method: `x.{name}()`")),
             None => issue,
         };
@@ -200,6 +227,11 @@ impl Checker<'_> {
             Type::Optional(inner) => ((**inner).clone(), true),
             other => (other.clone(), false),
         };
+        self.note_marker(name, access.name.span, || ContextKind::Member {
+            receiver: inner.clone(),
+            is_optional,
+            path: crate::index::notes::dotted(&access.object),
+        });
         if matches!(inner, Type::Any) {
             if !builtins::is_method(name) {
                 self.error("unknown-method", access.name.span, format!("there is no method `{name}`"));
@@ -230,7 +262,7 @@ impl Checker<'_> {
         let is_field = matches!(receiver, Type::Record(record) if record.fields.iter().any(|field| field.name == name.name));
         let issue = match builtins::closest_method(receiver, name.as_str()) {
             _ if is_field => issue.hint(format!("`{}` is a field: leave the parentheses out", name.name)),
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None if matches!(self.program.lookup(self.file, name.as_str()), Some(Def::Fn(_))) => {
                 issue.hint(format!("it is a function: `{}(…)`", name.name))
             }
@@ -273,6 +305,7 @@ impl Checker<'_> {
         span: Span,
     ) -> (hir::Expr, Type) {
         let signature = &builtin.signature;
+        self.note_builtin(builtin, call);
         let mut bindings = Bindings::default();
         let mut any_secret = false;
         let mut args = Vec::with_capacity(signature.params.len() + 1);
@@ -335,6 +368,22 @@ impl Checker<'_> {
         };
         let call = hir::Builtin { function: Some(builtin), name: signature.name.into(), name_span, optional, args: args.into() };
         (hir::Expr::new(Kind::Builtin(Box::new(call)), span), ty)
+    }
+
+    fn note_builtin(&mut self, builtin: &'static Builtin, call: &Call) {
+        if self.notes.is_none() {
+            return;
+        }
+        let callee = call.callee.unparen();
+        let name = match &callee.kind {
+            ExprKind::Field(access) => access.name.span,
+            _ => callee.span,
+        };
+        self.note(name, |_| Some(Target::Builtin(builtin)));
+        let position = |name: &str| builtin.signature.params.iter().position(|param| param.name == name);
+        let count = builtin.signature.params.len();
+        let what = Callee::Builtin(builtin.signature.name, BuiltinRef(builtin));
+        self.note_call(call.callee.span.end, call.span, what, false, &call.args, &position, count);
     }
 
     fn builtin_argument(
@@ -446,6 +495,7 @@ impl Checker<'_> {
             self.error_hint("missing-argument", span, message, format!("its form is `{name}({what}, {{ name = value }})`"));
             return self.failed_call(call, span);
         };
+        self.note_role(|| if is_file { TextRole::Template } else { TextRole::Plain });
         let path = self.check(path, &Type::STRING);
         let (variables, ty) = match variables {
             Some(expr) => match &expr.unparen().kind {
@@ -488,6 +538,7 @@ impl Checker<'_> {
             self.error_hint("missing-argument", span, format!("`{name}` takes one path"), format!("its form is `{name}(path)`"));
             return self.failed_call(call, span);
         };
+        self.note_role(|| TextRole::File);
         let path = self.check(&path.value, &Type::STRING);
         if matches!(path.kind, Kind::Error) {
             return (hir::Expr::error(span), ty);

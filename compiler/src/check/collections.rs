@@ -9,6 +9,7 @@ use super::expr::describe;
 use super::scope::Checker;
 use super::unused::What;
 use crate::hir::{self, Key, Kind, Loop};
+use crate::index::{ContextKind, MARKER, Target};
 use crate::issue::Issue;
 use crate::typing;
 
@@ -73,7 +74,10 @@ impl Checker<'_> {
             (Some(value), _) => self.branch(value, want),
             (None, RecordKey::Name(name)) => {
                 let expr = Expr { kind: ExprKind::Name(name.name.clone()), span: name.span };
-                self.branch(&expr, want)
+                self.set_shorthand(true);
+                let checked = self.branch(&expr, want);
+                self.set_shorthand(false);
+                checked
             }
             (None, RecordKey::String(key)) => (hir::Expr::error(key.span), Type::Any),
         }
@@ -108,10 +112,34 @@ impl Checker<'_> {
         result
     }
 
+    fn set_shorthand(&mut self, is_shorthand: bool) {
+        if let Some(notes) = &mut self.notes {
+            notes.shorthand = is_shorthand;
+        }
+    }
+
+    fn note_record_keys(&mut self, entries: &[RecordEntry], record: &Arc<RecordType>) {
+        if self.notes.is_none() {
+            return;
+        }
+        let name_of = |entry: &RecordEntry| match &entry.key {
+            RecordKey::Name(name) => Some(name.clone()),
+            RecordKey::String(_) => None,
+        };
+        for name in entries.iter().filter_map(name_of) {
+            self.note_marker(name.as_str(), name.span, || ContextKind::RecordField {
+                record: record.clone(),
+                given: entries.iter().filter_map(name_of).map(|name| name.name).filter(|name| **name != *MARKER).collect(),
+            });
+            self.note(name.span, |program| program.field_place(record, name.as_str()).map(Target::Field));
+        }
+    }
+
     /// A literal held to a record type: every field in the order of the type, defaults filled in.
     pub(crate) fn check_record(&mut self, entries: &[RecordEntry], record: &Arc<RecordType>, span: Span) -> hir::Expr {
         let mut given: Vec<(Arc<str>, hir::Expr)> = Vec::with_capacity(entries.len());
         let mut is_broken = false;
+        self.note_record_keys(entries, record);
         for (entry, key) in self.keys(entries) {
             let Key::Name(name) = key else {
                 self.error("unknown-field", entry.span, "a record has fixed fields, found a computed key");
@@ -139,7 +167,7 @@ impl Checker<'_> {
                     );
                     let known = names.collect::<Vec<_>>().join(", ");
                     self.report(match best {
-                        Some(best) => issue.hint(format!("did you mean `{best}`?")),
+                        Some(best) => issue.suggest(Some(&best)),
                         None => issue.hint(format!("its fields are {known}")),
                     });
                     if let Some(value) = &entry.value {

@@ -15,6 +15,16 @@ use crate::typing::{self, Fit};
 impl Checker<'_> {
     /// Finds the type of an expression.
     pub(crate) fn infer(&mut self, expr: &Expr) -> (hir::Expr, Type) {
+        if self.notes.is_none() {
+            return self.infer_form(expr);
+        }
+        self.note_text(expr, None);
+        let (checked, ty) = self.infer_form(expr);
+        self.note_found(expr, &checked, &ty);
+        (checked, ty)
+    }
+
+    fn infer_form(&mut self, expr: &Expr) -> (hir::Expr, Type) {
         let span = expr.span;
         let of = |kind: Kind, ty: Type| (hir::Expr::new(kind, span), ty);
         match &expr.kind {
@@ -64,6 +74,20 @@ impl Checker<'_> {
 
     /// Holds an expression to a type.
     pub(crate) fn check(&mut self, expr: &Expr, want: &Type) -> hir::Expr {
+        if self.notes.is_none() {
+            return self.check_form(expr, want);
+        }
+        self.note_expected(expr, want);
+        if wants_file(want) {
+            self.note_role(|| crate::index::TextRole::File);
+        }
+        self.note_text(expr, Some(want));
+        let checked = self.check_form(expr, want);
+        self.note_checked(expr, &checked);
+        checked
+    }
+
+    fn check_form(&mut self, expr: &Expr, want: &Type) -> hir::Expr {
         let span = expr.span;
         match &expr.kind {
             ExprKind::Error => hir::Expr::error(span),
@@ -196,6 +220,13 @@ impl Checker<'_> {
     pub(crate) fn read_file(&mut self, path: hir::Expr, as_bytes: bool) -> hir::Expr {
         let span = path.span;
         if let Some(Value::String(name)) = path.constant().map(Value::reveal) {
+            self.has_looked = true;
+            let from = &self.program.files[self.file as usize].name;
+            if self.notes.is_some()
+                && let Some(found) = crate::files::found(self.sources, from, name)
+            {
+                self.note(span, |_| Some(crate::index::Target::File(found)));
+            }
             let from = &self.program.files[self.file as usize].name;
             return match crate::files::read(self.sources, from, name, as_bytes) {
                 Ok(value) => hir::Expr::new(Kind::Const(value), span),

@@ -9,6 +9,7 @@ use super::expr::describe;
 use super::scope::{Checker, User};
 use crate::defs::Def;
 use crate::hir::{self, Kind};
+use crate::index::{ContextKind, Target, TextRole};
 use crate::issue::Issue;
 use crate::typing::{self, Fit};
 
@@ -18,11 +19,13 @@ impl Checker<'_> {
         if let Some(local) = self.local(name) {
             let (slot, ty, declared) = (local.slot, local.ty.clone(), local.span);
             self.unused.note_use(declared);
+            self.note_variable(span, declared);
             return Some((hir::Expr::new(Kind::Local(slot), span), ty));
         }
         if let Some(global) = self.global(name) {
             let global = global.clone();
             self.unused.note_use(global.span);
+            self.note_variable(span, global.span);
             self.note_use(User::Global(global.id), span);
             return Some((hir::Expr::new(Kind::Global(global.id), span), global.ty));
         }
@@ -38,11 +41,19 @@ impl Checker<'_> {
             "node" => (Kind::Node, super::node_type()),
             _ => return None,
         };
+        self.note(span, |_| {
+            Some(match name {
+                "facts" => Target::Fact(Vec::new()),
+                "data" => Target::Data(Vec::new()),
+                _ => Target::Node(Vec::new()),
+            })
+        });
         Some((hir::Expr::new(kind, span), ty))
     }
 
     /// A name where no type is expected.
     pub(crate) fn name(&mut self, name: &Arc<str>, span: Span) -> (hir::Expr, Type) {
+        self.note_marker(name, span, || ContextKind::Value { expected: None });
         if let Some((expr, ty)) = self.variable(name, span) {
             let bare = Expr { kind: ExprKind::Name(name.clone()), span };
             let ty = self.narrowed(&bare).unwrap_or(ty);
@@ -54,12 +65,16 @@ impl Checker<'_> {
 
     /// A name where a type is expected: a variable, or a bare word of an enum.
     pub(crate) fn check_name(&mut self, name: &Arc<str>, want: &Type, span: Span) -> hir::Expr {
+        self.note_marker(name, span, || ContextKind::Value { expected: Some(want.clone()) });
         let mut enums = Vec::new();
         typing::enums_of(want, &mut enums);
         let is_member = enums.iter().any(|choice| choice.members.contains(name));
         if is_member {
             let fits = self.local(name).map(|local| &local.ty).or_else(|| self.global(name).map(|global| &global.ty));
             if !fits.is_some_and(|ty| typing::fit(ty, want) != Fit::No && *ty != Type::Any) {
+                for choice in enums {
+                    self.note_member(span, choice, name);
+                }
                 return self.admit_constant(Value::Member(name.clone()), want, span);
             }
         }
@@ -80,7 +95,7 @@ impl Checker<'_> {
         let issue = Issue::error("unknown-member", self.loc(span), message);
         let variables: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
         let issue = match closest(name, members.iter().copied()).or_else(|| closest(name, variables)) {
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None => issue.hint(format!("its members are {}", members.join(", "))),
         };
         self.report(issue);
@@ -92,7 +107,11 @@ impl Checker<'_> {
             return;
         }
         let at = self.loc(span);
-        let issue = match self.program.lookup(self.file, name) {
+        let found = self.program.lookup(self.file, name);
+        if let Some(def) = found {
+            self.note(span, |program| Some(program.target(def)));
+        }
+        let issue = match found {
             Some(Def::Fn(_)) => {
                 Issue::error("not-a-value", at, format!("`{name}` is a function")).hint(format!("call it: `{name}(…)`"))
             }
@@ -120,7 +139,7 @@ impl Checker<'_> {
                     _ if self.is_bound_at_top(name) => {
                         issue.hint("that is bound at the top level: refer to the resource by type and name, `type[\"name\"]`")
                     }
-                    Some(best) => issue.hint(format!("did you mean `{best}`?")),
+                    Some(best) => issue.suggest(Some(&best)),
                     None => issue.hint("a bare word is a member only where an enum is expected; text is written in quotes"),
                 }
             }
@@ -155,18 +174,58 @@ impl Checker<'_> {
             }
             ExprKind::Field(access) => {
                 let module = self.module_of(&access.object)?;
-                self.program.member(module, &access.name.name)
+                self.program.member(self.file, module, &access.name.name)
             }
             _ => None,
         }
     }
 
+    /// Notes the names of a callee, or of the type before a member.
+    pub(crate) fn note_definition(&mut self, expr: &Expr, def: Def) {
+        match &expr.unparen().kind {
+            ExprKind::Name(_) => self.note(expr.unparen().span, |program| Some(program.target(def))),
+            ExprKind::Field(access) => {
+                self.note(access.name.span, |program| Some(program.target(def)));
+                if let Some(module) = self.module_of(&access.object) {
+                    self.note_module(&access.object, module);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn note_module(&mut self, expr: &Expr, module: u32) {
+        self.note(expr.unparen().span, |program| Some(program.target(Def::Module(module))));
+    }
+
+    /// Notes what stands before a dot, where the marker stands behind it, and what the field is.
+    fn note_receiver(&mut self, access: &FieldAccess, receiver: &Type, is_optional: bool) {
+        if self.notes.is_none() {
+            return;
+        }
+        self.note_marker(&access.name.name, access.name.span, || ContextKind::Member {
+            receiver: receiver.clone(),
+            is_optional,
+            path: crate::index::notes::dotted(&access.object),
+        });
+        self.note_field(access.name.span, &access.object, receiver, &access.name.name);
+    }
+
     pub(crate) fn field(&mut self, access: &FieldAccess, whole: &Expr) -> (hir::Expr, Type) {
         let span = whole.span;
         if let Some(module) = self.module_of(&access.object) {
+            self.note_module(&access.object, module);
+            let directory = || self.program.modules[module as usize].directory.clone();
+            let directory = directory();
+            self.note_marker(&access.name.name, access.name.span, || ContextKind::ModuleMember {
+                module: directory,
+                is_statement: false,
+                is_type: false,
+            });
             return self.module_member(module, &access.name, span);
         }
         if let Some(Def::Type(id)) = self.definition(&access.object) {
+            self.note_definition(&access.object, Def::Type(id));
             return self.qualified_member(id, &access.name, span);
         }
         let (object, object_type) = self.infer(&access.object);
@@ -175,6 +234,7 @@ impl Checker<'_> {
             Type::Optional(inner) => ((**inner).clone(), true),
             other => (other.clone(), false),
         };
+        self.note_receiver(access, &inner, is_optional);
         if is_optional && !access.optional {
             let hint = format!("write `?.{}`, or look first with `if … != none`", access.name.name);
             self.error_hint("optional-value", access.object.span, "the value may be none and has no fields then", hint);
@@ -217,13 +277,16 @@ impl Checker<'_> {
                     (false, false) => ("unknown-field", format!("`{}` has no field", record.name)),
                 };
                 let issue = Issue::error(code, self.loc(name.span), format!("{what} `{}`", name.name));
-                let hint = match closest(&name.name, names()) {
-                    Some(best) => format!("did you mean `{best}`?"),
-                    None if crate::builtins::method(object, &name.name).is_some() => {
+                if let Some(best) = closest(&name.name, names()) {
+                    self.report(issue.suggest(Some(best)));
+                    return None;
+                }
+                let hint = match name.as_str() {
+                    _ if crate::builtins::method(object, &name.name).is_some() => {
                         format!("it is a method: `{}()`", name.name)
                     }
-                    None if is_facts => format!("a fact of your own is declared with `fact {}: String`", name.name),
-                    None => format!("its fields are {}", names().collect::<Vec<_>>().join(", ")),
+                    _ if is_facts => format!("a fact of your own is declared with `fact {}: String`", name.name),
+                    _ => format!("its fields are {}", names().collect::<Vec<_>>().join(", ")),
                 };
                 self.report(issue.hint(hint));
                 None
@@ -243,6 +306,10 @@ impl Checker<'_> {
 
     fn module_member(&mut self, module: u32, name: &Ident, span: Span) -> (hir::Expr, Type) {
         let module = &self.program.modules[module as usize];
+        if let Some((def, _)) = module.names.get(&name.name) {
+            let def = *def;
+            self.note(name.span, |program| Some(program.target(def)));
+        }
         let issue = match module.names.get(&name.name) {
             _ if name.is_missing() => return (hir::Expr::error(span), Type::Any),
             Some((def, _)) => {
@@ -268,9 +335,11 @@ impl Checker<'_> {
     fn qualified_member(&mut self, id: u32, name: &Ident, span: Span) -> (hir::Expr, Type) {
         let info = &self.program.types[id as usize];
         let ty = info.ty.clone();
+        self.note_marker(&name.name, name.span, || ContextKind::EnumMember(ty.clone()));
         match &ty {
             _ if name.is_missing() => {}
             Type::Enum(choice) if choice.members.contains(&name.name) => {
+                self.note_member(name.span, choice, &name.name);
                 return (hir::Expr::new(Kind::Const(Value::Member(name.name.clone())), span), ty.clone());
             }
             Type::Enum(choice) => self.unknown_member(&name.name, &[choice], name.span),
@@ -327,7 +396,7 @@ impl Checker<'_> {
                 let names: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
                 let best = closest(type_name, names).map(str::to_owned);
                 let issue = match (issue.hint.is_some(), best) {
-                    (false, Some(best)) => issue.hint(format!("did you mean `{best}`?")),
+                    (false, Some(best)) => issue.suggest(Some(&best)),
                     _ => issue,
                 };
                 self.report(issue);
@@ -336,7 +405,10 @@ impl Checker<'_> {
             return (hir::Expr::error(span), Type::Any);
         };
         let name = schema.name.clone();
+        self.note(index.object.span, |_| Some(Target::ResourceType(name.clone())));
+        self.note_role(|| TextRole::Reference(name.clone()));
         let key = self.check(&index.index, &Type::STRING);
+        self.note_resource(&name, &index.index, &key, false);
         let ty = Type::Ref(Some(name.clone()));
         if matches!(key.kind, Kind::Error) {
             return (hir::Expr::error(span), ty);

@@ -11,6 +11,7 @@ use super::unused::What;
 use crate::constant;
 use crate::defs::Def;
 use crate::hir::{self, Kind, Test};
+use crate::index::ContextKind;
 use crate::issue::Issue;
 use crate::typing;
 
@@ -131,9 +132,13 @@ impl Checker<'_> {
                 Test::Always
             }
             PatternKind::Name(name) => {
+                self.note_marker(name.as_str(), span, || ContextKind::Pattern(plain.clone()));
                 let mut enums = Vec::new();
                 typing::enums_of(&plain, &mut enums);
                 if enums.iter().any(|choice| choice.members.contains(&name.name)) {
+                    for choice in enums {
+                        self.note_member(span, choice, name.as_str());
+                    }
                     return self.covers(Value::Member(name.name.clone()), span, coverage);
                 }
                 let members = enums.iter().flat_map(|choice| choice.members.iter().map(|m| &**m));
@@ -207,7 +212,7 @@ impl Checker<'_> {
         let mut def = owner.first().and_then(|first| self.program.lookup(self.file, first.as_str()));
         for segment in owner.iter().skip(1) {
             def = match def {
-                Some(Def::Module(module)) => self.program.member(module, segment.as_str()),
+                Some(Def::Module(module)) => self.program.member(self.file, module, segment.as_str()),
                 _ => None,
             };
         }
@@ -220,6 +225,10 @@ impl Checker<'_> {
             return Test::Never;
         };
         let ty = self.program.types[id as usize].ty.clone();
+        if let Some(last) = owner.last() {
+            self.note(last.span, |program| Some(program.target(Def::Type(id))));
+        }
+        self.note_marker(member.as_str(), member.span, || ContextKind::EnumMember(ty.clone()));
         let Type::Enum(choice) = &ty else {
             self.error("unknown-type", span, format!("`{}` is not an enum", self.program.types[id as usize].name.name));
             return Test::Never;
@@ -229,6 +238,7 @@ impl Checker<'_> {
             self.unknown_member(&member.name, &[&choice], member.span);
             return Test::Never;
         }
+        self.note_member(member.span, choice, member.as_str());
         if typing::fit(&ty, subject) == typing::Fit::No && *subject != Type::Any {
             self.error("type-mismatch", span, format!("found {}, expected {}", describe(&ty), describe(subject)));
         }

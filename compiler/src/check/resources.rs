@@ -8,6 +8,7 @@ use stead_grammar::ast::{self, Attribute, Body, Expr, ExprKind, Ident, Span};
 use super::expr::describe;
 use super::scope::Checker;
 use crate::hir::{self, Kind, Meta, Setting, Settings};
+use crate::index::{BodySite, ContextKind, MARKER, Target, TextRole};
 use crate::issue::Issue;
 use crate::typing;
 
@@ -75,10 +76,47 @@ pub(crate) struct DefaultsInScope {
     pub(crate) attributes: Vec<u32>,
 }
 
+/// The meta-attributes by name, each with a sentence about it.
+pub(crate) fn meta_names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    METAS.iter().map(|(name, meta)| (*name, meta.summary()))
+}
+
+impl Meta {
+    /// A sentence about it.
+    fn summary(self) -> &'static str {
+        match self {
+            Self::Requisite(EdgeKind::Require, false) => "Comes after these resources, and only where they succeeded.",
+            Self::Requisite(EdgeKind::Watch, false) => "As `require`; reacts when one of them changed.",
+            Self::Requisite(EdgeKind::OnChanges, false) => "Runs only when one of these resources changed.",
+            Self::Requisite(EdgeKind::OnFail, false) => "Runs only when one of these resources failed.",
+            Self::Requisite(EdgeKind::Prereq, false) => "Runs before these resources, and only when one of them will change.",
+            Self::Requisite(EdgeKind::Listen, false) => "Reacts at the end of the run when one of these resources changed.",
+            Self::Requisite(_, false) => "Comes after these resources.",
+            Self::Requisite(EdgeKind::Require, true) => "These resources require this one.",
+            Self::Requisite(EdgeKind::Watch, true) => "These resources watch this one.",
+            Self::Requisite(EdgeKind::OnChanges, true) => "These resources run only when this one changed.",
+            Self::Requisite(EdgeKind::OnFail, true) => "These resources run only when this one failed.",
+            Self::Requisite(EdgeKind::Prereq, true) => "These resources run before this one, when it will change.",
+            Self::Requisite(EdgeKind::Listen, true) => "These resources react at the end of the run when this one changed.",
+            Self::Requisite(_, true) => "These resources come after this one.",
+            Self::OnlyIf => "A command, or several: the resource is managed only where all succeed on the node.",
+            Self::Unless => "A command, or several: the resource is left alone where one succeeds on the node.",
+            Self::When => "A condition that is known when the catalog is made: without it the resource is not there.",
+            Self::Retry => "How often a change is tried: a number, or `{ attempts = 3, delay = 5s }`.",
+            Self::Timeout => "How long a change may take.",
+            Self::Tags => "Words by which `--only` and `--except` choose resources.",
+            Self::Noop => "Planned and shown, never changed.",
+            Self::OnDrift => "What an agent does when the resource drifted: `fix` it or `report` it.",
+            Self::Alias => "Other names that references may use.",
+        }
+    }
+}
+
 impl Checker<'_> {
     /// Checks a declaration; the type is that of a reference to it.
     pub(crate) fn resource(&mut self, resource: &ast::Resource) -> Option<(hir::Resource, Type)> {
         let type_name = &resource.type_name;
+        self.note_marker(type_name.as_str(), type_name.span, || ContextKind::ResourceType);
         let Some(schema_id) = self.schema_index(type_name.as_str()) else {
             if !type_name.is_missing() {
                 self.unknown_type(type_name);
@@ -93,7 +131,22 @@ impl Checker<'_> {
             let issue = Issue::warning("deprecated-type", self.loc(type_name.span), message);
             self.report(issue);
         }
+        self.note(type_name.span, |_| Some(Target::ResourceType(schema.name.clone())));
+        self.note_role(|| TextRole::ResourceName(schema.name.clone()));
         let (mut name, is_list) = self.resource_name(&resource.name);
+        self.note_resource(&schema.name, &resource.name, &name, true);
+        self.note_body(|| {
+            let at = Span::at(resource.span.end);
+            let span = resource.body.as_ref().map_or(at, |body| body.span);
+            let given = resource.attributes().iter().map(|attribute| attribute.name.name.clone()).collect();
+            let names = match name.constant() {
+                Some(Value::String(text)) => vec![text.clone()],
+                Some(Value::List(items)) => items.iter().filter_map(Value::as_shared_str).cloned().collect(),
+                _ => Vec::new(),
+            };
+            let head = Some(type_name.span.to(resource.name.span));
+            BodySite { span, type_name: schema.name.clone(), given, head, names }
+        });
         let settings = match &resource.body {
             Some(body) => self.settings(schema_id, schema, body, true),
             None => Settings::default(),
@@ -207,10 +260,21 @@ impl Checker<'_> {
     /// Checks a body against a schema. `key_allowed` is false where the resource exists already.
     pub(crate) fn settings(&mut self, schema_id: u32, schema: &Schema, body: &Body, key_allowed: bool) -> Settings {
         let program = self.program;
+        if !key_allowed {
+            self.note_body(|| {
+                let given = body.attributes.iter().map(|attribute| attribute.name.name.clone()).collect();
+                BodySite { span: body.span, type_name: schema.name.clone(), given, head: None, names: Vec::new() }
+            });
+        }
         let mut attributes: Vec<Setting> = Vec::with_capacity(body.attributes.len());
         let mut metas: Vec<(Meta, hir::Expr, Span)> = Vec::new();
         for (i, attribute) in body.attributes.iter().enumerate() {
             let name = &attribute.name;
+            self.note_marker(name.as_str(), name.span, || ContextKind::Attribute {
+                type_name: schema.name.clone(),
+                given: body.attributes.iter().map(|other| other.name.name.clone()).filter(|other| **other != *MARKER).collect(),
+                is_declaration: key_allowed,
+            });
             if let Some(first) = body.attributes[..i].iter().find(|other| other.name.name == name.name && !name.is_missing()) {
                 let issue = Issue::error("duplicate-attribute", self.loc(name.span), format!("`{}` is there twice", name.name));
                 let issue = issue.label(self.loc(first.name.span), "first written here");
@@ -228,6 +292,7 @@ impl Checker<'_> {
                     let issue = Issue::warning("deprecated-attribute", self.loc(name.span), message);
                     self.report(issue);
                 }
+                self.note(name.span, |_| Some(Target::Attribute(schema.name.clone(), name.name.clone())));
                 let value = self.check(&attribute.value, program.schemas.wanted(schema_id, at));
                 if key_allowed {
                     self.lint_default(schema_id, at, name, &value);
@@ -236,6 +301,7 @@ impl Checker<'_> {
             } else if let Some((_, meta)) = METAS.iter().find(|(known, _)| **known == *name.name)
                 && !self.in_inventory
             {
+                self.note(name.span, |_| Some(Target::Meta(name.name.clone())));
                 let value = self.meta(*meta, attribute);
                 metas.push((*meta, value, attribute.span));
             } else if !name.is_missing() {
@@ -259,7 +325,7 @@ impl Checker<'_> {
             names.extend(METAS.iter().map(|(name, _)| *name));
         }
         let issue = match alias.or_else(foreign).or_else(|| closest(name, names)) {
-            Some(best) => issue.hint(format!("did you mean `{best}`?")),
+            Some(best) => issue.suggest(Some(&best)),
             None => {
                 let known: Vec<&str> = schema.attributes.iter().map(|known| &*known.name).collect();
                 issue.hint(format!("its attributes are {}", known.join(", ")))
@@ -350,12 +416,14 @@ impl Checker<'_> {
     pub(crate) fn defaults_stmt(&mut self, defaults: &ast::Defaults) -> Option<hir::Defaults> {
         let name = &defaults.type_name;
         let program = self.program;
+        self.note_marker(name.as_str(), name.span, || ContextKind::ResourceType);
         let Some(schema) = self.schema_index(name.as_str()) else {
             if !name.is_missing() {
                 self.unknown_type(name);
             }
             return None;
         };
+        self.note(name.span, |_| Some(Target::ResourceType(name.name.clone())));
         let settings = self.settings(schema, program.schemas.at(schema), &defaults.body, false);
         let attributes = settings.attributes.iter().map(|setting| setting.attribute).collect();
         self.defaults.push(DefaultsInScope { schema, attributes });

@@ -10,6 +10,7 @@ use super::resources::DefaultsInScope;
 use super::unused::{Unused, What};
 use crate::defs::Program;
 use crate::diagnostic::Diagnostic;
+use crate::index::notes::Notes;
 use crate::issue::{Issue, Loc};
 use crate::sources::Sources;
 use crate::template::Templates;
@@ -75,6 +76,10 @@ pub(crate) struct Checker<'a> {
     pub(crate) defaults: Vec<DefaultsInScope>,
     /// Hosts and groups are declared here, not resources.
     pub(crate) in_inventory: bool,
+    /// What is noted for an index, where one is asked for.
+    pub(crate) notes: Option<Box<Notes>>,
+    /// Whether anything depended on a file besides the source itself.
+    pub(crate) has_looked: bool,
 }
 
 impl<'a> Checker<'a> {
@@ -97,6 +102,8 @@ impl<'a> Checker<'a> {
             bindings: Vec::new(),
             defaults: Vec::new(),
             in_inventory: false,
+            notes: None,
+            has_looked: false,
         }
     }
 
@@ -135,6 +142,7 @@ impl<'a> Checker<'a> {
     pub(crate) fn bind(&mut self, name: &Ident, ty: Type, what: What) -> u32 {
         self.unused.declare(name, what);
         self.lint_shadowing(name);
+        self.note_declared(name, &ty, false);
         let earlier = self.locals.iter().rev().take_while(|local| local.depth == self.depth);
         if let Some(first) = earlier.filter(|local| local.name == name.name && !name.is_missing() && *name.name != *"_").last() {
             let first = self.loc(first.span);

@@ -9,6 +9,7 @@ use super::scope::{Checker, User};
 use super::unused::What;
 use crate::defs::Def;
 use crate::hir::{self, Kind};
+use crate::index::ContextKind;
 use crate::issue::Issue;
 use crate::typing;
 
@@ -142,7 +143,8 @@ impl Checker<'_> {
         match &binding.ty {
             Some(written) => {
                 let mut issues = Vec::new();
-                let ty = crate::resolve::resolve_type_expr(self.program, self.file, written, &mut issues);
+                let notes = self.notes.as_deref_mut();
+                let ty = crate::resolve::resolve_type_expr(self.program, self.file, written, &mut issues, notes);
                 self.issues.extend(issues);
                 (self.check(expr, &ty), ty)
             }
@@ -163,14 +165,42 @@ impl Checker<'_> {
 
     pub(crate) fn state_call(&mut self, call: &Call) -> Option<hir::Call> {
         let Some(Def::State(id)) = self.definition(&call.callee) else {
+            self.note_statement(call);
             self.not_a_state(call);
             return None;
         };
         self.note_use(User::State(id), call.callee.span);
+        self.note_definition(&call.callee, Def::State(id));
         let state = &self.program.states[id as usize];
+        self.note_callable(state, call, true);
         let in_state = matches!(self.user, User::State(_));
         let (args, _) = self.arguments(state, &call.args, call.span, in_state);
         Some(hir::Call { state: id, args: args.into(), slot: None, span: call.span })
+    }
+
+    /// Notes the start of a statement, where the marker stands in its place.
+    fn note_statement(&mut self, call: &Call) {
+        if self.notes.is_none() {
+            return;
+        }
+        match &call.callee.unparen().kind {
+            ExprKind::Name(name) => self.note_marker(name, call.callee.span, || ContextKind::Statement),
+            ExprKind::Field(access) => match self.module_of(&access.object) {
+                Some(module) => {
+                    self.note_module(&access.object, module);
+                    let module = self.program.modules[module as usize].directory.clone();
+                    self.note_marker(&access.name.name, access.name.span, || ContextKind::ModuleMember {
+                        module,
+                        is_statement: true,
+                        is_type: false,
+                    });
+                }
+                None => {
+                    self.infer(&call.callee);
+                }
+            },
+            _ => {}
+        }
     }
 
     fn not_a_state(&mut self, call: &Call) {
@@ -210,10 +240,17 @@ impl Checker<'_> {
                 },
                 _ => self.program.visible(self.file),
             };
-            issue.suggest(closest(&name, names))
+            let last = match &call.callee.unparen().kind {
+                ExprKind::Field(access) => access.name.span,
+                _ => call.callee.span,
+            };
+            issue.suggest_at(last, closest(&name, names))
         };
         self.report(issue);
         for arg in &call.args {
+            if let ExprKind::Name(name) = &arg.value.unparen().kind {
+                self.note_marker(name, arg.value.span, || ContextKind::Value { expected: None });
+            }
             if !matches!(arg.value.unparen().kind, ExprKind::Name(_) | ExprKind::Lambda(_)) {
                 self.infer(&arg.value);
             }

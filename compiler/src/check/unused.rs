@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stead_grammar::ast::{Ident, Item, Span, Stmt};
 
-use crate::defs::{Program, Used};
+use crate::defs::{Def, Program};
 use crate::issue::{Issue, Loc};
 
 /// What a name was given to.
@@ -87,24 +87,25 @@ pub(crate) fn definitions(program: &Program, issues: &mut Vec<Issue>) {
         }));
     }
     let is_closed = closed_modules(program);
-    let mut definition = |word: &str, file: u32, name: &Ident, used: &Used| {
+    let used: HashSet<Def> = program.used.iter().flat_map(|used| used.get().iter().copied().collect::<Vec<_>>()).collect();
+    let mut definition = |word: &str, file: u32, name: &Ident, def: Def| {
         let module = program.files[file as usize].module as usize;
-        if is_closed[module] && !used.get() && !name.is_missing() && !is_exempt(&name.name) {
+        if is_closed[module] && !used.contains(&def) && !name.is_missing() && !is_exempt(&name.name) {
             let at = Loc::new(file, name.span);
             let message = format!("the {word} `{}` is never used", name.name);
             let hint = format!("remove it, or name it `_{}` to keep it", name.name);
             found.push((at, Issue::warning("unused-definition", at, message).hint(hint)));
         }
     };
-    for info in &program.types {
+    for (info, id) in program.types.iter().zip(0..) {
         let word = if matches!(program.item(info.at), Item::Enum(_)) { "enum" } else { "type" };
-        definition(word, info.at.file, &info.name, &info.is_used);
+        definition(word, info.at.file, &info.name, Def::Type(id));
     }
-    for callable in &program.fns {
-        definition("function", callable.at.file, &callable.name, &callable.is_used);
+    for (callable, id) in program.fns.iter().zip(0..) {
+        definition("function", callable.at.file, &callable.name, Def::Fn(id));
     }
-    for callable in &program.states {
-        definition("state", callable.at.file, &callable.name, &callable.is_used);
+    for (callable, id) in program.states.iter().zip(0..) {
+        definition("state", callable.at.file, &callable.name, Def::State(id));
     }
     found.sort_by_key(|(at, _)| *at);
     issues.extend(found.into_iter().map(|(_, issue)| issue));

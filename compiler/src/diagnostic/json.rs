@@ -1,14 +1,15 @@
 //! Diagnostics for programs: one JSON object a line.
 //!
 //! ```json
-//! {"format_version":"1.0","code":"unknown-attribute","severity":"error","message":"…",
+//! {"format_version":"1.1","code":"unknown-attribute","severity":"error","message":"…",
 //!  "labels":[{"file":"site.stead","primary":true,"message":"…","start":8,"end":12,
 //!             "line":1,"column":9,"end_line":1,"end_column":13}],
-//!  "hints":["did you mean `mode`?"],"notes":[]}
+//!  "hints":["did you mean `mode`?"],"notes":[],
+//!  "suggestions":[{"file":"site.stead","start":8,"end":12,"replacement":"mode"}]}
 //! ```
 //!
 //! `start` and `end` are byte offsets, `end` exclusive. Lines and columns count from 1, columns in characters;
-//! they are `null` where the file's text is not at hand. Readers must accept keys they do not know.
+//! they are `null` where the file's text is not at hand. `suggestions`, since 1.1, is there where a hint has one obvious fix. Readers must accept keys they do not know.
 
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use super::{Diagnostic, Label};
 use crate::position::LineIndex;
 
 /// Version of the JSON form: grows in its second number when keys are added, in its first when one changes.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 #[derive(Serialize)]
 struct JsonDiagnostic<'a> {
@@ -28,6 +29,16 @@ struct JsonDiagnostic<'a> {
     labels: Vec<JsonLabel<'a>>,
     hints: &'a [String],
     notes: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suggestions: Vec<JsonSuggestion<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonSuggestion<'a> {
+    file: &'a str,
+    start: u32,
+    end: u32,
+    replacement: &'a str,
 }
 
 #[derive(Serialize)]
@@ -53,6 +64,16 @@ pub fn to_json(diagnostic: &Diagnostic, sources: &dyn SourceText) -> String {
         labels: diagnostic.labels.iter().map(|label| json_label(label, sources)).collect(),
         hints: &diagnostic.hints,
         notes: &diagnostic.notes,
+        suggestions: diagnostic
+            .suggestions
+            .iter()
+            .map(|one| JsonSuggestion {
+                file: &one.file,
+                start: one.span.start,
+                end: one.span.end,
+                replacement: &one.replacement,
+            })
+            .collect(),
     };
     serde_json::to_string(&json).expect("plain strings and numbers always serialise")
 }
@@ -87,7 +108,7 @@ mod tests {
         let d = Diagnostic::error("unknown-name", "no `😀`").at(&file, Span::new(3, 7), "here").hint("h");
         assert_eq!(
             to_json(&d, &sources),
-            "{\"format_version\":\"1.0\",\"code\":\"unknown-name\",\"severity\":\"error\",\"message\":\"no `😀`\",\
+            "{\"format_version\":\"1.1\",\"code\":\"unknown-name\",\"severity\":\"error\",\"message\":\"no `😀`\",\
              \"labels\":[{\"file\":\"a.stead\",\"primary\":true,\"message\":\"here\",\"start\":3,\"end\":7,\
              \"line\":2,\"column\":1,\"end_line\":2,\"end_column\":2}],\"hints\":[\"h\"],\"notes\":[]}"
         );

@@ -14,12 +14,24 @@ use stead_grammar::ast::Span;
 use names::{bind, bind_item, collect_guards, is_pairs};
 
 use super::{Checked, Problem, Templates, join, problem_of, read, too_complex};
+use crate::index::notes::TemplateNotes;
 
 /// Most templates that one may include, directly or not.
 const MAX_TEMPLATES: usize = 500;
 
 /// Checks `text`, the template `file`, and what it includes.
 pub(super) fn check(templates: &Templates, file: &Arc<str>, text: &str, variables: &[(Arc<str>, Type)]) -> Checked<Problem> {
+    check_noting(templates, file, text, variables, None)
+}
+
+/// Checks as [`check`] does, and writes what names of the template itself stand for to `notes`.
+pub(super) fn check_noting(
+    templates: &Templates,
+    file: &Arc<str>,
+    text: &str,
+    variables: &[(Arc<str>, Type)],
+    notes: Option<&mut TemplateNotes>,
+) -> Checked<Problem> {
     let globals = variables.iter().map(|(name, ty)| (name.to_string(), ty.clone())).collect();
     let mut walker = Walker {
         templates,
@@ -30,6 +42,7 @@ pub(super) fn check(templates: &Templates, file: &Arc<str>, text: &str, variable
         problems: Vec::new(),
         visited: BTreeSet::new(),
         opaque: false,
+        notes,
     };
     walker.template(file, text);
     let mut problems: Vec<Problem> = Vec::new();
@@ -58,6 +71,8 @@ struct Walker<'t> {
     visited: BTreeSet<Arc<str>>,
     /// Names a template that is computed, so not everything can be seen.
     opaque: bool,
+    /// What names stand for is noted here, where an index is asked for.
+    notes: Option<&'t mut TemplateNotes>,
 }
 
 /// The template being walked.

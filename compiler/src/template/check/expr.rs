@@ -1,5 +1,6 @@
 //! Expressions of templates: their types, as far as these are known, and the names in them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use minijinja::machinery::ast::{Call, CallArg, Expr};
@@ -9,6 +10,7 @@ use stead_grammar::ast::Span;
 use super::super::{Problem, filters, methods};
 use super::names::{collect_guards, item_type, path_of, unwrapped};
 use super::{Here, Walker, span_of};
+use crate::index::{MARKER, TemplateContext, TemplateName};
 
 impl Walker<'_> {
     /// Checks an expression and returns its type as far as it is known.
@@ -80,6 +82,7 @@ impl Walker<'_> {
                 } else {
                     self.expr(&test.expr, here);
                 }
+                self.note_word(test.name, TemplateContext::Test(filters::test_names().iter().copied().collect()));
                 if !filters::test_names().contains(&test.name) {
                     let best = closest(test.name, filters::test_names());
                     let span = here.name_span(test.span(), test.name);
@@ -138,6 +141,7 @@ impl Walker<'_> {
             Some(expr) => self.expr(expr, here),
             None => Type::STRING,
         };
+        self.note_word(name, TemplateContext::Filter(filters::filter_names().iter().copied().collect()));
         if !filters::filter_names().contains(&name) {
             let best = closest(name, filters::filter_names());
             let problem = Problem::new("unknown-template-filter", span, format!("there is no filter `{name}`"));
@@ -195,6 +199,46 @@ impl Walker<'_> {
         }
     }
 
+    /// Notes what a name stands for, and what can be named where the marker is.
+    fn note_variable(&mut self, name: &str, here: Here<'_>, span: Span) {
+        let Some(notes) = self.notes.as_deref_mut().filter(|_| !self.visited.contains(here.file)) else { return };
+        if name == MARKER {
+            let mut names: BTreeMap<String, Type> = BTreeMap::new();
+            for scope in &self.scopes {
+                names.extend(scope.iter().map(|(name, ty)| (name.clone(), ty.clone())));
+            }
+            notes.context.get_or_insert(TemplateContext::Name(names.into_iter().map(|(name, ty)| (name.into(), ty)).collect()));
+        }
+        if let Some(at) = self.scopes.iter().rposition(|scope| scope.contains_key(name)) {
+            let ty = self.scopes[at][name].clone();
+            notes.index.uses.push(TemplateName { span, name: name.into(), ty, is_given: at == 0, owner: None });
+        }
+    }
+
+    fn note_attribute(&mut self, base: &Type, name: &str, here: Here<'_>, span: Span) {
+        let Some(notes) = self.notes.as_deref_mut().filter(|_| !self.visited.contains(here.file)) else { return };
+        if name == MARKER {
+            notes.context.get_or_insert(TemplateContext::Member(unwrapped(base).clone()));
+        }
+        let (ty, owner) = match unwrapped(base) {
+            Type::Record(record) => {
+                let field = record.fields.iter().find(|field| &*field.name == name);
+                (field.map_or(Type::Any, |field| field.ty.clone()), Some(record.clone()))
+            }
+            Type::Map(item) => ((**item).clone(), None),
+            _ => (Type::Any, None),
+        };
+        notes.index.uses.push(TemplateName { span, name: name.into(), ty, is_given: false, owner });
+    }
+
+    fn note_word(&mut self, name: &str, context: TemplateContext) {
+        if let Some(notes) = self.notes.as_deref_mut()
+            && name == MARKER
+        {
+            notes.context.get_or_insert(context);
+        }
+    }
+
     pub(super) fn is_known(&self, name: &str) -> bool {
         self.scopes.iter().any(|scope| scope.contains_key(name))
     }
@@ -209,6 +253,7 @@ impl Walker<'_> {
 
     pub(super) fn variable(&mut self, name: &str, here: Here<'_>, span: Span) -> Type {
         self.used.insert(name.to_owned());
+        self.note_variable(name, here, span);
         if let Some(ty) = self.scopes.iter().rev().find_map(|scope| scope.get(name)) {
             return ty.clone();
         }
@@ -217,14 +262,17 @@ impl Walker<'_> {
         }
         let names: Vec<&str> = self.scopes.iter().flat_map(|scope| scope.keys().map(String::as_str)).collect();
         let problem = Problem::new("undefined-template-variable", span, format!("`{name}` is not defined in this template"));
+        if let Some(best) = closest(name, names.iter().copied()) {
+            self.problems.push(problem.suggest(best).in_file(here.file));
+            return Type::Any;
+        }
         let given = || self.given.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ");
-        let hint = match (closest(name, names.iter().copied()), name) {
-            (Some(best), _) => format!("did you mean `{best}`?"),
-            (None, "grains" | "ansible_facts") => "pass the facts along: { grains = facts }".into(),
-            (None, "pillar" | "hostvars" | "vars") => "pass the data along: { pillar = data.KEY }".into(),
-            (None, "salt") => "compute it in the state and pass it as a variable".into(),
-            (None, _) if self.given.is_empty() => format!("the template is given no variables; pass it: {{ {name} = … }}"),
-            (None, _) => format!("the template is given {}; add it to the argument: {{ {name} = … }}", given()),
+        let hint = match name {
+            "grains" | "ansible_facts" => "pass the facts along: { grains = facts }".into(),
+            "pillar" | "hostvars" | "vars" => "pass the data along: { pillar = data.KEY }".into(),
+            "salt" => "compute it in the state and pass it as a variable".into(),
+            _ if self.given.is_empty() => format!("the template is given no variables; pass it: {{ {name} = … }}"),
+            _ => format!("the template is given {}; add it to the argument: {{ {name} = … }}", given()),
         };
         self.problems.push(problem.hint(hint).in_file(here.file));
         Type::Any
@@ -240,6 +288,7 @@ impl Walker<'_> {
         path: Option<String>,
     ) -> Type {
         let owner = path_of(owner).unwrap_or_else(|| "the value".into());
+        self.note_attribute(base, name, here, span);
         match unwrapped(base) {
             Type::Map(item) => (**item).clone(),
             Type::Record(record) => {
@@ -251,7 +300,9 @@ impl Walker<'_> {
                 }
                 let names = || record.fields.iter().map(|field| &*field.name);
                 let problem = Problem::new("undefined-template-variable", span, format!("`{owner}` has no `{name}`"));
-                let hint = match closest(name, names()) {
+                let best = closest(name, names());
+                let problem = Problem { replacement: best.map(str::to_owned), ..problem };
+                let hint = match best {
                     Some(best) => format!("did you mean `{owner}.{best}`?"),
                     None => format!("`{owner}` has {}", names().collect::<Vec<_>>().join(", ")),
                 };
@@ -281,7 +332,7 @@ impl Walker<'_> {
 
 fn suggest(problem: Problem, best: Option<&str>) -> Problem {
     match best {
-        Some(best) => problem.hint(format!("did you mean `{best}`?")),
+        Some(best) => problem.suggest(best),
         None => problem,
     }
 }

@@ -1,0 +1,192 @@
+//! Code actions: what would mend a finding, and changes of form that keep the meaning.
+
+mod fixes;
+mod imports;
+mod refactor;
+
+use std::collections::HashMap;
+
+use lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, Diagnostic, TextEdit, Uri, WorkspaceEdit};
+use stead_grammar::ast::Span;
+
+pub(crate) use imports::import_edit;
+
+use crate::snapshot::Snapshot;
+
+/// The kinds of actions there are.
+pub(crate) fn kinds() -> Vec<CodeActionKind> {
+    vec![
+        CodeActionKind::QUICKFIX,
+        CodeActionKind::REFACTOR,
+        CodeActionKind::REFACTOR_EXTRACT,
+        CodeActionKind::REFACTOR_INLINE,
+        CodeActionKind::REFACTOR_REWRITE,
+        CodeActionKind::SOURCE,
+        CodeActionKind::SOURCE_ORGANIZE_IMPORTS,
+        CodeActionKind::SOURCE_FIX_ALL,
+    ]
+}
+
+/// An action before it has the protocol's form.
+pub(crate) struct Action {
+    pub(crate) title: String,
+    pub(crate) kind: CodeActionKind,
+    /// What to write where, by files; edits of one file do not overlap.
+    pub(crate) edits: Vec<(std::sync::Arc<str>, Span, String)>,
+    /// The finding it mends.
+    pub(crate) mends: Option<&'static str>,
+    pub(crate) is_preferred: bool,
+}
+
+impl Action {
+    fn new(title: impl Into<String>, kind: CodeActionKind) -> Self {
+        Self { title: title.into(), kind, edits: Vec::new(), mends: None, is_preferred: false }
+    }
+
+    fn edit(mut self, file: &std::sync::Arc<str>, span: Span, text: impl Into<String>) -> Self {
+        self.edits.push((file.clone(), span, text.into()));
+        self
+    }
+}
+
+/// The actions for a range.
+pub(crate) fn code_actions(snapshot: &Snapshot, params: CodeActionParams) -> Option<Vec<CodeActionOrCommand>> {
+    let range = snapshot.text.span(params.range);
+    let mut actions = found(snapshot, range);
+    if let Some(only) = &params.context.only {
+        // `refactor` asks for `refactor.extract` as well.
+        let asked = |kind: &CodeActionKind| {
+            only.iter()
+                .any(|one| kind.as_str().strip_prefix(one.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        };
+        actions.retain(|action| asked(&action.kind));
+    }
+    let convert = |action: Action| {
+        let mends = |one: &&Diagnostic| match (&one.code, action.mends) {
+            (Some(lsp_types::NumberOrString::String(code)), Some(mended)) => code == mended,
+            _ => false,
+        };
+        let diagnostics: Vec<Diagnostic> = params.context.diagnostics.iter().filter(mends).cloned().collect();
+        let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
+        for (file, span, new_text) in &action.edits {
+            let (Some(uri), Some(text)) = (snapshot.uri(file), snapshot.text_of(file)) else { continue };
+            changes.entry(uri).or_default().push(TextEdit { range: text.range(*span), new_text: new_text.clone() });
+        }
+        CodeActionOrCommand::CodeAction(CodeAction {
+            title: action.title,
+            kind: Some(action.kind),
+            diagnostics: Some(diagnostics).filter(|list| !list.is_empty()),
+            edit: Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }),
+            is_preferred: action.is_preferred.then_some(true),
+            ..CodeAction::default()
+        })
+    };
+    Some(actions.into_iter().map(convert).collect())
+}
+
+pub(crate) fn found(snapshot: &Snapshot, range: Span) -> Vec<Action> {
+    let mut actions = fixes::found(snapshot, range);
+    if snapshot.source().is_some() {
+        actions.extend(imports::organize(snapshot));
+        actions.extend(refactor::found(snapshot, range));
+    }
+    actions
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Fixture;
+    use stead_grammar::ast::Span;
+
+    /// Applies the action whose title begins so to the first file.
+    #[track_caller]
+    fn check(text: &str, title: &str, expected: &str) {
+        let fixture = Fixture::new(text);
+        let (snapshot, offset) = fixture.at_cursor();
+        let range = Span::new(offset, fixture.second_cursor().unwrap_or(offset));
+        let actions = super::found(&snapshot, range);
+        let titles: Vec<&str> = actions.iter().map(|action| &*action.title).collect();
+        let Some(action) = actions.iter().find(|action| action.title.starts_with(title)) else {
+            panic!("no {title} in {titles:?}")
+        };
+        let mut edits = std::collections::BTreeMap::<_, Vec<_>>::new();
+        for (file, span, text) in &action.edits {
+            edits.entry(file.clone()).or_default().push((*span, text.clone()));
+        }
+        assert_eq!(fixture.apply(&edits), expected);
+    }
+
+    #[track_caller]
+    fn absent(text: &str, title: &str) {
+        let fixture = Fixture::new(text);
+        let (snapshot, offset) = fixture.at_cursor();
+        let range = Span::new(offset, fixture.second_cursor().unwrap_or(offset));
+        assert!(!super::found(&snapshot, range).iter().any(|action| action.title.starts_with(title)));
+    }
+
+    #[test]
+    fn hints_become_fixes() {
+        check("file \"/x\" { con$0tnt = \"a\" }\n", "Replace with `content`", "file \"/x\" { content = \"a\" }\n");
+        check("fiel$0 \"/x\"\n", "Replace with `file`", "file \"/x\"\n");
+        check(
+            "file \"/x\" { mode = \"06$044\" }\n".replace("06$044", "0$0644").as_str(),
+            "Write as a mode",
+            "file \"/x\" { mode = 0644 }\n",
+        );
+        check("nee$0dy \"/x\" { }\n", "Add the missing attributes", "needy \"/x\" { target = \"\" }\n");
+        check(
+            "//- site.stead\nnode \"n\" { ser$0ve() }\n//- web/a.stead\nstate serve() { }\n",
+            "Import `serve`",
+            "//- site.stead\nuse web { serve }\n\nnode \"n\" { serve() }\n",
+        );
+    }
+
+    #[test]
+    fn unused_names_go() {
+        check(
+            "//- site.stead\nuse web\nuse web { ser$0ve }\nnode \"n\" { web.serve() }\n//- web/a.stead\nstate serve() { }\n",
+            "Remove the unused import",
+            "//- site.stead\nuse web\nnode \"n\" { web.serve() }\n",
+        );
+        check("let a$0 = 1\nfile \"/x\"\n", "Name it `_a`", "let _a = 1\nfile \"/x\"\n");
+    }
+
+    #[test]
+    fn imports_are_organized() {
+        check(
+            "//- site.stead\nuse web { serve, other }$0\nuse base\nnode \"n\" { base.b(), serve(), other() }\n//- web/a.stead\nstate serve() { }\nstate other() { }\n//- base/a.stead\nstate b() { }\n",
+            "Organize imports",
+            "//- site.stead\nuse base\nuse web { other, serve }\nnode \"n\" { base.b(), serve(), other() }\n",
+        );
+    }
+
+    #[test]
+    fn code_is_extracted_and_inlined() {
+        check(
+            "file \"/x\" { content = $0\"a\"$1 }\n",
+            "Extract to a `let`",
+            "let value = \"a\"\nfile \"/x\" { content = value }\n",
+        );
+        check(
+            "state s(x: Int) {\n  $0file \"/${x}\"\n  file \"/b\"$1\n}\n",
+            "Extract to a state",
+            "state s(x: Int) {\n  extracted(x = x)\n}\n\nstate extracted(x: Int) {\n  file \"/${x}\"\n  file \"/b\"\n}\n",
+        );
+        check("let a$0 = 1 + 2\nfile \"/${a * 2}\"\n", "Inline `a`", "file \"/${(1 + 2) * 2}\"\n");
+        absent("state s() {\n  $0let d = directory \"/d\"$1\n  file \"/d/x\" { require = [d] }\n}\n", "Extract to a state");
+    }
+
+    #[test]
+    fn an_order_becomes_explicit() {
+        check(
+            "directory \"/d\"\nfile$0 \"/d/x\"\n",
+            "Make the order after",
+            "directory \"/d\"\nfile \"/d/x\" { require = [directory[\"/d\"]] }\n",
+        );
+        check(
+            "directory \"/d\"\nfile$0 \"/d/x\" { mode = 0644 }\n",
+            "Make the order after",
+            "directory \"/d\"\nfile \"/d/x\" { mode = 0644, require = [directory[\"/d\"]] }\n",
+        );
+    }
+}

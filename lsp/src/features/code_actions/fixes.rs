@@ -1,0 +1,185 @@
+//! What mends a finding: suggestions of the compiler, missing attributes, imports, names that nothing uses.
+
+use std::sync::Arc;
+
+use lsp_types::CodeActionKind;
+use stead_catalog::Type;
+use stead_compiler::Diagnostic;
+use stead_grammar::ast::{ExprKind, Literal, Span};
+
+use super::Action;
+use super::imports::{import_edit_at, remove_import};
+use crate::features::tree::{Node, walk};
+use crate::snapshot::Snapshot;
+
+/// The fixes for a range.
+pub(super) fn found(snapshot: &Snapshot, range: Span) -> Vec<Action> {
+    let all = match snapshot.current() {
+        Some(compiled) => &compiled.diagnostics[..],
+        None => snapshot.project.diagnostics(),
+    };
+    let is_own = |one: &&Diagnostic| one.primary().is_some_and(|label| label.file == snapshot.name);
+    let touches = |span: Span| span.start <= range.end && range.start <= span.end;
+    let mut actions = Vec::new();
+    for one in all.iter().filter(is_own).filter(|one| one.primary().is_some_and(|label| touches(label.span))) {
+        actions.extend(fixes_of(snapshot, one));
+    }
+    actions.extend(mode(snapshot, range));
+    actions.extend(missing_attributes(snapshot, range));
+    actions.extend(all_of_file(snapshot, all));
+    actions
+}
+
+fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for suggestion in &found.suggestions {
+        let title = format!("Replace with `{}`", suggestion.replacement);
+        let mut action =
+            Action::new(title, CodeActionKind::QUICKFIX).edit(&suggestion.file, suggestion.span, &*suggestion.replacement);
+        action.mends = Some(found.code);
+        action.is_preferred = true;
+        actions.push(action);
+    }
+    let Some(span) = found.primary().map(|label| label.span) else { return actions };
+    let name = span.text(snapshot.text.as_str());
+    let mend = |mut action: Action| {
+        action.mends = Some(found.code);
+        action
+    };
+    match found.code {
+        "unused-import" => actions.extend(remove_import(snapshot, span).map(|(at, text)| {
+            let action = Action::new("Remove the unused import", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
+            Action { is_preferred: true, ..mend(action) }
+        })),
+        "unused-variable" | "unused-parameter" | "unused-definition" if !name.is_empty() => {
+            let action = Action::new(format!("Name it `_{name}`"), CodeActionKind::QUICKFIX);
+            actions.push(mend(action.edit(&snapshot.name, Span::at(span.start), "_")));
+        }
+        "unknown-name" | "unknown-state" | "unknown-type" => {
+            let modules = snapshot.project.importable(&snapshot.name);
+            for definition in snapshot.project.definitions().iter().filter(|one| &*one.name == name) {
+                let Some((path, _)) = modules.iter().find(|(_, directory)| *directory == definition.module) else { continue };
+                let Some((at, text)) = import_edit_at(snapshot, path, name) else { continue };
+                let action = Action::new(format!("Import `{name}` from `{path}`"), CodeActionKind::QUICKFIX);
+                actions.push(mend(action.edit(&snapshot.name, at, text)));
+            }
+        }
+        _ => {}
+    }
+    actions
+}
+
+/// All suggestions of the file at once.
+fn all_of_file(snapshot: &Snapshot, all: &[Diagnostic]) -> Option<Action> {
+    let mut action = Action::new("Apply all suggestions", CodeActionKind::SOURCE_FIX_ALL);
+    for suggestion in all.iter().flat_map(|one| one.suggestions.first()) {
+        let overlaps = |span: Span| span.start < suggestion.span.end && suggestion.span.start < span.end;
+        if suggestion.file == snapshot.name && !action.edits.iter().any(|(_, span, _)| overlaps(*span)) {
+            action = action.edit(&suggestion.file, suggestion.span, &*suggestion.replacement);
+        }
+    }
+    if action.edits.is_empty() { None } else { Some(action) }
+}
+
+/// `"0644"` where a mode is expected.
+fn mode(snapshot: &Snapshot, range: Span) -> Option<Action> {
+    let index = snapshot.index()?;
+    let source = snapshot.source()?;
+    let mut text: Option<(Span, Arc<str>)> = None;
+    walk(&source.tree.items, &mut |node| {
+        if let Node::Expr(expr) = node
+            && let ExprKind::Literal(Literal::String(written)) = &expr.kind
+            && expr.span.start <= range.end
+            && range.start <= expr.span.end
+        {
+            text = Some((expr.span, written.clone()));
+        }
+    });
+    let (span, written) = text?;
+    let wants_mode = index.expected.iter().any(|(at, ty)| *at == span && is_mode(ty));
+    let digits = written.trim_start_matches("0o").trim_start_matches('0');
+    let is_octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    if !wants_mode || !is_octal {
+        return None;
+    }
+    let action = Action::new("Write as a mode", CodeActionKind::QUICKFIX).edit(&snapshot.name, span, format!("0{digits:0>3}"));
+    Some(Action { is_preferred: true, mends: Some("type-mismatch"), ..action })
+}
+
+fn is_mode(ty: &Type) -> bool {
+    match ty {
+        Type::Mode => true,
+        Type::Optional(inner) | Type::Secret(inner) => is_mode(inner),
+        Type::Union(options) => options.iter().any(is_mode),
+        _ => false,
+    }
+}
+
+/// The attributes that the resource needs and that nothing gives.
+fn missing_attributes(snapshot: &Snapshot, range: Span) -> Option<Action> {
+    let index = snapshot.index()?;
+    let around = index.bodies.iter().filter(|body| body.head.is_some_and(|head| head.to(body.span).contains(range)));
+    let body = around.min_by_key(|body| body.span.len())?;
+    // The compiler says what is missing; `defaults` may give it.
+    let head = body.head?;
+    let told = snapshot.project.diagnostics().iter().any(|one| {
+        one.code == "missing-attribute" && one.primary().is_some_and(|label| label.file == snapshot.name && label.span == head)
+    });
+    if !told {
+        return None;
+    }
+    let schema = snapshot.project.schemas().get(&body.type_name)?;
+    let messages: Vec<&str> = snapshot.project.diagnostics().iter().map(|one| &*one.message).collect();
+    let missing = schema.attributes.iter().skip(1).filter(|attribute| {
+        let message = format!("`{}` needs the attribute `{}`", schema.name, attribute.name);
+        !body.given.contains(&attribute.name) && messages.contains(&&*message)
+    });
+    let written: Vec<String> = missing.map(|attribute| format!("{} = {}", attribute.name, placeholder(&attribute.ty))).collect();
+    let (at, text) = insertion(snapshot, body.span, &written)?;
+    let action = Action::new("Add the missing attributes", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
+    Some(Action { mends: Some("missing-attribute"), is_preferred: true, ..action })
+}
+
+/// Where attributes are added to a body, and how.
+pub(super) fn insertion(snapshot: &Snapshot, body: Span, written: &[String]) -> Option<(Span, String)> {
+    if written.is_empty() {
+        return None;
+    }
+    let text = snapshot.text.as_str();
+    let source = body.text(text);
+    if body.is_empty() {
+        return Some((body, format!(" {{ {} }}", written.join(", "))));
+    }
+    let inside = source.strip_prefix('{')?.strip_suffix('}')?;
+    let kept = inside.trim_end();
+    let end = body.start + 1 + u32::try_from(kept.len()).ok()?;
+    let close = Span::new(end, body.end - 1);
+    if inside.contains('\n') {
+        let line = snapshot.text.position(body.end).line;
+        let indent: String = text[snapshot.text.line(line).start as usize..].chars().take_while(|c| c.is_whitespace()).collect();
+        let lines: String = written.iter().map(|one| format!("\n{indent}  {one}")).collect();
+        return Some((Span::at(end), lines));
+    }
+    let comma = if kept.trim().is_empty() || kept.ends_with(',') { " " } else { ", " };
+    let start = if kept.trim().is_empty() { body.start + 1 } else { close.start };
+    Some((Span::new(start, close.end), format!("{comma}{} ", written.join(", "))))
+}
+
+/// A value to begin with.
+fn placeholder(ty: &Type) -> String {
+    match ty {
+        Type::Bool => "false".into(),
+        Type::Int(_) | Type::Port => "0".into(),
+        Type::Float(_) => "0.0".into(),
+        Type::Mode => "0644".into(),
+        Type::Duration => "0s".into(),
+        Type::Size => "0B".into(),
+        Type::List(..) => "[]".into(),
+        Type::Map(_) | Type::Record(_) => "{ }".into(),
+        Type::Enum(choice) => choice.members.first().map_or_else(|| "none".into(), ToString::to_string),
+        Type::Literal(value) => value.to_string(),
+        Type::Optional(inner) | Type::Secret(inner) => placeholder(inner),
+        Type::Union(options) => options.first().map_or_else(|| "none".into(), placeholder),
+        _ => "\"\"".into(),
+    }
+}

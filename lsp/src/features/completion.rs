@@ -1,0 +1,164 @@
+//! Completion: what the checker says could stand at the place, with documentation and in the order a person would choose.
+//!
+//! The text is checked with a word put where the cursor is that means nothing. Where that does not parse as anything, it is tried as the start
+//! of a statement and inside a text that has no end yet.
+
+mod items;
+mod template;
+
+use lsp_types::{CompletionItem, CompletionParams, CompletionResponse};
+use stead_compiler::index::{Context, FileIndex, MARKER, Probe};
+use stead_grammar::ast::Span;
+
+use crate::snapshot::Snapshot;
+
+/// A place that was probed.
+pub(crate) struct Place {
+    pub(crate) context: Context,
+    pub(crate) index: FileIndex,
+    /// What a completion replaces.
+    pub(crate) replaced: Span,
+    /// Where the marker stands in the probed text.
+    pub(crate) at: u32,
+}
+
+/// Finds what stands at an offset.
+pub(crate) fn probe(snapshot: &Snapshot, offset: u32) -> Option<Place> {
+    let word = snapshot.text.word(offset);
+    let closed = closers(snapshot, word.start);
+    let quoted = format!("\"{closed}");
+    for end in ["", "()", "\"", " = none", ": Int", &closed, &quoted] {
+        let text = snapshot.text.replaced(word, &format!("{MARKER}{end}"));
+        let Some(Probe { context: Some(context), index }) = snapshot.project.probe(&snapshot.name, &text) else { continue };
+        let at = word.start + u32::try_from(MARKER.len()).unwrap_or(0);
+        return Some(Place { context, index, replaced: word, at });
+    }
+    None
+}
+
+/// What closes the brackets that are open on the line of an offset: an editor may not have written them yet.
+fn closers(snapshot: &Snapshot, offset: u32) -> String {
+    let line = snapshot.text.line(snapshot.text.position(offset).line);
+    let mut open = Vec::new();
+    for c in Span::new(line.start, offset).text(snapshot.text.as_str()).chars() {
+        match c {
+            '(' => open.push(')'),
+            '[' => open.push(']'),
+            '{' => open.push('}'),
+            ')' | ']' | '}' => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    open.into_iter().rev().collect()
+}
+
+/// Says whether a comment stands there.
+fn is_in_comment(snapshot: &Snapshot, offset: u32) -> bool {
+    snapshot.source().is_some_and(|file| file.comments.iter().any(|one| one.span.start < offset && offset <= one.span.end))
+}
+
+/// Lists what could stand at a place.
+pub(crate) fn completion(snapshot: &Snapshot, params: CompletionParams) -> Option<CompletionResponse> {
+    let offset = snapshot.offset(params.text_document_position.position);
+    let items = found(snapshot, offset)?;
+    Some(CompletionResponse::Array(items))
+}
+
+pub(crate) fn found(snapshot: &Snapshot, offset: u32) -> Option<Vec<CompletionItem>> {
+    if snapshot.is_template() {
+        return template::found(snapshot, offset);
+    }
+    if snapshot.source().is_none() || is_in_comment(snapshot, offset) {
+        return None;
+    }
+    let place = probe(snapshot, offset)?;
+    Some(items::of(snapshot, &place))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Fixture;
+
+    /// Some of the labels that are offered, in their order, and some that are not (`!label`).
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let fixture = Fixture::new(text);
+        let (snapshot, offset) = fixture.at_cursor();
+        let mut items = super::found(&snapshot, offset).unwrap_or_default();
+        items.sort_by(|a, b| a.sort_text.cmp(&b.sort_text));
+        let labels: Vec<&str> = items.iter().map(|item| &*item.label).collect();
+        let mut from = 0;
+        for label in expected {
+            if let Some(absent) = label.strip_prefix('!') {
+                assert!(!labels.contains(&absent), "{absent} is in {labels:?}");
+                continue;
+            }
+            let at = labels[from..].iter().position(|found| found == label);
+            let Some(at) = at else { panic!("no {label} (in this order) in {labels:?}") };
+            from += at + 1;
+        }
+    }
+
+    #[test]
+    fn attributes_come_with_the_required_first() {
+        check("needy \"/x\" {\n  $0\n}\n", &["target", "force", "require"]);
+        check("file \"/x\" {\n  mode = 0644\n  con$0\n}\n", &["content", "!mode"]);
+        check("file \"/x\" { mode = 0644, $0 }\n", &["content", "!mode"]);
+    }
+
+    #[test]
+    fn values_follow_the_expected_type() {
+        check("service \"x\" { state = $0 }\n", &["running", "stopped"]);
+        check("enum Env { prod, dev }\nfn f(e: Env) -> Bool = e == $0\n", &["dev", "prod"]);
+        check("service \"x\" { enabled = $0 }\n", &["false", "true"]);
+        check("state w(port: Port) { }\nlet limit = 3\nnode \"n\" { w(port = $0) }\n", &["limit"]);
+        check("enum Env { prod, dev }\nfn f(e: Env) -> Int = match e { $0 => 1 }\n", &["dev", "prod"]);
+    }
+
+    #[test]
+    fn members_follow_the_receiver() {
+        check("fn f(s: String) -> Any = s.$0\n", &["lines", "!keys"]);
+        check("type V { port: Port, name: String }\nfn f(v: V) -> Any = v.$0\n", &["name", "port"]);
+        check("type V { port: Port, name: String }\nfn f(v: V) -> Any = v.po$0\n", &["port"]);
+        check("file \"/x\" { content = facts.$0 }\n", &["hostname", "os"]);
+        check("file \"/x\" { content = facts.os.$0 }\n", &["family"]);
+        check("//- site.stead\nfile \"/x\" { content = data.$0 }\n//- data/common.yaml\nweb:\n  port: 1\n", &["web"]);
+        check("type V { port: Port, name: String }\nlet v: V = { name = \"a\", $0 }\n", &["port", "!name"]);
+    }
+
+    #[test]
+    fn statements_states_and_types_are_offered() {
+        check("state web(port: Port) { }\nnode \"n\" {\n  $0\n}\n", &["web", "file", "for"]);
+        check("$0\n", &["file", "state"]);
+        check("fil$0\n", &["file"]);
+        check("fn f(x: $0) -> Int = 1\n", &["Int", "String"]);
+        check("//- site.stead\nuse $0\n//- web/a.stead\nstate serve() { }\n", &["web"]);
+        check("//- site.stead\nuse web\nnode \"n\" { web.$0 }\n//- web/a.stead\nstate serve() { }\n", &["serve"]);
+        check("//- site.stead\nuse web { $0 }\n//- web/a.stead\nstate serve() { }\n", &["serve"]);
+        check("//- site.stead\nnode \"n\" { ser$0 }\n//- web/a.stead\nstate serve() { }\n", &["serve"]);
+    }
+
+    #[test]
+    fn texts_know_what_they_name() {
+        check("service \"nginx\" { }\nfile \"/x\" { require = [service[\"$0\"]] }\n", &["nginx"]);
+        check("service \"nginx\" { }\nfile \"/x\" { require = [service[\"$0\n", &["nginx"]);
+        check("//- site.stead\nfile \"/x\" { content = template(\"$0\") }\n//- templates/a.j2\nx\n", &["a.j2"]);
+        check("//- site.stead\nfile \"/x\" { source = \"$0\" }\n//- files/a.txt\nx\n", &["a.txt"]);
+        check("let limit = 3\nfile \"/x\" { content = \"${$0}\" }\n", &["limit"]);
+    }
+
+    #[test]
+    fn templates_know_what_they_are_given() {
+        let with = |template: &str| {
+            format!(
+                "//- site.stead\ntype V {{ port: Port }}\nlet v: V = {{ port = 1 }}\nfile \"/x\" {{ content = template(\"a.j2\", {{ v }}) }}\n//- templates/a.j2\n{template}\n"
+            )
+        };
+        check(&with("{{ $0 }}"), &["v"]);
+        check(&with("{{ v.$0 }}"), &["port"]);
+        check(&with("{{ v | $0 }}"), &["default"]);
+        check(&with("{% if $0 %}{% endif %}"), &["v"]);
+    }
+}

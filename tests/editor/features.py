@@ -1,0 +1,488 @@
+"""Drives `stead lsp` through every feature, with the client of pygls: what an editor sees, seen from outside.
+
+  features.py STEAD          every feature
+  features.py STEAD edits N  N random edits; after each the diagnostics are those of a fresh `stead check`
+"""
+import asyncio, json, os, random, subprocess, sys, tempfile
+
+from lsprotocol import types as lsp
+from pygls.lsp.client import BaseLanguageClient
+
+STEAD = os.path.abspath(sys.argv[1])
+
+PROJECT = {
+    "stead.toml": 'name = "p"\n',
+    "site.stead": (
+        "use web\nuse web.parts { Site, conf }\n\n"
+        "let limit = 3\n"
+        "enum Env { prod, dev }\n"
+        "fn label(e: Env) -> String = match e { prod => \"p\", dev => \"d\" }\n\n"
+        "state base(owner: String, env: Env = dev) {\n"
+        "  directory \"/srv/x\" { mode = 0755 }\n"
+        "  file \"/srv/x/a\" { content = \"${limit} ${label(env)} ${owner}\", mode = 0644 }\n"
+        "}\n\n"
+        "node \"*\" {\n  base(\"me\")\n  web.serve(port = 80)\n}\n"
+        "fn _path(s: Site) -> Path = conf(s)\n"
+    ),
+    "web/web.stead": (
+        "use web.parts { Site, conf }\n\n## Serves sites.\n"
+        "state serve(sites: List<Site> = [], port: Port) {\n"
+        "  for s in sites { file conf(s) { content = template(\"a.j2\", { s, port }) } }\n}\n"
+    ),
+    "web/parts/parts.stead": "type Site {\n  ## Its name.\n  name: String\n  port: Port = 80\n}\nfn conf(s: Site) -> Path = \"/srv/${s.name}\"\n",
+    "templates/a.j2": "server {{ s.name }} {{ port }}\n",
+    "data/common.yaml": "serve:\n  sites:\n    - name: one\n",
+    "facts/n.json": '{"hostname": "n"}\n',
+}
+
+
+class Client(BaseLanguageClient):
+    """Keeps what the server sends by itself."""
+
+    def __init__(self, root):
+        super().__init__("tests", "1")
+        self.root, self.told, self.asked, self.versions, self.progress = root, {}, [], {}, []
+        self.news = asyncio.Event()
+
+        @self.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+        def _(params):
+            self.told[params.uri] = params
+            self.news.set()
+
+        @self.feature(lsp.CLIENT_REGISTER_CAPABILITY)
+        def _(params):
+            self.asked.extend(one.method for one in params.registrations)
+
+        @self.feature(lsp.WORKSPACE_CONFIGURATION)
+        def _(params):
+            return [{"inlayHints": {"types": True}}]
+
+        @self.feature(lsp.WINDOW_WORK_DONE_PROGRESS_CREATE)
+        def _(params):
+            return None
+
+        @self.feature(lsp.PROGRESS)
+        def _(params):
+            self.progress.append(params.value)
+
+    def uri(self, name):
+        return "file://" + os.path.join(self.root, name)
+
+    def at(self, name, line, character):
+        return {"text_document": lsp.TextDocumentIdentifier(uri=self.uri(name)), "position": lsp.Position(line, character)}
+
+    def open(self, name, text=None):
+        self.versions[name] = 1
+        text = open(os.path.join(self.root, name)).read() if text is None else text
+        document = lsp.TextDocumentItem(uri=self.uri(name), language_id="stead", version=1, text=text)
+        self.text_document_did_open(lsp.DidOpenTextDocumentParams(document))
+        return text
+
+    def change(self, name, text, span=None):
+        self.versions[name] += 1
+        document = lsp.VersionedTextDocumentIdentifier(uri=self.uri(name), version=self.versions[name])
+        change = lsp.TextDocumentContentChangeWholeDocument(text) if span is None else lsp.TextDocumentContentChangePartial(range=span, text=text)
+        self.text_document_did_change(lsp.DidChangeTextDocumentParams(document, [change]))
+
+    async def until(self, name, right, limit=60):
+        """Waits for diagnostics of a file that are right."""
+        end = asyncio.get_event_loop().time() + limit
+        while True:
+            found = self.told.get(self.uri(name))
+            if found is not None and right(list(found.diagnostics)):
+                return found.diagnostics
+            self.news.clear()
+            try:
+                await asyncio.wait_for(self.news.wait(), end - asyncio.get_event_loop().time())
+            except asyncio.TimeoutError:
+                raise AssertionError(f"diagnostics of {name}: {found}") from None
+
+
+def write(root, files=PROJECT):
+    for name, text in files.items():
+        path = os.path.join(root, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", newline="") as f:
+            f.write(text)
+
+
+async def connect(root, pull=False, encodings=("utf-16",)):
+    client = Client(root)
+    await client.start_io(STEAD, "lsp")
+    # Nobody else reads what is logged.
+    asyncio.create_task(client._server.stderr.read())
+    capabilities = lsp.ClientCapabilities(
+        general=lsp.GeneralClientCapabilities(position_encodings=list(encodings)),
+        window=lsp.WindowClientCapabilities(work_done_progress=True),
+        workspace=lsp.WorkspaceClientCapabilities(
+            configuration=True, did_change_watched_files=lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
+        ),
+        text_document=lsp.TextDocumentClientCapabilities(diagnostic=lsp.DiagnosticClientCapabilities() if pull else None),
+    )
+    folder = lsp.WorkspaceFolder(uri="file://" + root, name="p")
+    result = await client.initialize_async(
+        lsp.InitializeParams(capabilities=capabilities, workspace_folders=[folder], process_id=os.getpid())
+    )
+    client.initialized(lsp.InitializedParams())
+    return client, result
+
+
+async def goodbye(client):
+    await client.shutdown_async(None)
+    client.exit(None)
+    assert await asyncio.wait_for(client._server.wait(), 20) == 0
+
+
+def labels(result):
+    return [item.label for item in result]
+
+
+async def features(root):
+    client, result = await connect(root)
+    assert result.capabilities.position_encoding == "utf-16"
+    text = client.open("site.stead")
+    # The state `base` is on both nodes; nothing is wrong.
+    await client.until("site.stead", lambda found: found == [])
+    assert "workspace/didChangeWatchedFiles" in client.asked
+    assert any(value["kind"] == "begin" if isinstance(value, dict) else value.kind == "begin" for value in client.progress)
+
+    hover = await client.text_document_hover_async(lsp.HoverParams(**client.at("site.stead", 9, 33)))
+    assert "let limit: Int = 3" in hover.contents.value, hover
+    found = await client.text_document_definition_async(lsp.DefinitionParams(**client.at("site.stead", 14, 7)))
+    assert [one.uri for one in found] == [client.uri("web/web.stead")], found
+    client.open("web/web.stead")
+    found = await client.text_document_type_definition_async(lsp.TypeDefinitionParams(**client.at("web/web.stead", 4, 29)))
+    assert [one.uri for one in found] == [client.uri("web/parts/parts.stead")], found
+    # From the parameter to the data that feeds it, from the template to what it is given.
+    found = await client.text_document_definition_async(lsp.DefinitionParams(**client.at("web/web.stead", 3, 13)))
+    assert [one.uri for one in found] == [client.uri("data/common.yaml")], found
+    client.open("templates/a.j2")
+    found = await client.text_document_definition_async(lsp.DefinitionParams(**client.at("templates/a.j2", 0, 23)))
+    assert [one.uri for one in found] == [client.uri("web/web.stead")], found
+    context = lsp.ReferenceContext(include_declaration=True)
+    found = await client.text_document_references_async(lsp.ReferenceParams(**client.at("site.stead", 3, 5), context=context))
+    assert len(found) == 2, found
+    found = await client.text_document_document_highlight_async(lsp.DocumentHighlightParams(**client.at("site.stead", 3, 5)))
+    assert len(found) == 2, found
+
+    edit = await client.text_document_rename_async(lsp.RenameParams(**client.at("web/web.stead", 3, 13), new_name="pages"))
+    assert sorted(edit.changes) == [client.uri("data/common.yaml"), client.uri("web/web.stead")], edit
+    prepared = await client.text_document_prepare_rename_async(lsp.PrepareRenameParams(**client.at("site.stead", 3, 5)))
+    assert prepared.placeholder == "limit", prepared
+    try:
+        await client.text_document_rename_async(lsp.RenameParams(**client.at("site.stead", 3, 5), new_name="for"))
+        raise AssertionError("a keyword is no name")
+    except Exception as error:
+        assert "is not a name" in str(error), error
+
+    symbols = await client.text_document_document_symbol_async(lsp.DocumentSymbolParams(lsp.TextDocumentIdentifier(client.uri("site.stead"))))
+    assert [one.name for one in symbols] == ["limit", "Env", "label", "base", 'node "*"', "_path"], symbols
+    symbols = await client.workspace_symbol_async(lsp.WorkspaceSymbolParams("serve"))
+    assert any(one.name == "serve" for one in symbols), symbols
+
+    document = lsp.TextDocumentIdentifier(client.uri("site.stead"))
+    whole = lsp.Range(lsp.Position(0, 0), lsp.Position(99, 0))
+    # What comes of compiling is there when that is done.
+    expected = {": Int", "owner:", 'after directory["/srv/x"]', "2 nodes"}
+    for _ in range(300):
+        hints = await client.text_document_inlay_hint_async(lsp.InlayHintParams(document, whole))
+        if expected <= {one.label for one in hints}:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError(hints)
+    lenses = await client.text_document_code_lens_async(lsp.CodeLensParams(document))
+    titles = [one.command.title for one in lenses]
+    assert "1 reference" in titles and "2 nodes" in titles and any(title.startswith("plan ") for title in titles), titles
+    tokens = await client.text_document_semantic_tokens_full_async(lsp.SemanticTokensParams(document))
+    assert len(tokens.data) % 5 == 0 and tokens.data
+    delta = await client.text_document_semantic_tokens_full_delta_async(lsp.SemanticTokensDeltaParams(document, tokens.result_id))
+    assert len(delta.edits) == 0, delta
+    part = await client.text_document_semantic_tokens_range_async(lsp.SemanticTokensRangeParams(document, lsp.Range(lsp.Position(3, 0), lsp.Position(4, 0))))
+    assert 0 < len(part.data) < len(tokens.data)
+    folds = await client.text_document_folding_range_async(lsp.FoldingRangeParams(document))
+    assert any(one.kind == "imports" for one in folds) and len(folds) >= 3, folds
+    ranges = await client.text_document_selection_range_async(lsp.SelectionRangeParams(document, [lsp.Position(9, 33)]))
+    assert ranges[0].parent.parent is not None
+    links = await client.text_document_document_link_async(lsp.DocumentLinkParams(lsp.TextDocumentIdentifier(client.uri("web/web.stead"))))
+    assert [one.target for one in links] == [client.uri("templates/a.j2")], links
+    linked = await client.text_document_linked_editing_range_async(lsp.LinkedEditingRangeParams(**client.at("web/web.stead", 4, 6)))
+    assert linked is None or len(linked.ranges) >= 2
+    items = await client.text_document_prepare_call_hierarchy_async(lsp.CallHierarchyPrepareParams(**client.at("web/web.stead", 3, 8)))
+    calls = await client.call_hierarchy_incoming_calls_async(lsp.CallHierarchyIncomingCallsParams(items[0]))
+    assert [one.from_.name for one in calls] == ['node "*"'], calls
+    items = await client.text_document_prepare_call_hierarchy_async(lsp.CallHierarchyPrepareParams(**client.at("site.stead", 7, 8)))
+    calls = await client.call_hierarchy_outgoing_calls_async(lsp.CallHierarchyOutgoingCallsParams(items[0]))
+    assert [one.to.name for one in calls] == ["label"], calls
+
+    # Completion, in the middle of a keystroke.
+    lines = text.split("\n")
+    broken = "\n".join(lines[:9] + ["  file \"/srv/x/b\" { mo }"] + lines[9:])
+    client.change("site.stead", broken)
+    found = await client.text_document_completion_async(lsp.CompletionParams(**client.at("site.stead", 9, 22)))
+    assert "mode" in labels(found) and "require" in labels(found), labels(found)
+    broken = "\n".join(lines[:9] + ["  web."] + lines[9:])
+    client.change("site.stead", broken)
+    found = await client.text_document_completion_async(lsp.CompletionParams(**client.at("site.stead", 9, 6)))
+    assert "serve" in labels(found), labels(found)
+    broken = text.replace('web.serve(port = 80)', 'web.serve(')
+    client.change("site.stead", broken)
+    help_ = await client.text_document_signature_help_async(lsp.SignatureHelpParams(**client.at("site.stead", 14, 12)))
+    assert help_.signatures[0].label.startswith("serve("), help_
+    client.change("templates/a.j2", "server {{ s. }}")
+    found = await client.text_document_completion_async(lsp.CompletionParams(**client.at("templates/a.j2", 0, 12)))
+    assert "name" in labels(found), labels(found)
+    client.change("site.stead", text)
+
+    # Mistakes in sources, templates and data, with related places and pages; mended by the fix that is offered.
+    client.change("templates/a.j2", "server {{ s.nmae }} {{ port }}")
+    wrong = await client.until("templates/a.j2", lambda found: [one.code for one in found] == ["undefined-template-variable"])
+    assert wrong[0].related_information and wrong[0].code_description.href, wrong
+    context = lsp.CodeActionContext(wrong)
+    actions = await client.text_document_code_action_async(
+        lsp.CodeActionParams(lsp.TextDocumentIdentifier(client.uri("templates/a.j2")), wrong[0].range, context)
+    )
+    fix = next(one for one in actions if one.title == "Replace with `name`")
+    assert fix.is_preferred and fix.edit.changes[client.uri("templates/a.j2")][0].new_text == "name"
+    client.change("templates/a.j2", PROJECT["templates/a.j2"])
+    await client.until("templates/a.j2", lambda found: found == [])
+    client.open("data/common.yaml", "serve:\n  sites:\n    - name: 1\n")
+    await client.until("data/common.yaml", lambda found: [one.code for one in found] == ["type-mismatch"])
+    client.change("data/common.yaml", PROJECT["data/common.yaml"])
+    await client.until("data/common.yaml", lambda found: found == [])
+    client.change("site.stead", text + "let unused = 1\n")
+    wrong = await client.until("site.stead", lambda found: [one.code for one in found] == ["unused-variable"])
+    assert list(wrong[0].tags) == [lsp.DiagnosticTag.Unnecessary], wrong
+
+    # Formatting.
+    client.change("site.stead", text.replace("  directory", "      directory"))
+    edits = await client.text_document_formatting_async(lsp.DocumentFormattingParams(document, lsp.FormattingOptions(2, True)))
+    assert len(edits) == 1 and edits[0].range.start.line == 8, edits
+    edits = await client.text_document_range_formatting_async(
+        lsp.DocumentRangeFormattingParams(document, lsp.Range(lsp.Position(0, 0), lsp.Position(2, 0)), lsp.FormattingOptions(2, True))
+    )
+    assert len(edits) == 0, edits
+    edits = await client.text_document_on_type_formatting_async(
+        lsp.DocumentOnTypeFormattingParams(document, lsp.Position(10, 1), "}", lsp.FormattingOptions(2, True))
+    )
+    assert len(edits) == 1, edits
+    client.change("site.stead", text)
+
+    # Commands.
+    node = next(title for title in titles if title.startswith("plan ")).removeprefix("plan ")
+    plan = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.plan", [client.uri("site.stead")]))
+    assert plan.startswith("### Plan for") and "/srv/x/a" in plan, plan
+    catalog = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.catalog", [client.uri("site.stead"), "n"]))
+    assert catalog.startswith("### Catalog of `n`") and "/srv/one" in catalog, (node, catalog)
+    graph = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.graph", [client.uri("site.stead"), "n"]))
+    assert "digraph" in graph, graph
+
+    # A change on disk that the client tells, and a file that vanishes.
+    client.text_document_did_close(lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(client.uri("templates/a.j2"))))
+    os.remove(os.path.join(root, "templates/a.j2"))
+    client.workspace_did_change_watched_files(
+        lsp.DidChangeWatchedFilesParams([lsp.FileEvent(client.uri("templates/a.j2"), lsp.FileChangeType.Deleted)])
+    )
+    await client.until("web/web.stead", lambda found: [one.code for one in found] == ["template-not-found"])
+    write(root, {"templates/a.j2": PROJECT["templates/a.j2"]})
+    client.workspace_did_change_watched_files(
+        lsp.DidChangeWatchedFilesParams([lsp.FileEvent(client.uri("templates/a.j2"), lsp.FileChangeType.Created)])
+    )
+    await client.until("web/web.stead", lambda found: found == [])
+    await goodbye(client)
+
+
+async def pulled(root):
+    client, result = await connect(root, pull=True, encodings=("utf-8", "utf-16"))
+    assert result.capabilities.position_encoding == "utf-8" and result.capabilities.diagnostic_provider
+    client.open("site.stead", PROJECT["site.stead"] + "# 🦀\tä\r\nlet é🦀 = nope\n")
+    report = await client.text_document_diagnostic_async(
+        lsp.DocumentDiagnosticParams(lsp.TextDocumentIdentifier(client.uri("site.stead")))
+    )
+    assert report.kind == "full" and report.items, report
+    again = await client.text_document_diagnostic_async(
+        lsp.DocumentDiagnosticParams(lsp.TextDocumentIdentifier(client.uri("site.stead")), previous_result_id=report.result_id)
+    )
+    assert again.kind == "unchanged", again
+    everything = await client.workspace_diagnostic_async(lsp.WorkspaceDiagnosticParams([]))
+    assert any(one.uri == client.uri("site.stead") and one.items for one in everything.items)
+    await goodbye(client)
+
+
+async def bad_input(root):
+    """Raw frames: what no client should send is answered with the protocol's error, and the server goes on."""
+    server = await asyncio.create_subprocess_exec(
+        STEAD, "lsp", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=1 << 26
+    )
+
+    def raw(body):
+        server.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    def send(**message):
+        raw(json.dumps({"jsonrpc": "2.0", **message}).encode())
+
+    async def answer(number):
+        while True:
+            length = 0
+            while line := (await server.stdout.readline()).strip():
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            message = json.loads(await server.stdout.readexactly(length))
+            if message.get("id", "none") == number and "method" not in message:
+                return message
+
+    async def code(number):
+        return (await answer(number))["error"]["code"]
+
+    uri = lambda name: {"textDocument": {"uri": "file://" + os.path.join(root, name)}}
+    send(id=1, method="textDocument/hover", params={})
+    assert await code(1) == -32002
+    send(id=2, method="initialize", params={"capabilities": {}, "processId": None, "rootUri": "file://" + root})
+    assert "capabilities" in (await answer(2))["result"]
+    send(method="initialized", params={})
+    raw(b"{nonsense")
+    assert await code(None) == -32700
+    send(id=3, method="no/suchMethod", params={})
+    assert await code(3) == -32601
+    send(id=4, method="textDocument/hover", params={"position": 7})
+    assert await code(4) == -32602
+    send(id=5, method="textDocument/hover", params={**uri("none.stead"), "position": {"line": 0, "character": 0}})
+    assert await code(5) == -32803
+    send(id=6, method="textDocument/hover", params={"textDocument": {"uri": "untitled:x"}, "position": {"line": 0, "character": 0}})
+    assert await code(6) == -32602
+    send(method="no/suchNotification", params={})
+    send(method="textDocument/didChange", params={"textDocument": {**uri("site.stead")["textDocument"], "version": 2}, "contentChanges": []})
+    # A binary file, ten megabytes, and directories that lead into themselves.
+    with open(os.path.join(root, "binary.stead"), "wb") as f:
+        f.write(bytes(range(256)) * 40)
+    os.symlink(root, os.path.join(root, "loop"))
+    send(method="workspace/didChangeWatchedFiles", params={"changes": [{"uri": uri("binary.stead")["textDocument"]["uri"], "type": 1}]})
+    send(id=7, method="textDocument/hover", params={**uri("binary.stead"), "position": {"line": 0, "character": 0}})
+    await answer(7)
+    big = "# " + "x" * 1000 + "\n"
+    document = {"languageId": "stead", "version": 1, "text": big * 10_000, **uri("big.stead")["textDocument"]}
+    send(method="textDocument/didOpen", params={"textDocument": document})
+    send(id=8, method="textDocument/documentSymbol", params=uri("big.stead"))
+    assert (await answer(8))["result"] == []
+    # Of two in one go, the second is cancelled before it is begun.
+    send(id=9, method="textDocument/documentSymbol", params=uri("site.stead"))
+    send(id=10, method="workspace/symbol", params={"query": ""})
+    send(method="$/cancelRequest", params={"id": 10})
+    await answer(9)
+    last = await answer(10)
+    assert "result" in last or last["error"]["code"] == -32800, last
+    send(id=11, method="shutdown")
+    assert (await answer(11))["result"] is None
+    send(id=12, method="textDocument/hover", params={})
+    assert await code(12) == -32600
+    send(method="exit")
+    assert await asyncio.wait_for(server.wait(), 20) == 0
+
+
+PIECES = ["{", "}", "[", "(", ")", '"', "${", " = ", ": ", ",", "\n", "\r\n", "\t", "# 🦀\n", "é", "file ", '"/x"', "if ", "match ", "=>", "let x = 1\n",
+          "none", "0644", "..", "?.", "facts.os", "data.x", "state s() { }\n", "use web\n", "name", "port", "{{ ", " }}", "- ", "  "]
+
+
+def positions(text):
+    """Offset to line and UTF-16 column, as the protocol counts."""
+    lines, start, i = [], 0, 0
+    while i < len(text):
+        if text[i] == "\n" or (text[i] == "\r" and text[i + 1:i + 2] != "\n"):
+            lines.append(start)
+            start = i + 1
+        i += 1
+    lines.append(start)
+
+    def position(offset):
+        line = max(n for n, at in enumerate(lines) if at <= offset)
+        return lsp.Position(line, len(text[lines[line]:offset].encode("utf-16-le")) // 2)
+    return position
+
+
+async def edits(root, rounds):
+    """Random small edits of open files; after each, what the server tells is what a fresh check tells."""
+    seed = int(os.environ.get("STEAD_TEST_SEED", "1"))
+    generator = random.Random(seed)
+    client, _ = await connect(root)
+    names = [name for name in PROJECT if not name.endswith((".toml", ".json"))]
+    texts = {name: client.open(name) for name in names}
+    for turn in range(rounds):
+        name = generator.choice(names)
+        text = texts[name]
+        if generator.random() < 0.25:
+            texts[name] = PROJECT[name]
+            client.change(name, texts[name])
+        else:
+            start = generator.randint(0, len(text))
+            end = min(len(text), start + generator.choice([0, 0, 1, 3, 10]))
+            # The client and the server must agree what a line is: a pair is never split.
+            start -= text[start - 1:start + 1] == "\r\n"
+            end += text[end - 1:end + 1] == "\r\n"
+            new = generator.choice(PIECES)
+            if text[start - 1:start] == "\r" and new.startswith("\n") or new.endswith("\r") or text[end:end + 1] == "\n" and new.endswith("\r"):
+                continue
+            position = positions(text)
+            client.change(name, new, lsp.Range(position(start), position(max(start, end))))
+            texts[name] = text[:start] + new + text[max(start, end):]
+        with open(os.path.join(root, name), "w", newline="") as f:
+            f.write(texts[name])
+        checked = subprocess.run([STEAD, "check", "--json", "--offline", root], capture_output=True, text=True)
+        expected = {}
+        for line in checked.stdout.splitlines():
+            one = json.loads(line)
+            at = next((label for label in one["labels"] if label["primary"]), one["labels"][0] if one["labels"] else None)
+            file = at["file"] if at else "stead.toml"
+            place = ((0, 0), (0, 0))
+            if at:
+                try:
+                    data = open(os.path.join(root, file), "rb").read()
+                except FileNotFoundError:
+                    data = b""
+                position = positions(data.decode())
+                ends = (position(len(data[:end].decode(errors="ignore"))) for end in (at["start"], at["end"]))
+                place = tuple((end.line, end.character) for end in ends)
+            expected.setdefault(file, []).append((place, one["code"], one["message"]))
+        everything = {name: sorted(list_) for name, list_ in expected.items()}
+
+        def told(file):
+            found = client.told.get(client.uri(file))
+            if found is None:
+                return []
+            place = lambda one: tuple((end.line, end.character) for end in (one.start, one.end))
+            return sorted((place(one.range), one.code, one.message.split("\n")[0]) for one in found.diagnostics)
+
+        def same():
+            files = set(everything) | {os.path.relpath(uri.removeprefix("file://"), root) for uri in client.told}
+            for file in files:
+                have, want = told(file), everything.get(file, [])
+                # A label's words follow the message.
+                if len(have) != len(want) or any(a[:2] != b[:2] or not a[2].startswith(b[2]) for a, b in zip(have, want)):
+                    return (file, have, want)
+            return None
+
+        end = asyncio.get_event_loop().time() + 30
+        while (difference := same()) is not None:
+            client.news.clear()
+            left = end - asyncio.get_event_loop().time()
+            assert left > 0, f"seed {seed}, edit {turn} of {name}: {difference}"
+            try:
+                await asyncio.wait_for(client.news.wait(), min(left, 5))
+            except asyncio.TimeoutError:
+                pass
+    await goodbye(client)
+
+
+async def main():
+    tests = [features, pulled, bad_input]
+    if sys.argv[2:3] == ["edits"]:
+        async def random_edits(root):
+            await edits(root, int(sys.argv[3]))
+        tests = [random_edits]
+    for test in tests:
+        with tempfile.TemporaryDirectory() as root:
+            write(root)
+            await test(os.path.realpath(root))
+        print(f"{test.__name__}: ok", flush=True)
+
+
+asyncio.run(main())
