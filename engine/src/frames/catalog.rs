@@ -161,6 +161,8 @@ impl WireResource {
             tags: meta.tags,
             noop: meta.noop,
             on_drift: if meta.report_drift { DriftPolicy::Report } else { DriftPolicy::Fix },
+            // What is not declared is no part of what the operator sends.
+            orphan: None,
         });
         Ok(Resource {
             id: ResourceId { type_name: self.id.0, name: self.id.1 },

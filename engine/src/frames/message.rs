@@ -173,6 +173,7 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         held: None,
         error: Some(("code".into(), "message".into())),
         digest: Some([1; 32]),
+        orphan: true,
     };
     let plan = Plan { node: "web-1".into(), catalog_hash: [3; 32], resources: vec![planned.clone()] };
     let outcome = super::WireOutcome::of(&crate::Outcome::new(stead_catalog::OutcomeKind::Changed));

@@ -35,6 +35,8 @@ pub(crate) struct WirePlanned {
     pub(crate) error: Option<(Arc<str>, Arc<str>)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) orphan: bool,
 }
 
 /// File, first and last byte, line and column.
@@ -91,6 +93,7 @@ impl WirePlanned {
             held: entry.held.clone(),
             error: entry.error.clone(),
             digest: entry.digest.as_ref().map(|digest| hex(digest)),
+            orphan: entry.orphan,
         }
     }
 
@@ -107,6 +110,7 @@ impl WirePlanned {
             held: self.held,
             error: self.error,
             digest: self.digest.as_deref().map(content_hash).transpose()?,
+            orphan: self.orphan,
         })
     }
 }
