@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stead-report", &["stead-catalog"]),
     ("stead", &["stead-grammar", "stead-catalog", "stead-compiler", "stead-engine", "stead-stdlib", "stead-report"]),
     ("stead-tests", &[]),
+    ("tree-sitter-stead", &[]),
     ("stead-benches", &["stead-catalog", "stead-compiler", "stead-engine", "stead-stdlib"]),
     ("xtask", &["stead-catalog", "stead-compiler", "stead-stdlib", "stead-report"]),
 ];
