@@ -1,0 +1,16 @@
+[
+  (block)
+  (body)
+  (record_type)
+  (enum_declaration)
+  (match_statement)
+  (match_expression)
+  (record)
+  (map_comprehension)
+  (list)
+  (list_comprehension)
+  (arguments)
+  (parameters)
+] @indent
+
+["}" "]" ")"] @outdent
