@@ -135,8 +135,17 @@ mod tests {
 
     use super::*;
 
-    /// Codes of mistakes that a resource type finds in its attributes: the compiler has their pages.
-    const OF_THE_COMPILER: [&str; 3] = ["conflicting-attributes", "invalid-value", "missing-attribute"];
+    /// Codes of mistakes and lints that a resource type finds in its attributes: the compiler has their pages.
+    const OF_THE_COMPILER: [&str; 8] = [
+        "conflicting-attributes",
+        "invalid-value",
+        "missing-attribute",
+        "needless-shell",
+        "readable-secret",
+        "service-not-enabled",
+        "unguarded-exec",
+        "world-writable",
+    ];
 
     #[test]
     fn every_page_is_listed_in_order_and_names_its_code() {
