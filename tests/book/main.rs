@@ -82,7 +82,14 @@ fn examples_compile() {
         let text = fs::read_to_string(&page).expect("a page can be read");
         let mut files = MemorySources::new();
         let mut is_project = false;
-        for block in blocks(&text) {
+        let blocks = blocks(&text);
+        // What sources name may stand further down the page.
+        for block in &blocks {
+            if let Some(name) = block.option("file").filter(|name| name.starts_with("files/") || name.starts_with("templates/")) {
+                files.insert(name, &block.text);
+            }
+        }
+        for block in blocks {
             if let Some(name) = block.option("file") {
                 files.insert(name, &block.text);
                 is_project |= name == "stead.toml";

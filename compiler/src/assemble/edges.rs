@@ -278,6 +278,10 @@ fn written_twice(found: &Found, explicit: &[Explicit], issues: &mut Vec<Issue>) 
     let is_path = |place: &&Place| place.kind == PlaceKind::Path;
     for (i, one) in found.resources.iter().enumerate() {
         for place in one.footprint.brings.iter().filter(is_path) {
+            // Who decides a part of it is told by `conflicts`.
+            if one.footprint.edits.contains(&place.name) {
+                continue;
+            }
             let Some(filler) = fillers.get(&*place.name).copied().filter(|filler| *filler != index(i)) else { continue };
             let ends = [(filler, index(i)), (index(i), filler)];
             if explicit.iter().any(|edge| ends.contains(&(edge.from, edge.to))) {
