@@ -25,7 +25,7 @@ pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};
 pub use outcome::OutcomeKind;
 pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Summary};
-pub use resource::{Command, DriftPolicy, Meta, Origin, Resource, ResourceId, Retry, SourceLocation};
+pub use resource::{Command, DriftPolicy, Meta, Origin, Orphan, Resource, ResourceId, Retry, SourceLocation};
 pub use schema::{AttributeSchema, Problem, Schema, Surroundings};
 pub use target::{Group, Inventory, Target};
 pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type};

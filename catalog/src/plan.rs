@@ -131,6 +131,8 @@ pub struct PlannedResource {
     pub error: Option<(Arc<str>, Arc<str>)>,
     /// Digest of the observed state the plan was computed from, where all of it was known.
     pub digest: Option<[u8; 32]>,
+    /// Nothing declares it any more: Stead made it, and takes it away.
+    pub orphan: bool,
 }
 
 /// How many resources take which action.

@@ -152,6 +152,17 @@ pub struct Meta {
     pub noop: bool,
     /// What `apply --watch` does when the resource drifts. A plain apply puts right what it finds.
     pub on_drift: DriftPolicy,
+    /// Nothing declares it any more: Stead made it, and takes it away.
+    pub orphan: Option<Orphan>,
+}
+
+/// Something that Stead made and that is no longer declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// What it was declared as when it was made.
+    pub declared_as: ResourceId,
+    /// It stays for as long as this resource counts on it.
+    pub needed_by: Option<ResourceId>,
 }
 
 /// One managed thing on a node.

@@ -81,6 +81,10 @@ pub(crate) enum Command {
     /// What differs and is still wanted as the last apply left it has drifted. What is wanted otherwise by now is not applied yet: `stead plan`
     /// shows that. Who made a change is told where the audit log tells.
     Drift(DriftArguments),
+    /// Shows what a project with `ledger = true` made on this machine, and forgets what is to stay.
+    ///
+    /// What is made and no longer declared is offered for deletion by the next plan. What is forgotten belongs to nobody any more.
+    Ledger(LedgerArguments),
     /// Drops what the journal is not to keep any longer.
     ///
     /// Each apply does so by itself, by `[journal]` of stead.toml. The newest run always stays.
@@ -212,6 +216,9 @@ pub(crate) struct SelectArguments {
     /// Only resources with one of these tags, with everything they require.
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub(crate) tags: Vec<String>,
+    /// Leave alone what Stead made and nothing declares any more, this time.
+    #[arg(long)]
+    pub(crate) keep_orphans: bool,
 }
 
 /// Which machine.
@@ -370,6 +377,20 @@ pub(crate) struct DriftArguments {
     /// Exit with 2 when something has drifted.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LedgerArguments {
+    /// A directory with a stead.toml.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArguments,
+    #[command(flatten)]
+    pub(crate) machine: MachineArguments,
+    /// Forget that this resource was made: 'file["/etc/motd"]'.
+    #[arg(long, value_name = "RESOURCE", num_args = 1)]
+    pub(crate) forget: Vec<String>,
 }
 
 #[derive(Debug, Args)]

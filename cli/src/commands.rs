@@ -15,6 +15,7 @@ pub(crate) mod gc;
 mod graph;
 mod history;
 mod inventory;
+mod ledger;
 mod man;
 mod plan;
 mod show;
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Confirm(arguments) => confirm::run(&arguments, terminal),
         Command::Guard(arguments) => confirm::guard(&arguments, terminal),
         Command::Drift(arguments) => drift::run(&arguments, terminal),
+        Command::Ledger(arguments) => ledger::run(&arguments, terminal),
         Command::Gc(arguments) => gc::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),

@@ -6,6 +6,7 @@ mod commands;
 mod dependencies;
 mod failure;
 mod guard;
+mod ledger;
 mod machine;
 mod many;
 mod pages;

@@ -38,7 +38,8 @@ pub(crate) fn select(catalog: Catalog, arguments: &SelectArguments) -> Result<Ca
 /// Writes a selection down, for a saved plan.
 pub(crate) fn to_words(arguments: &SelectArguments) -> Vec<String> {
     let parts = [("only", &arguments.only), ("except", &arguments.except), ("tags", &arguments.tags)];
-    parts.into_iter().flat_map(|(name, words)| words.iter().map(move |word| format!("{name}={word}"))).collect()
+    let words = parts.into_iter().flat_map(|(name, words)| words.iter().map(move |word| format!("{name}={word}")));
+    words.chain(arguments.keep_orphans.then(|| "keep=orphans".to_owned())).collect()
 }
 
 /// Reads a selection back.
@@ -48,6 +49,7 @@ pub(crate) fn from_words(words: &[String]) -> SelectArguments {
         match name {
             "only" => arguments.only.push(word.to_owned()),
             "except" => arguments.except.push(word.to_owned()),
+            "keep" => arguments.keep_orphans = true,
             _ => arguments.tags.push(word.to_owned()),
         }
     }
@@ -69,6 +71,12 @@ fn is_selected(resource: &Resource, selector: &str) -> bool {
 
 fn has_tag(resource: &Resource, tag: &str) -> bool {
     resource.meta.tags.iter().any(|own| &**own == tag)
+}
+
+/// Keeps the resources that a question says yes to.
+pub(crate) fn keeping(catalog: Catalog, wanted: impl Fn(&Resource) -> bool) -> Catalog {
+    let keep: Vec<bool> = catalog.resources.iter().map(wanted).collect();
+    restrict(catalog, &keep)
 }
 
 /// Keeps some resources and the edges among them.
@@ -114,8 +122,9 @@ mod tests {
     #[track_caller]
     fn check(only: &[&str], except: &[&str], tags: &[&str], expected: &str) {
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
-        let arguments = SelectArguments { only: list(only), except: list(except), tags: list(tags) };
+        let arguments = SelectArguments { only: list(only), except: list(except), tags: list(tags), keep_orphans: true };
         let arguments = from_words(&to_words(&arguments));
+        assert!(arguments.keep_orphans);
         let shown = match select(catalog(), &arguments) {
             Ok(catalog) => {
                 let names: Vec<&str> = catalog.resources.iter().map(|resource| &*resource.id.name).collect();

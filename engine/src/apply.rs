@@ -1,5 +1,6 @@
 //! Carrying a plan out.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU32;
 use std::sync::mpsc::channel;
@@ -7,10 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use stead_catalog::{Catalog, OutcomeKind, PlannedResource};
+use stead_catalog::{Action, Catalog, EdgeKind, OutcomeKind, PlannedResource, ResourceId};
 
 use crate::drift::wanted;
-use crate::journal::{Before, Blobs, Journal, JournalError, NewAfter, NewRun, Op, RunStatus, Writer};
+use crate::journal::{Before, Blobs, Journal, JournalError, NewAfter, NewEntry, NewRun, Op, RunStatus, Writer};
+use crate::ledger::thing;
 use crate::lock::{Holder, Lock, LockError};
 use crate::machine::{Shared, random, sweep};
 use crate::observed::Observed;
@@ -47,8 +49,12 @@ pub struct ApplyOptions {
     pub audit: bool,
     /// The run that is undone by this one.
     pub undoes: Option<i64>,
+    /// The resources of that run that are undone; what they made is not in the ledger any more.
+    pub undone: BTreeSet<ResourceId>,
     /// Where archives that were fetched for the plan are.
     pub cache: Option<PathBuf>,
+    /// The project in whose ledger it is noted what was made; `None` when nothing is.
+    pub ledger: Option<String>,
 }
 
 impl ApplyOptions {
@@ -62,7 +68,9 @@ impl ApplyOptions {
             saved: None,
             audit: false,
             undoes: None,
+            undone: BTreeSet::new(),
             cache: None,
+            ledger: None,
         }
     }
 }
@@ -174,11 +182,14 @@ pub fn apply(
         token,
         records: Mutex::default(),
     });
-    let (results, pending) = carry_out(catalog, registry, planned, options, events, &shared, pending);
+    let Carried { results, pending, new } = carry_out(catalog, registry, planned, options, events, &shared, pending);
     // What was removed is not put in place with others.
     shared.observed.system().systemd.read_changed();
     look_at_records(&shared);
-    remember(&shared, catalog, planned, &results, options.undoes);
+    remember(&shared, catalog, planned, &results, options);
+    if let Some(project) = &options.ledger {
+        note(&shared, catalog, registry, planned, &results, &new, project);
+    }
     let report =
         RunReport { run: Some(run), results, pending, cancelled: options.cancel.is_cancelled(), duration: begun.elapsed() };
     let status = if report.cancelled {
@@ -193,7 +204,17 @@ pub fn apply(
     Ok(report)
 }
 
-/// Runs the scheduler here and the work on other threads. Returns what became of each resource and which reactions are still due.
+/// What a plan that was carried out leaves.
+struct Carried {
+    /// What became of each resource.
+    results: Vec<(PlannedResource, Outcome)>,
+    /// Reactions that are still due.
+    pending: Vec<PendingReaction>,
+    /// By position in the catalog: what was not there before.
+    new: BTreeSet<usize>,
+}
+
+/// Runs the scheduler here and the work on other threads.
 fn carry_out(
     catalog: &Catalog,
     registry: &Registry,
@@ -202,7 +223,7 @@ fn carry_out(
     events: &dyn Events,
     shared: &Arc<Shared>,
     pending: Vec<PendingReaction>,
-) -> (Vec<(PlannedResource, Outcome)>, Vec<PendingReaction>) {
+) -> Carried {
     let mut entries = vec![None; catalog.resources.len()];
     for (entry, resource) in planned.order.iter().enumerate() {
         entries[*resource] = Some(entry);
@@ -212,8 +233,18 @@ fn carry_out(
     let processors = thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let jobs = if options.jobs == 0 { (processors * 4).clamp(8, 64) } else { options.jobs };
     let threads = jobs.min(planned.order.len()).max(1);
-    let work = Work { catalog, registry, planned, entries: &entries, shared, threads, sequence: AtomicU32::new(0) };
-    thread::scope(|scope| {
+    let work = Work {
+        catalog,
+        registry,
+        planned,
+        entries: &entries,
+        shared,
+        threads,
+        notes: options.ledger.is_some(),
+        new: Mutex::default(),
+        sequence: AtomicU32::new(0),
+    };
+    let (results, pending) = thread::scope(|scope| {
         for _ in 0..threads {
             let tell = tell.clone();
             scope.spawn(|| {
@@ -226,13 +257,23 @@ fn carry_out(
         let results = scheduler.run(&messages);
         pool.close();
         results
-    })
+    });
+    Carried { results, pending, new: work.new.into_inner().unwrap_or_else(PoisonError::into_inner) }
 }
 
 /// Notes which resources are now as they are wanted, so that what somebody changes later can be told.
-fn remember(shared: &Shared, catalog: &Catalog, planned: &Planned, results: &[(PlannedResource, Outcome)], undoes: Option<i64>) {
-    let ops = match undoes {
-        Some(run) => vec![Op::Unapplied { run }],
+fn remember(
+    shared: &Shared,
+    catalog: &Catalog,
+    planned: &Planned,
+    results: &[(PlannedResource, Outcome)],
+    options: &ApplyOptions,
+) {
+    let ops = match options.undoes {
+        Some(run) => {
+            let resources = options.undone.iter().map(ToString::to_string).collect();
+            vec![Op::Unapplied { run }, Op::Unmade { run, resources }]
+        }
         None => {
             let settled = results.iter().zip(&planned.order).filter_map(|((entry, outcome), position)| {
                 let is_held = entry.held.is_some() || entry.error.is_some();
@@ -248,6 +289,64 @@ fn remember(shared: &Shared, catalog: &Catalog, planned: &Planned, results: &[(P
     };
     // What is not remembered is found to be pending later, not drifted.
     let _ = shared.journal.write(ops);
+}
+
+/// Notes what was made and what was taken away in the ledger of a project.
+fn note(
+    shared: &Shared,
+    catalog: &Catalog,
+    registry: &Registry,
+    planned: &Planned,
+    results: &[(PlannedResource, Outcome)],
+    new: &BTreeSet<usize>,
+    project: &str,
+) {
+    let mut ops = Vec::new();
+    for (turn, ((entry, outcome), position)) in results.iter().zip(&planned.order).enumerate() {
+        let resource = &catalog.resources[*position];
+        let is_done = outcome.kind == OutcomeKind::Changed;
+        let is_gone = is_done || (outcome.kind == OutcomeKind::Unchanged && entry.held.is_none() && entry.error.is_none());
+        let managed = planned.managed[*position].as_deref();
+        let schema = registry.schema(&resource.id.type_name);
+        let thing = || managed.zip(schema).and_then(|(managed, schema)| thing(resource, managed, schema));
+        match &resource.meta.orphan {
+            // What stays because something counts on it was not looked for.
+            Some(orphan) if is_gone && orphan.needed_by.is_none() => {
+                let resource = orphan.declared_as.to_string();
+                ops.push(Op::Gone { project: project.to_owned(), resource, thing: thing() });
+            }
+            Some(_) => {}
+            None if is_done && entry.action == Action::Delete => {
+                ops.push(Op::Gone { project: project.to_owned(), resource: entry.id.to_string(), thing: None });
+            }
+            None if is_done && new.contains(position) => {
+                let Some(thing) = thing() else { continue };
+                let ordered = |kind| !matches!(kind, EdgeKind::OnFail | EdgeKind::After);
+                let mut needs: Vec<String> = planned
+                    .graph
+                    .before(*position)
+                    .filter(|(_, kind)| ordered(*kind))
+                    .map(|(from, _)| catalog.resources[from].id.to_string())
+                    .collect();
+                needs.sort();
+                needs.dedup();
+                ops.push(Op::Made(NewEntry {
+                    project: project.to_owned(),
+                    resource: entry.id.to_string(),
+                    thing,
+                    node: catalog.node.to_string(),
+                    source: entry.source.to_string(),
+                    needs,
+                    turn: i64::try_from(turn).unwrap_or(i64::MAX),
+                }));
+            }
+            None => {}
+        }
+    }
+    if !ops.is_empty() {
+        // What is not noted is nobody's, and stays where it is.
+        let _ = shared.journal.write(ops);
+    }
 }
 
 /// Notes what the run has left of everything that is no path, so that somebody else's later change can be told from its own.

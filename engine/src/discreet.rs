@@ -147,6 +147,10 @@ impl Managed for Discreet {
         self.inner.writes()
     }
 
+    fn removal(&self) -> Option<crate::Removal> {
+        self.inner.removal()
+    }
+
     fn lock_class(&self) -> LockClass {
         self.inner.lock_class()
     }

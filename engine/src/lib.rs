@@ -17,6 +17,7 @@ mod glob;
 mod graph;
 mod joint;
 mod journal;
+mod ledger;
 mod lock;
 mod machine;
 mod managed_paths;
@@ -54,6 +55,7 @@ pub use journal::{
     Before, ChangeRecord, CollectError, Collected, FileAttributes, FileState, Journal, JournalError, Retention, RunRecord,
     RunStatus,
 };
+pub use ledger::{LedgerEntry, Removal, with_orphans};
 pub use lock::Holder;
 pub use machine::{FileWrite, Machine, NewTree, Output, Run, Staged, TreeEntry};
 pub use managed_paths::ManagedPaths;

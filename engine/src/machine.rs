@@ -410,6 +410,8 @@ impl Machine {
         let scrubbed = || scrub(run.command.to_string().into_bytes(), &run.secrets);
         let command = || String::from_utf8_lossy(&scrubbed()).into_owned();
         self.scope.touched.store(true, Ordering::Relaxed);
+        // A directory that is kept open keeps what it is in from being unmounted.
+        self.shared.observed.root().forget();
         let finished = match audited {
             None => spawn.run(&self.shared.cancel),
             Some(declared) => self.audit(&spawn, declared),

@@ -272,6 +272,7 @@ impl<'a> Walk<'a> {
             held: None,
             error: None,
             digest: None,
+            orphan: resource.meta.orphan.is_some(),
         };
         self.inherit(index);
         let cause = self
@@ -304,6 +305,11 @@ impl<'a> Walk<'a> {
             (_, Err(ObserveError::Unknown { because })) => {
                 Difference { action: Action::Update, changes: Vec::new(), unknown: Some(because.clone()) }
             }
+            // What nobody declares fails nobody's plan.
+            (_, Err(error)) if entry.orphan => {
+                entry.held = Some(format!("no longer declared, and left alone: {error}").into());
+                return self.finish(entry, Action::None, false);
+            }
             (_, Err(error)) => {
                 self.failed[index] = Some(index);
                 let message = match error.hint() {
@@ -317,7 +323,9 @@ impl<'a> Walk<'a> {
         };
 
         entry.unknown = difference.unknown.clone();
-        entry.action = difference.action;
+        // A part of a file that goes is a deletion, whatever becomes of the file.
+        let is_taken = entry.orphan && difference.action == Action::Update;
+        entry.action = if is_taken { Action::Delete } else { difference.action };
         let reaction = self.decide(index, managed, &difference, &mut entry);
         if let (Some(managed), Ok(observed)) = (managed, observed) {
             if entry.action != Action::None {
@@ -440,6 +448,9 @@ impl<'a> Walk<'a> {
         if resource.meta.noop {
             return Some("noop".into());
         }
+        if let Some(by) = resource.meta.orphan.as_ref().and_then(|orphan| orphan.needed_by.as_ref()) {
+            return Some(format!("no longer declared, and still needed by {by}").into());
+        }
         if has(EdgeKind::OnFail) {
             return Some("on_fail: acts only when what it names fails".into());
         }
@@ -493,7 +504,9 @@ impl<'a> Walk<'a> {
             // It may not act at all: what it owns or brings can be either way.
             return self.obscure(index);
         }
-        difference.action = entry.action;
+        if !entry.orphan {
+            difference.action = entry.action;
+        }
         self.predicted.predict_as(index);
         managed.predict(observed, difference, &mut self.predicted);
         let brought = self.predicted.take_brought();

@@ -268,7 +268,8 @@ impl<'a> Predicted<'a> {
                 Read::Group(name) => found.extend(self.writers.of_name(Name::Group, name)),
                 Read::Package(name) => found.extend(self.writers.of_name(Name::Package, name)),
                 Read::Unit(name) => found.extend(self.writers.of_name(Name::Unit, name)),
-                Read::Forecast | Read::Probe => {}
+                // Who it is once it is there is a look of its own.
+                Read::Uid(_) | Read::Gid(_) | Read::Forecast | Read::Probe => {}
             }
         }
         found
@@ -305,6 +306,8 @@ impl<'a> Predicted<'a> {
             }
             Read::User(name) => self.users.contains_key(name),
             Read::Group(name) => self.groups.contains_key(name),
+            Read::Uid(uid) => self.users.values().flatten().any(|user| user.uid == Known::Is(*uid)),
+            Read::Gid(gid) => self.groups.values().flatten().any(|group| group.gid == Known::Is(*gid)),
             Read::Package(name) => self.packages.contains_key(name),
             Read::Forecast => !self.packages.is_empty() || !matches!(self.sources_ahead(), Ok(None)),
             Read::Unit(name) => self.units.contains_key(name),

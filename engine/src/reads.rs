@@ -25,6 +25,10 @@ pub(crate) enum Read {
     List(Box<Path>),
     User(Arc<str>),
     Group(Arc<str>),
+    /// A user of this id, where there is none.
+    Uid(u32),
+    /// A group of this id, where there is none.
+    Gid(u32),
     Package(Arc<str>),
     Forecast,
     Unit(Arc<str>),
@@ -137,14 +141,21 @@ impl World for Recorder<'_> {
     }
 
     fn user_name(&self, uid: u32) -> Option<Arc<str>> {
-        let name = self.base.user_name(uid)?;
+        let Some(name) = self.base.user_name(uid) else {
+            // One may be planned to come.
+            self.note(Read::Uid(uid));
+            return None;
+        };
         // Whoever has the id may be planned to go.
         self.note(Read::User(name.clone()));
         Some(name)
     }
 
     fn group_name(&self, gid: u32) -> Option<Arc<str>> {
-        let name = self.base.group_name(gid)?;
+        let Some(name) = self.base.group_name(gid) else {
+            self.note(Read::Gid(gid));
+            return None;
+        };
         self.note(Read::Group(name.clone()));
         Some(name)
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use stead_catalog::{Action, AttributeError, Attributes, Change, Command, Schema};
 
 use crate::discreet::discreet;
+use crate::ledger::Removal;
 use crate::machine::Machine;
 use crate::predicted::Predicted;
 use crate::{ApplyError, ObserveError, PackageWish, Probe, Restorer, World, undo};
@@ -147,6 +148,11 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// How it is taken away where Stead made it and nothing declares it any more. `None` for what only adjusts things.
+    fn removal(&self) -> Option<Removal> {
+        None
+    }
+
     /// What must not run beside it.
     fn lock_class(&self) -> LockClass {
         LockClass::Free
@@ -204,6 +210,8 @@ pub trait Managed: Debug + Send + Sync {
     fn guard(&self, command: &Command) -> Probe;
     /// See [`ResourceType::writes`].
     fn writes(&self) -> Vec<PathBuf>;
+    /// See [`ResourceType::removal`].
+    fn removal(&self) -> Option<Removal>;
     /// See [`ResourceType::lock_class`].
     fn lock_class(&self) -> LockClass;
     /// See [`ResourceType::is_brief`].
@@ -256,6 +264,10 @@ impl<T: ResourceType> Managed for T {
 
     fn writes(&self) -> Vec<PathBuf> {
         ResourceType::writes(self)
+    }
+
+    fn removal(&self) -> Option<Removal> {
+        ResourceType::removal(self)
     }
 
     fn lock_class(&self) -> LockClass {

@@ -54,6 +54,9 @@ fn block(resource: &PlannedResource) -> Block {
     for cause in &resource.because {
         let _ = write!(header, ", because {} changes ({})", code(&cause.resource.to_string()), cause.kind.name());
     }
+    if resource.orphan && resource.held.is_none() {
+        header.push_str(", no longer declared");
+    }
     if let Some(held) = &resource.held {
         let _ = write!(header, ", held back: {}", code(held));
     }

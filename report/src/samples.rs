@@ -22,6 +22,7 @@ pub(crate) fn resource(type_name: &str, name: &str, action: Action, line: u32, c
         held: None,
         error: None,
         digest: None,
+        orphan: false,
     }
 }
 

@@ -11,6 +11,7 @@ mod fidelity;
 mod fleet;
 mod harness;
 mod kill;
+mod orphans;
 mod packages;
 mod random;
 mod root;

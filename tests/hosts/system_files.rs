@@ -47,7 +47,6 @@ fn a_login_by_key_finds_its_limits_and_variables() {
 }
 
 #[test]
-#[ignore = "not proven since new user tables begin with a blank line"]
 fn cron_takes_the_crontab_of_a_user_who_is_new() {
     let Some(site) = Site::new(
         "user \"batch\" { uid = 3300, home = \"/var/lib/batch\" }\n\

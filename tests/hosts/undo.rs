@@ -1,5 +1,10 @@
 //! A run is taken back: accounts, packages, services and files of a real server.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use stead_tests::host::STEAD;
+
 use crate::site::{Site, planned};
 
 /// What a run and its undo leave behind: logs, caches and what the tools themselves keep; the account files are compared by themselves.
@@ -70,4 +75,98 @@ fn a_server_is_what_it_was() {
     // And there again.
     let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
     site.nothing_is_left();
+}
+
+#[test]
+fn versions_come_back_where_a_repository_still_has_them() {
+    let Some(site) = Site::new("package \"demo-multi\" { version = \"2.0\" }\nfile \"/etc/mark\" { content = \"x\\n\" }\n")
+    else {
+        return;
+    };
+    let host = &site.host;
+    host.must("apt-get -q install -y demo-multi=1.0");
+    let version = || host.must("dpkg-query -W -f '${Version}' demo-multi");
+    site.converge();
+    assert_eq!(version(), "2.0");
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!((version().as_str(), host.read("/etc/mark")), ("1.0", None));
+
+    // The repository has moved on: that is told, and the rest goes back.
+    site.converge();
+    host.must(
+        "cd /opt/stead-tests/repo && awk 'BEGIN { RS = \"\"; ORS = \"\\n\\n\" } !/^Package: demo-multi\\nVersion: 1\\.0/' Packages > P && mv P Packages && \
+         sed -i '/^SHA256:/,$d' Release && printf 'SHA256:\\n %s %s Packages\\n' \"$(sha256sum < Packages | cut -d' ' -f1)\" \"$(stat -c %s Packages)\" >> Release && \
+         apt-get -q update",
+    );
+    let undone = host.stead(&["undo", "last", "--yes"]).expect_code(1);
+    assert!(undone.stdout.contains("unknown-version"), "{undone}");
+    assert_eq!((version().as_str(), host.read("/etc/mark")), ("2.0", None));
+}
+
+#[test]
+fn a_part_of_a_run_goes_back_after_later_runs() {
+    let Some(site) = Site::new(
+        "file \"/etc/a\" { content = \"1\\n\" }\nfile \"/etc/b\" { content = \"1\\n\" }\nsysctl \"net.core.somaxconn\" { value = 200 }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    host.must("sysctl -w net.core.somaxconn=100");
+    site.converge();
+    site.source("file \"/etc/a\" { content = \"2\\n\" }\nuser \"ann\" {}\ncron \"job\" { user = \"ann\", at = \"@daily\", command = \"/bin/true\" }\n");
+    site.converge();
+    site.source("file \"/etc/c\" { content = \"3\\n\" }\n");
+    site.converge();
+
+    let read = |path: &str| host.read(path).unwrap_or_default();
+    let _ = host.stead(&["undo", "1", "--only", "file[\"/etc/b\"]", "--yes"]).expect_code(0);
+    assert_eq!([read("/etc/a"), read("/etc/b"), read("/etc/c")], ["2\n", "", "3\n"]);
+    // What a later run has changed as well is named, and nothing is done.
+    let refused = host.stead(&["undo", "1", "--yes"]).expect_code(1);
+    assert!(refused.stdout.contains("/etc/a") && refused.stdout.contains("run 2"), "{refused}");
+    assert_eq!(host.must("sysctl -n net.core.somaxconn").trim(), "200");
+    let _ = host.stead(&["undo", "2", "--yes"]).expect_code(0);
+    assert_eq!(read("/etc/a"), "1\n");
+    assert_eq!(host.run("getent passwd ann; ls /var/spool/cron/crontabs/ann").stdout, "");
+    let _ = host.stead(&["undo", "1", "--except", "file[\"/etc/b\"]", "--yes"]).expect_code(0);
+    assert_eq!([read("/etc/a"), read("/etc/b"), read("/etc/c")], ["", "", "3\n"]);
+    assert_eq!(host.must("sysctl -n net.core.somaxconn").trim(), "100");
+
+    // The journal is cut down to the newest run, which can still be taken back.
+    host.must("stead gc --max-size 1B");
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!((read("/etc/a"), host.must("sysctl -n net.core.somaxconn").trim()), ("1\n".to_owned(), "200"));
+}
+
+#[test]
+fn a_session_that_is_cut_brings_back_what_it_had_changed() {
+    let Some(site) = Site::new(
+        "file \"/etc/first\" { content = \"x\\n\" }\n\
+         service \"ssh\" { state = stopped, require = [file[\"/etc/first\"]] }\n\
+         exec \"slow\" { command = \"touch /root/begun; sleep 4\", creates = \"/root/begun\", require = [service[\"ssh\"]] }\n\
+         file \"/etc/last\" { content = \"x\\n\", require = [exec[\"slow\"]] }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    let mut client = Command::new("ssh")
+        .args(["-tt", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"])
+        .arg(host.ssh_key())
+        .arg(format!("root@{}", host.address()))
+        .arg(format!("{STEAD} apply /root/site.stead --yes --confirm-within 2s"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ssh runs");
+    host.wait_for("the run to be in the middle", Duration::from_secs(60), |host| host.read("/root/begun").is_some());
+    assert_eq!(host.run("systemctl is-active ssh").stdout.trim(), "inactive");
+    client.kill().expect("the client is there");
+    client.wait().expect("it ends");
+    host.wait_for("the machine to be reachable again", Duration::from_secs(120), |host| {
+        host.run("systemctl is-active ssh").stdout.trim() == "active" && host.read("/etc/first").is_none()
+    });
+    assert_eq!(host.read("/etc/last"), None, "nothing more was begun");
+    host.wait_for("the undo to end", Duration::from_secs(60), |host| host.stead(&["history"]).stdout.contains("undid run 1"));
+    let _ = host.stead(&["plan", "/root/site.stead"]).expect_code(0);
 }

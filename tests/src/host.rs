@@ -106,6 +106,11 @@ impl Host {
         format!("{}.{}", ground().net, 10 + self.index)
     }
 
+    /// The private key that its root accepts over ssh.
+    pub fn ssh_key(&self) -> PathBuf {
+        ground().state.join("key")
+    }
+
     /// The process id of its PID 1, as the machine that runs the tests sees it.
     pub fn outer_pid(&self) -> u32 {
         self.pid

@@ -12,7 +12,7 @@ use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArgumen
 use crate::failure::Failure;
 use crate::project;
 use crate::terminal::Terminal;
-use crate::{guard, machine, many, running, selection};
+use crate::{guard, ledger, machine, many, running, selection};
 
 use super::{roll_back, undo};
 
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
             "the last run was never confirmed, and the machine was restarted since: it stays; `stead confirm` takes note of that";
         terminal.note(&terminal.warning_line("not-confirmed", text));
     }
-    let (registry, catalog, retention) = compile(&task, terminal)?;
+    let Compiled { registry, catalog, retention, ledger } = compile(&task, &state_dir, terminal)?;
     let cache = machine::cache_dir(&arguments.machine, &arguments.fetch, &task.root);
     let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, cache.as_deref(), terminal)?;
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
@@ -71,11 +71,13 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     let root = task.root.clone();
     let audit = arguments.audit_exec;
     let options =
-        ApplyOptions { root: task.root, saved: task.saved, cancel, audit, cache, ..ApplyOptions::new(state_dir.clone()) };
+        ApplyOptions { root: task.root, saved: task.saved, cancel, audit, cache, ledger, ..ApplyOptions::new(state_dir.clone()) };
     if arguments.watch {
-        let (registry, catalog, options) = (&registry, &catalog, &options);
+        let (registry, whole, options) = (&registry, &catalog, &options);
+        // What is taken away once is not watched for: whoever makes it again means it.
+        let catalog = &selection::keeping(catalog.clone(), |resource| resource.meta.orphan.is_none());
         let watching = watch::Watching { arguments, terminal, registry, catalog, options, retention: &retention };
-        return watch::run(&watching, &planned, alarm);
+        return watch::run(&watching, whole, &planned, alarm);
     }
     let report = running::carry_out(arguments.json, terminal, &catalog, &registry, &planned, &options)?;
     let counts = report.counts();
@@ -92,7 +94,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
 }
 
 /// Drops from the journal what is too old or too much. An apply that began meanwhile does it in its turn.
-fn collect(state_dir: &Path, retention: &Retention, terminal: &Terminal) {
+pub(super) fn collect(state_dir: &Path, retention: &Retention, terminal: &Terminal) {
     if let Err(error) = Journal::collect(state_dir, retention, false)
         && !matches!(error, CollectError::Running)
     {
@@ -138,15 +140,27 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
     })
 }
 
-fn compile(task: &Task, terminal: &Terminal) -> Result<(Registry, Catalog, Retention), Failure> {
+/// What a project says.
+struct Compiled {
+    registry: Registry,
+    catalog: Catalog,
+    retention: Retention,
+    /// What the project is called in the ledger, where it keeps one.
+    ledger: Option<String>,
+}
+
+fn compile(task: &Task, state_dir: &Path, terminal: &Terminal) -> Result<Compiled, Failure> {
     let loaded = project::load(&task.path, task.network)?;
     let node = loaded.node(&task.node, task.root.path(), terminal)?;
-    let catalog = selection::select(loaded.compile(&node, terminal)?, &task.select)?;
+    let catalog = loaded.compile(&node, terminal)?;
+    let catalog = ledger::with_orphans(catalog, &loaded, &task.select, state_dir, terminal);
+    let catalog = selection::select(catalog, &task.select)?;
+    let ledger = ledger::project(&loaded);
     let journal = loaded.project.config().journal;
     let default = Retention::default();
     let retention = Retention {
         max_size: journal.max_size.unwrap_or(default.max_size),
         max_age: journal.max_age_ns.map(Duration::from_nanos).or(default.max_age),
     };
-    Ok((loaded.into_registry(), catalog, retention))
+    Ok(Compiled { registry: loaded.into_registry(), catalog, retention, ledger })
 }

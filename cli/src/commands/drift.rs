@@ -11,7 +11,7 @@ use crate::args::DriftArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::times::timestamp;
-use crate::{machine, project, selection};
+use crate::{ledger, machine, project, selection};
 
 /// What `--detailed-exitcode` says when something has drifted.
 const DRIFTED: u8 = 2;
@@ -21,7 +21,9 @@ pub(crate) fn run(arguments: &DriftArguments, terminal: &Terminal) -> Result<Exi
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
     let node = loaded.node(&arguments.source.node, root.path(), terminal)?;
-    let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
+    let catalog = loaded.compile(&node, terminal)?;
+    let catalog = ledger::with_orphans(catalog, &loaded, &arguments.select, &state_dir, terminal);
+    let catalog = selection::select(catalog, &arguments.select)?;
     let registry = loaded.into_registry();
     let world = Observed::new(&root).map_err(Failure::Machine)?;
     // A reaction that is still due is nobody's change.

@@ -11,7 +11,7 @@ use stead_report::{TextOptions, markdown, plan_text};
 use crate::args::PlanArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{machine, many, project, selection};
+use crate::{ledger, machine, many, project, selection};
 
 /// What `--detailed-exitcode` says when something would change.
 const PENDING: u8 = 2;
@@ -24,7 +24,9 @@ pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<Exit
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
     let node = loaded.node(&arguments.source.node, root.path(), terminal)?;
-    let catalog = selection::select(loaded.compile(&node, terminal)?, &arguments.select)?;
+    let catalog = loaded.compile(&node, terminal)?;
+    let catalog = ledger::with_orphans(catalog, &loaded, &arguments.select, &state_dir, terminal);
+    let catalog = selection::select(catalog, &arguments.select)?;
     let registry = loaded.into_registry();
     let cache = machine::cache_dir(&arguments.machine, &arguments.fetch, &root);
     let planned = machine::plan(&catalog, &registry, &root, &state_dir, cache.as_deref(), terminal)?;

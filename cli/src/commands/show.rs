@@ -59,6 +59,7 @@ fn told(change: ChangeRecord) -> (PlannedResource, Outcome) {
         held: None,
         error: None,
         digest: None,
+        orphan: change.orphan,
     };
     let interrupted = "it was not ended: the run was killed, or the machine went down";
     let outcome = Outcome {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use stead_catalog::{Plan, ResourceId};
 use stead_engine::undo::{Undo, UndoOptions};
-use stead_engine::{ApplyOptions, Journal, Observed, RootSpec, SavedPlan};
+use stead_engine::{ApplyOptions, Journal, Observed, Retention, RootSpec, SavedPlan};
 use stead_report::json::{self, ConflictDocument, NotUndoneDocument, PlanDocument, UndoDocument};
 use stead_report::{TextOptions, clean, plan_text};
 
+use super::apply::collect;
 use crate::args::{ApplyArguments, MachineArguments, RunName, SelectArguments, UndoArguments};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -53,9 +54,11 @@ pub(crate) fn run(arguments: &UndoArguments, terminal: &Terminal) -> Result<Exit
         root,
         cancel: running::cancel_on_signals(None),
         undoes: Some(undo.run.id),
+        undone: undo.resources.clone(),
         ..ApplyOptions::new(state_dir)
     };
     let report = running::carry_out(arguments.json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;
+    collect(&options.state, &Retention::default(), terminal);
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -80,10 +83,12 @@ pub(super) fn apply_saved(
         root,
         cancel: running::cancel_on_signals(None),
         undoes: Some(run),
+        undone: undo.resources.clone(),
         saved: Some(saved.clone()),
         ..ApplyOptions::new(state_dir)
     };
     let report = running::carry_out(arguments.json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;
+    collect(&options.state, &Retention::default(), terminal);
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -108,6 +113,7 @@ pub(crate) fn roll_back(
         root: root.clone(),
         cancel: running::cancel_on_signals(None),
         undoes: Some(run),
+        undone: undo.resources.clone(),
         ..ApplyOptions::new(state_dir)
     };
     let report = running::carry_out(json, terminal, &undo.catalog, &undo.registry, &planned, &options)?;

@@ -1,10 +1,11 @@
 //! What the threads do: look, change, put in place, react. None of it decides about other resources.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use stead_catalog::{Action, Catalog, Meta, PlaceKind, Resource};
 use super::expect::{as_planned, remaining};
 use crate::joint::JointForecast;
 use crate::journal::NewBefore;
+use crate::ledger::{completed, thing};
 use crate::machine::{Group, Scope, Shared, Staged, afters, commit, survey};
 use crate::{
     Applied, ApplyError, Difference, FileKind, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish,
@@ -104,6 +106,10 @@ pub(super) struct Work<'a> {
     /// By position in the catalog: the position in the plan.
     pub(super) entries: &'a [Option<usize>],
     pub(super) shared: &'a Arc<Shared>,
+    /// Whether what is made is noted.
+    pub(super) notes: bool,
+    /// What was not there when it was looked at, right before it was made.
+    pub(super) new: Mutex<BTreeSet<usize>>,
     /// Numbers the changes in the order they were looked at, which is after all that come before them.
     pub(super) sequence: AtomicU32,
 }
@@ -165,6 +171,9 @@ impl Work<'_> {
         if let (true, Some(entry)) = (expected, self.entries[index]) {
             as_planned(&self.planned.plan.resources[entry], managed, &observed, &difference)?;
         }
+        if self.notes && resource.meta.orphan.is_none() && self.is_new(resource, managed, &difference, world) {
+            self.new.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+        }
         let scope = Arc::new(Scope::new(self.sequence.fetch_add(1, Ordering::Relaxed), self.is_sensitive(resource)));
         let befores = if difference.is_none() {
             Vec::new()
@@ -172,6 +181,25 @@ impl Work<'_> {
             self.survey(resource, managed, &scope, difference.action == Action::Delete)?
         };
         Ok(Verdict::Open { observed, difference, befores, scope })
+    }
+
+    /// Says whether a change makes something: taking it away, there would be nothing to do yet.
+    fn is_new(&self, resource: &Resource, managed: &dyn Managed, difference: &Difference, world: &dyn World) -> bool {
+        match difference.action {
+            Action::Create => true,
+            Action::Update => {
+                let gone = || {
+                    let schema = self.registry.schema(&resource.id.type_name)?;
+                    let thing = completed(&thing(resource, managed, schema)?, schema)?;
+                    // What is at a path of its own is made by a creation alone.
+                    let is_path = (schema.footprint)(&thing).owns.iter().any(|place| place.kind == PlaceKind::Path);
+                    let removal = self.registry.get(&resource.id.type_name).filter(|_| !is_path)?.read(&thing).ok()?;
+                    Some(removal.diff(&removal.observe(world).ok()?))
+                };
+                gone().is_some_and(|difference| difference.is_none())
+            }
+            _ => false,
+        }
     }
 
     /// Looks at what the resource owns and what it says to write besides, for the journal.

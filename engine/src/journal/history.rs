@@ -97,6 +97,8 @@ pub struct ChangeRecord {
     pub sensitive: bool,
     /// Where it was declared, when it was changed.
     pub source: Option<SourceLocation>,
+    /// Nothing declared it any more.
+    pub orphan: bool,
     /// When it began, by the machine's clock.
     pub started: SystemTime,
     /// When it ended.
@@ -172,6 +174,7 @@ impl Journal {
                 changes: detail.changes,
                 because: detail.because,
                 source: detail.source,
+                orphan: detail.orphan,
                 reacted: read_causes(reacted.and_then(|stored| serde_json::from_str(&stored).ok()).unwrap_or_default()),
                 sensitive: row.get(8)?,
                 started: time(row.get(9)?),

@@ -58,12 +58,16 @@ impl Journal {
         if !state.join(super::FILE).exists() {
             return Ok(Collected::default());
         }
+        Self::locked(state, |journal| journal.prune(retention, compact))
+    }
+
+    /// Works on the journal while no apply can run.
+    pub(super) fn locked<T>(state: &Path, work: impl FnOnce(&mut Self) -> Result<T, JournalError>) -> Result<T, CollectError> {
         let _lock = Lock::take(state).map_err(|error| match error {
             LockError::Held(_) => CollectError::Running,
             LockError::Io(error) => CollectError::Journal(error.into()),
         })?;
-        let mut journal = Self::try_open(state)?;
-        Ok(journal.prune(retention, compact)?)
+        Ok(work(&mut Self::try_open(state)?)?)
     }
 
     fn prune(&mut self, retention: &Retention, compact: bool) -> Result<Collected, JournalError> {
@@ -101,6 +105,8 @@ impl Journal {
             transaction.execute(&format!("DELETE FROM {table} WHERE run < ?1"), [first_kept])?;
         }
         transaction.execute("DELETE FROM runs WHERE id < ?1", [first_kept])?;
+        // A run that is not kept cannot be undone: what it took away does not come back.
+        transaction.execute("DELETE FROM ledger WHERE gone < ?1", [first_kept])?;
         let mut contents = 0;
         {
             let mut statement = transaction.prepare("DELETE FROM blobs WHERE hash = ?1")?;

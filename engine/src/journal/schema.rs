@@ -93,6 +93,22 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (kind, name)
     ) WITHOUT ROWID;
 ",
+    "
+    DROP TABLE ledger;
+    CREATE TABLE ledger (
+        project TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        thing TEXT NOT NULL,
+        node TEXT NOT NULL,
+        source TEXT NOT NULL,
+        needs TEXT NOT NULL,
+        run INTEGER NOT NULL,
+        turn INTEGER NOT NULL,
+        at_ns INTEGER NOT NULL,
+        gone INTEGER,
+        PRIMARY KEY (project, resource, thing)
+    ) WITHOUT ROWID;
+",
 ];
 
 /// The version of the tables that this version of Stead writes.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Cause, Change, EdgeKind, ResourceId, Shown, SourceLocation, Value};
+use stead_catalog::{Attributes, Cause, Change, EdgeKind, ResourceId, Shown, SourceLocation, Value};
 
 use super::{hex, unhex};
 
@@ -18,6 +18,8 @@ pub(crate) struct Detail {
     pub(crate) sensitive: bool,
     /// Where it was declared.
     pub(crate) source: Option<SourceLocation>,
+    /// Nothing declared it any more.
+    pub(crate) orphan: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +30,8 @@ struct StoredDetail {
     because: Vec<(String, String)>,
     #[serde(default)]
     source: Option<(String, u32, u32)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    orphan: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,7 +93,7 @@ impl Detail {
             sensitive: change.sensitive,
         });
         let source = self.source.as_ref().map(|source| (source.file.to_string(), source.line, source.column));
-        let detail = StoredDetail { changes: changes.collect(), because: causes(&self.because), source };
+        let detail = StoredDetail { changes: changes.collect(), because: causes(&self.because), source, orphan: self.orphan };
         serde_json::to_string(&detail).unwrap_or_default()
     }
 
@@ -118,7 +122,7 @@ impl Detail {
         });
         let source =
             detail.source.map(|(file, line, column)| SourceLocation { file: file.into(), start: 0, end: 0, line, column });
-        Self { changes: changes.collect(), because: read_causes(detail.because), sensitive: false, source }
+        Self { changes: changes.collect(), because: read_causes(detail.because), sensitive: false, source, orphan: detail.orphan }
     }
 }
 
@@ -135,6 +139,18 @@ pub(crate) fn read_causes(stored: Vec<(String, String)>) -> Vec<Cause> {
         Some(Cause { kind, resource: ResourceId::parse(&resource)? })
     };
     stored.into_iter().filter_map(cause).collect()
+}
+
+/// Values by name as one text.
+pub(super) fn values(attributes: &Attributes) -> String {
+    let values: Vec<(String, Stored)> = attributes.iter().map(|(name, value)| (name.to_string(), stored(value))).collect();
+    serde_json::to_string(&values).unwrap_or_default()
+}
+
+/// Reads values by name back; `None` when they cannot be.
+pub(super) fn read_values(text: &str) -> Option<Attributes> {
+    let values: Vec<(String, Stored)> = serde_json::from_str(text).ok()?;
+    Some(values.into_iter().map(|(name, value)| (Arc::from(name), value.read())).collect())
 }
 
 fn stored(value: &Value) -> Stored {
@@ -188,6 +204,7 @@ mod tests {
             because: vec![Cause { kind: EdgeKind::Watch, resource: ResourceId::new("file", "/a") }],
             sensitive: true,
             source: Some(SourceLocation { file: "a.stead".into(), start: 0, end: 0, line: 3, column: 1 }),
+            orphan: true,
         };
         let mut kept = Vec::new();
         let stored = detail.store(|hash, text| kept.push((hash, text.clone())));
@@ -197,6 +214,6 @@ mod tests {
         let mut expected = detail.changes;
         expected[3].before = Shown::Sensitive;
         assert_eq!(read.changes, expected);
-        assert_eq!((read.because, read.source), (detail.because, detail.source));
+        assert_eq!((read.because, read.source, read.orphan), (detail.because, detail.source, true));
     }
 }

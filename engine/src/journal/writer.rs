@@ -11,10 +11,10 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use stead_catalog::{Action, Cause};
+use stead_catalog::{Action, Attributes, Cause};
 
 use super::blobs::INLINE;
-use super::{Before, Blobs, Content, Detail, Journal, JournalError, RunStatus, now_ns, shown};
+use super::{Before, Blobs, Content, Detail, Journal, JournalError, NewEntry, RunStatus, now_ns, shown};
 use crate::{ApplyError, OutcomeKind, PendingReaction};
 
 /// Requests taken together at most.
@@ -49,6 +49,12 @@ pub(crate) enum Op {
     Applied(Vec<(String, [u8; 32], bool)>),
     /// The resources that a run changed are not any more as they were wanted.
     Unapplied { run: i64 },
+    /// What was made is remembered.
+    Made(NewEntry),
+    /// What was remembered is not there any more, or nobody's business: all of these resources, or one thing of that name.
+    Gone { project: String, resource: String, thing: Option<Attributes> },
+    /// What a run made of these resources is gone, and what it took away is there again.
+    Unmade { run: i64, resources: Vec<String> },
     /// A change is over.
     Finish { sequence: u32, outcome: OutcomeKind, code: Option<String>, message: Option<String> },
     /// A reaction is due.
@@ -301,6 +307,9 @@ fn put(to: &Transaction<'_>, run: i64, op: &Op, details: &mut impl Iterator<Item
         Op::Unapplied { run } => {
             to.execute("DELETE FROM applied WHERE resource IN (SELECT resource FROM changes WHERE run = ?1)", [run])?;
         }
+        Op::Made(entry) => super::ledger::put(to, run, entry)?,
+        Op::Gone { project, resource, thing } => super::ledger::end(to, run, project, resource, thing.as_ref())?,
+        Op::Unmade { run, resources } => super::ledger::undo(to, *run, resources)?,
         Op::Due(pending) => {
             to.prepare_cached("INSERT OR IGNORE INTO pending (resource, requisite, cause, run) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![

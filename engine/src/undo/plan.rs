@@ -101,6 +101,8 @@ pub struct Undo {
     pub conflicts: Vec<Conflict>,
     /// What stays.
     pub not_undone: Vec<NotUndone>,
+    /// The resources of the run that are taken back.
+    pub resources: BTreeSet<ResourceId>,
     managed: Mutex<Option<Vec<Made>>>,
 }
 
@@ -192,6 +194,7 @@ impl Undo {
         let Gathered { mut items, not_undone, .. } = gathered;
         items.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.id.cmp(&b.id)));
         let edges = order::edges(&items);
+        let undone = items.iter().flat_map(|item| item.resources.iter().cloned()).collect();
         let source = SourceLocation { file: format!("run {run}").into(), start: 0, end: 0, line: 0, column: 0 };
         let mut managed = Vec::with_capacity(items.len());
         let mut resources = Vec::with_capacity(items.len());
@@ -213,6 +216,7 @@ impl Undo {
             registry: registry.clone().overlaid(&TYPES),
             conflicts,
             not_undone: not_undone.into_iter().collect(),
+            resources: undone,
             managed: Mutex::new(Some(managed)),
         })
     }
@@ -428,8 +432,13 @@ impl Gathered<'_> {
                 continue;
             };
             let reacts_to: Vec<Cause> = behind.iter().flat_map(|change| change.reacted.iter().cloned()).collect();
-            let (id, attributes, managed) = match (restorer.restore)(&name, &before) {
-                Restore::Nothing => continue,
+            let mut restore = (restorer.restore)(&name, &before);
+            if let Restore::SettingWithout(set, lost) = restore {
+                self.lose(&resources, &lost);
+                restore = Restore::Setting(set);
+            }
+            let (id, attributes, managed) = match restore {
+                Restore::Nothing | Restore::SettingWithout(..) => continue,
                 Restore::Impossible(why) => {
                     self.lose(&resources, &why);
                     continue;

@@ -56,6 +56,8 @@ pub enum Restore {
     Resource(RestoringResource),
     /// A setting that no resource manages alone: what [`Restorer::look`] finds is compared key by key with what was recorded, and set.
     Setting(SetBack),
+    /// The same, and what of it cannot be brought back.
+    SettingWithout(SetBack, String),
     /// Nothing is left to be undone.
     Nothing,
     /// It cannot be brought back: why, in words that go on `cannot be undone: `.

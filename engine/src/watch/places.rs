@@ -52,7 +52,7 @@ pub(super) fn sources(reads: &Reads) -> BTreeSet<Source> {
                 sources.insert(Source::Path(path.to_path_buf()));
                 sources.insert(Source::Names(path.to_path_buf()));
             }
-            Read::User(_) | Read::Group(_) => sources.extend(paths(&ACCOUNTS)),
+            Read::User(_) | Read::Group(_) | Read::Uid(_) | Read::Gid(_) => sources.extend(paths(&ACCOUNTS)),
             Read::Package(_) => {
                 sources.extend(paths(&PACKAGES));
                 sources.insert(Source::Names("/var/lib/dpkg/updates".into()));

@@ -61,6 +61,9 @@ pub struct ResourceDocument {
     /// Why it could not be planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorDocument>,
+    /// Nothing declares it any more: Stead made it, and takes it away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub orphan: bool,
 }
 
 /// A requisite that made a resource act.
@@ -153,6 +156,7 @@ impl From<&PlannedResource> for ResourceDocument {
             unknown: resource.unknown.as_deref().map(str::to_owned),
             held: resource.held.as_deref().map(str::to_owned),
             error: resource.error.as_ref().map(|(code, message)| ErrorDocument::new(code, message)),
+            orphan: resource.orphan,
         }
     }
 }

@@ -31,7 +31,12 @@ pub(super) fn groups<'a>(resources: &[&'a PlannedResource]) -> Vec<Group<'a>> {
 
 fn alike(a: &PlannedResource, b: &PlannedResource) -> bool {
     let plain = |r: &PlannedResource| r.error.is_none() && r.held.is_none() && r.unknown.is_none();
-    a.id.type_name == b.id.type_name && a.action == b.action && a.because == b.because && plain(a) && plain(b)
+    a.id.type_name == b.id.type_name
+        && a.action == b.action
+        && a.because == b.because
+        && a.orphan == b.orphan
+        && plain(a)
+        && plain(b)
 }
 
 /// Changes that every member has, in the order of the first.
@@ -55,7 +60,7 @@ pub(super) fn write(screen: &mut Screen, options: &TextOptions, group: &Group<'_
     let heading = [
         piece(style, format!("{sign} {word:9} ")),
         piece(Style::Bold, format!("{} {} resources", group.members.len(), first.id.type_name)),
-        piece(Style::Plain, ", each with"),
+        piece(Style::Plain, if first.orphan { ", no longer declared, each with" } else { ", each with" }),
     ];
     screen.line(0, 4, Break::Words, &heading);
     for cause in &first.because {

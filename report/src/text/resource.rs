@@ -29,6 +29,9 @@ pub(super) fn write(screen: &mut Screen, options: &TextOptions, resource: &Plann
 fn write_header(screen: &mut Screen, options: &TextOptions, resource: &PlannedResource, outcome: Option<&Outcome>) {
     let mut pieces = header_pieces(options, resource, outcome);
     let done = outcome.is_some();
+    if resource.orphan && resource.held.is_none() {
+        pieces.push(piece(Style::Plain, "  no longer declared"));
+    }
     if let [cause] = resource.because.as_slice() {
         pieces.push(piece(Style::Plain, format!("  because {}", cause_words(cause, done))));
     }

@@ -127,6 +127,7 @@ impl<'a> OwnedFile<'a> {
             dir_mode: None,
             purge: false,
             purge_keep: Vec::new(),
+            only_empty: false,
             force: false,
         })
     }

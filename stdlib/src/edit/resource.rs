@@ -17,8 +17,10 @@ pub(crate) trait Edits: Debug {
 }
 
 /// Implements `ResourceType` for a type that `Edits` a file.
+///
+/// With `removal: [names]`, the attributes that say which part of which file is meant when it is taken away.
 macro_rules! edits_a_file {
-    ($type:ty) => {
+    ($type:ty $(, removal: $keep:tt)?) => {
         impl stead_engine::ResourceType for $type {
             type Observed = $crate::edit::ObservedEdit;
 
@@ -51,6 +53,12 @@ macro_rules! edits_a_file {
             ) -> Result<stead_engine::Applied, stead_engine::ApplyError> {
                 $crate::edit::Edits::file(self).apply(observed, machine)
             }
+
+            $(
+                fn removal(&self) -> Option<stead_engine::Removal> {
+                    Some(stead_engine::Removal::absent(&$keep))
+                }
+            )?
         }
     };
 }

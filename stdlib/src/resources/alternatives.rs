@@ -198,4 +198,8 @@ impl Alternatives {
     }
 }
 
-resource_of_parts!(Alternatives {});
+resource_of_parts!(Alternatives {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["path"]))
+    }
+});

@@ -340,4 +340,8 @@ impl ResourceType for AuthorizedKey {
     fn apply(&self, observed: &ObservedOwned, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
         self.file().apply(observed, machine)
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["user", "key", "type", "path"]))
+    }
 }

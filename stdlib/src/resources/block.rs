@@ -262,4 +262,4 @@ impl Edits for Block {
     }
 }
 
-edits_a_file!(Block);
+edits_a_file!(Block, removal: ["path", "comment", "comment_end", "begin", "end"]);

@@ -407,4 +407,8 @@ impl ResourceType for Cron {
             _ => Ok(Applied::Done),
         }
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["user", "file"]))
+    }
 }

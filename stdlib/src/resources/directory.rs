@@ -79,6 +79,9 @@ pub struct Directory {
     /// Replace a file or a symlink that is in the way.
     #[default(false)]
     pub force: bool,
+    /// With `state = absent`: remove it only when nothing is left in it.
+    #[default(false)]
+    pub only_empty: bool,
 }
 
 /// Whether the directory is there.
@@ -135,6 +138,10 @@ impl Directory {
                 );
             }
         }
+        if self.only_empty && !absent {
+            let (message, hint) = ("`only_empty` speaks of a directory that goes", "add `state = absent`, or take it away");
+            problem("conflicting-attributes", "only_empty", Some("state"), message.into(), hint.into());
+        }
         for (given, name, needs) in [
             (self.file_mode.is_some(), "file_mode", "recursive"),
             (self.dir_mode.is_some(), "dir_mode", "recursive"),
@@ -182,6 +189,9 @@ impl Directory {
                 let mut change = filesystem::kind_change(stat.kind, FileKind::Directory);
                 change.after = Shown::Absent;
                 changes.push(change);
+            }
+            (Known::Is(Some(_)), Known::Is(below)) if self.only_empty && !below.tree.entries.is_empty() => {
+                return Difference::NONE;
             }
             (Known::Is(Some(_)), Known::Is(below)) => {
                 let count = i64::try_from(below.tree.entries.len()).unwrap_or(i64::MAX);
@@ -391,5 +401,12 @@ impl ResourceType for Directory {
             machine.set_attributes(path, Some(mode.0), uid, gid)?;
         }
         Ok(Applied::Done)
+    }
+
+    /// With nothing of others in it.
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        let mut removal = stead_engine::Removal::absent(&[]);
+        removal.set.push(("only_empty", stead_catalog::Value::Bool(true)));
+        Some(removal)
     }
 }

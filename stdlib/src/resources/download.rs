@@ -391,4 +391,8 @@ impl ResourceType for Download {
         }
         self.fetch(machine, mode.unwrap_or(NEW_MODE), uid, gid)
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

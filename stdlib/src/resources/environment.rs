@@ -217,4 +217,4 @@ impl Edits for Environment {
     }
 }
 
-edits_a_file!(Environment);
+edits_a_file!(Environment, removal: ["profile", "path"]);

@@ -412,6 +412,10 @@ impl ResourceType for File {
         })?;
         Ok(Applied::Staged(vec![staged]))
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }
 
 impl File {

@@ -384,6 +384,10 @@ impl ResourceType for Git {
         self.check_out(machine, head.as_ref(), observed)?;
         Ok(Applied::Done)
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }
 
 impl Git {

@@ -251,4 +251,8 @@ impl ResourceType for Group {
     fn lock_class(&self) -> LockClass {
         LockClass::Accounts
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

@@ -204,4 +204,4 @@ impl Edits for Host {
     }
 }
 
-edits_a_file!(Host);
+edits_a_file!(Host, removal: ["ip", "path"]);

@@ -235,4 +235,8 @@ fn shown(value: &SettingValue) -> String {
     }
 }
 
-resource_of_parts!(KernelModule {});
+resource_of_parts!(KernelModule {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
+});

@@ -377,6 +377,10 @@ impl ResourceType for KnownHost {
             (ObservedKnown::User(_), None) => Ok(Applied::Done),
         }
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["key", "type", "port", "user", "path"]))
+    }
 }
 
 #[cfg(test)]

@@ -291,4 +291,4 @@ impl Edits for Limits {
     }
 }
 
-edits_a_file!(Limits);
+edits_a_file!(Limits, removal: ["hard", "soft", "both", "path"]);

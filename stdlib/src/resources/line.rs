@@ -250,4 +250,4 @@ impl Edits for Line {
     }
 }
 
-edits_a_file!(Line);
+edits_a_file!(Line, removal: ["path"]);

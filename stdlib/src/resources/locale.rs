@@ -200,4 +200,8 @@ fn is_locale(name: &str) -> bool {
         && !name.contains("..")
 }
 
-resource_of_parts!(Locale {});
+resource_of_parts!(Locale {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
+});

@@ -350,4 +350,8 @@ impl ResourceType for Logrotate {
         let checker = self.checker(machine.world())?;
         self.file(checker).apply(observed, difference, machine)
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

@@ -242,4 +242,8 @@ fn is_there(world: &dyn World, path: &Path) -> bool {
     matches!(world.stat(path), Ok(Known::Is(Some(_))))
 }
 
-resource_of_parts!(Mount {});
+resource_of_parts!(Mount {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
+});

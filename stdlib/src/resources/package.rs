@@ -460,6 +460,10 @@ impl ResourceType for Package {
     fn package_wish(&self) -> Option<PackageWish> {
         Some(self.wish())
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }
 
 #[cfg(test)]

@@ -441,6 +441,10 @@ impl ResourceType for Pip {
     fn settles(&self, _: &Difference) -> bool {
         true
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["venv", "python", "break_system_packages", "user"]))
+    }
 }
 
 impl Pip {

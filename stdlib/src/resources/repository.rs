@@ -478,4 +478,8 @@ impl ResourceType for Repository {
     fn lock_class(&self) -> LockClass {
         LockClass::Packages
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["format"]))
+    }
 }

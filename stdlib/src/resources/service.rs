@@ -309,6 +309,12 @@ impl ResourceType for Service {
         let starts = |change: &Change| &*change.attribute == "state" && !matches!(change.before, Shown::Unknown(_));
         difference.action != Action::None && self.state == Some(State::Running) && difference.changes.iter().any(starts)
     }
+
+    /// Stopped and not started any more, where its unit goes as well.
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        let set = vec![("state", Value::Member("stopped".into())), ("enabled", Value::Bool(false))];
+        Some(stead_engine::Removal { keep: &[], set, along_with: Some(Place::unit(self.unit().as_str())) })
+    }
 }
 
 fn unknown_unit(because: &Arc<str>) -> UnitState {

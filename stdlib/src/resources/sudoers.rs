@@ -311,4 +311,8 @@ impl ResourceType for Sudoers {
         let checker = self.checker(machine.world())?;
         self.file(checker).apply(observed, difference, machine)
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["path"]))
+    }
 }

@@ -206,4 +206,8 @@ impl Swap {
     }
 }
 
-resource_of_parts!(Swap {});
+resource_of_parts!(Swap {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
+});

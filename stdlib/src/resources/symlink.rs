@@ -258,4 +258,8 @@ impl ResourceType for Symlink {
         }
         Ok(Applied::Done)
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

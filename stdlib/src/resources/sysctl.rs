@@ -173,4 +173,8 @@ impl Sysctl {
     }
 }
 
-resource_of_parts!(Sysctl {});
+resource_of_parts!(Sysctl {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["file"]))
+    }
+});

@@ -301,4 +301,8 @@ fn with_suffix(unit: &str) -> String {
     if syntax::kind(unit).is_some() { unit.to_owned() } else { format!("{unit}.service") }
 }
 
-resource_of_parts!(Timer {});
+resource_of_parts!(Timer {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["unit"]))
+    }
+});

@@ -409,4 +409,8 @@ impl ResourceType for Tmpfiles {
         let of_file = file.diff(&observed.file);
         if of_file.is_none() { Ok(Applied::Done) } else { file.apply(&observed.file, &of_file, machine) }
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

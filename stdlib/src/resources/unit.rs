@@ -223,4 +223,8 @@ impl Unit {
     }
 }
 
-resource_of_parts!(Unit {});
+resource_of_parts!(Unit {
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&["drop_in", "directory"]))
+    }
+});

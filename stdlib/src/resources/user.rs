@@ -410,4 +410,8 @@ impl ResourceType for User {
     fn lock_class(&self) -> LockClass {
         LockClass::Accounts
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

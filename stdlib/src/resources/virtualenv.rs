@@ -348,4 +348,8 @@ impl ResourceType for Virtualenv {
         }
         .into())
     }
+
+    fn removal(&self) -> Option<stead_engine::Removal> {
+        Some(stead_engine::Removal::absent(&[]))
+    }
 }

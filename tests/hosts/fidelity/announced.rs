@@ -51,7 +51,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 impl Announced {
-    /// `touches`: resources that are not named by a path, with the files they are about.
+    /// `touches`: resources that are not named by a path, with the files they are about; one that ends in `/` stands for all below it as well.
     pub(crate) fn of(
         plan: &[Planned],
         touches: &[(String, Vec<String>)],
@@ -65,7 +65,12 @@ impl Announced {
         }
         for (id, paths) in touches {
             if plan.iter().any(|resource| resource.id == *id && resource.action != "none") {
-                announced.paths.extend(paths.iter().cloned());
+                for path in paths {
+                    match path.strip_suffix('/') {
+                        Some(tree) => announced.trees.insert(tree.to_owned()),
+                        None => announced.paths.insert(path.clone()),
+                    };
+                }
             }
         }
         announced

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Numbers from a seed (SplitMix64): the same on every machine.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -15,20 +15,20 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).expect("a small number")
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
+    pub(super) fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
         all[self.below(all.len())]
     }
 
     /// A few lines of text.
-    fn text(&mut self) -> String {
+    pub(super) fn text(&mut self) -> String {
         const WORDS: [&str; 8] = ["alpha", "beta = 1", "# comment", "gamma 2", "", "delta: x", "listen 80", "ünïcode"];
         let count = self.below(5) + 1;
         (0..count).fold(String::new(), |text, _| text + self.pick(&WORDS) + "\n")
@@ -59,22 +59,41 @@ pub(super) struct Catalog {
 impl Catalog {
     /// The catalog of a seed.
     pub(super) fn of(seed: u64) -> Self {
-        let mut maker =
-            Maker { random: Random(seed), tag: format!("r{seed}"), items: Vec::new(), count: 0, packages: BTreeSet::new() };
-        let families = maker.random.below(6) + 2;
+        let mut maker = Maker {
+            random: Random(seed),
+            tag: format!("r{seed}"),
+            items: Vec::new(),
+            count: 0,
+            packages: BTreeSet::new(),
+            single: BTreeSet::new(),
+        };
+        let families = maker.random.below(7) + 3;
         for _ in 0..families {
-            match maker.random.below(13) {
+            match maker.random.below(25) {
                 0 | 1 => maker.account(),
-                2 | 3 => maker.tree(),
-                4 | 5 => maker.package(),
-                6 => maker.service(),
-                7 => maker.edits(),
-                8 => maker.entries(),
-                9 => maker.command(),
-                10 => maker.purge(),
-                11 => maker.removal(),
+                2 => maker.tree(),
+                3 | 4 => maker.package(),
+                5 => maker.service(),
+                6 => maker.edits(),
+                7 => maker.entries(),
+                8 => maker.command(),
+                9 => maker.purge(),
+                10 => maker.removal(),
+                11 => maker.settings(),
+                12 | 13 => maker.fragment(),
+                14 | 15 => maker.machine(),
+                16 => maker.alternative(),
+                17 | 18 => maker.unit(),
+                19 => maker.archive(),
+                20 => maker.mount(),
+                21 => maker.source(),
+                22 => maker.check(),
+                23 => maker.leaver(),
                 _ => maker.lone_file(),
             }
+        }
+        if maker.items.is_empty() {
+            maker.tree();
         }
         Self { items: maker.items }
     }
@@ -115,39 +134,47 @@ impl Catalog {
     }
 }
 
-struct Maker {
-    random: Random,
+/// Makes a catalog, family by family.
+pub(super) struct Maker {
+    pub(super) random: Random,
     tag: String,
     items: Vec<Item>,
     count: usize,
     packages: BTreeSet<&'static str>,
+    /// What a machine has one of and the catalog speaks of.
+    single: BTreeSet<String>,
 }
 
 /// A text as a literal of the language.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace("${", "\\${");
     format!("\"{escaped}\"")
 }
 
 /// A text as a word of the shell.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 impl Maker {
     /// A name that nothing else has.
-    fn name(&mut self, kind: &str) -> String {
+    pub(super) fn name(&mut self, kind: &str) -> String {
         self.count += 1;
         format!("{kind}{}x{}", self.tag, self.count)
     }
 
-    fn add(&mut self, setup: impl Into<String>, source: impl Into<String>, needs: &[usize]) -> usize {
+    pub(super) fn add(&mut self, setup: impl Into<String>, source: impl Into<String>, needs: &[usize]) -> usize {
         self.items.push(Item { setup: setup.into(), source: source.into(), touches: None, needs: needs.to_vec() });
         self.items.len() - 1
     }
 
-    fn about(&mut self, position: usize, id: String, paths: &[String]) {
+    pub(super) fn about(&mut self, position: usize, id: String, paths: &[String]) {
         self.items[position].touches = Some((id, paths.to_vec()));
+    }
+
+    /// Says whether nothing was said of it yet: two resources would disagree.
+    pub(super) fn once(&mut self, what: &str) -> bool {
+        self.single.insert(what.to_owned())
     }
 
     /// Something that is at a path before: nothing, the same, or something else.
@@ -164,7 +191,7 @@ impl Maker {
     }
 
     /// A file with random content, perhaps of somebody.
-    fn file(&mut self, path: &str, owner: Option<(&str, &str)>, can_be_there: bool, needs: &[usize]) -> usize {
+    pub(super) fn file(&mut self, path: &str, owner: Option<(&str, &str)>, can_be_there: bool, needs: &[usize]) -> usize {
         let content = self.random.text();
         let setup = if can_be_there { self.before(path, &content) } else { String::new() };
         let mut source = format!("file {} {{ content = {}", quoted(path), quoted(&content));

@@ -26,8 +26,10 @@ pub(super) struct Watching<'a> {
 }
 
 /// Applies what is planned, then watches until it is asked to end.
-pub(super) fn run(watching: &Watching<'_>, planned: &Planned, alarm: Alarm) -> Result<ExitCode, Failure> {
-    let report = if planned.plan.is_empty() { None } else { Some(watching.apply(planned)?) };
+///
+/// `whole` is the catalog that is planned: what is watched, and what is taken away once.
+pub(super) fn run(watching: &Watching<'_>, whole: &Catalog, planned: &Planned, alarm: Alarm) -> Result<ExitCode, Failure> {
+    let report = if planned.plan.is_empty() { None } else { Some(watching.apply(whole, planned)?) };
     let options = WatchOptions {
         state: watching.options.state.clone(),
         root: watching.options.root.clone(),
@@ -43,7 +45,7 @@ pub(super) fn run(watching: &Watching<'_>, planned: &Planned, alarm: Alarm) -> R
             watching.tell(notice);
         }
         let Some(planned) = turn.planned else { continue };
-        match watching.apply(&planned) {
+        match watching.apply(watching.catalog, &planned) {
             Ok(report) => {
                 waits = false;
                 watch.applied(&report);
@@ -74,8 +76,8 @@ pub(super) fn run(watching: &Watching<'_>, planned: &Planned, alarm: Alarm) -> R
 }
 
 impl Watching<'_> {
-    fn apply(&self, planned: &Planned) -> Result<RunReport, Failure> {
-        running::carry_out(self.arguments.json, self.terminal, self.catalog, self.registry, planned, self.options)
+    fn apply(&self, catalog: &Catalog, planned: &Planned) -> Result<RunReport, Failure> {
+        running::carry_out(self.arguments.json, self.terminal, catalog, self.registry, planned, self.options)
     }
 
     fn collect(&self) -> Instant {

@@ -12,6 +12,9 @@ use crate::journal::{Before, ChangeRecord, FileAttributes, FileState, Journal, R
 use crate::machine::look_now;
 use crate::{Known, Observed, Registry, World};
 
+/// The kind of record of what is mounted at a directory: `{"mounted": false}` where nothing was.
+const MOUNT: &str = "mount";
+
 /// Something that is not as the run left it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
@@ -75,6 +78,14 @@ pub(super) fn of_paths(
             (!matches!(above.0, FileState::Directory { .. })).then_some((&FileState::Absent, None))
         })
     };
+    let unmounted: BTreeSet<&Path> = changes
+        .iter()
+        .flat_map(|change| &change.befores)
+        .filter_map(|before| match before {
+            Before::Record { kind, name, state } if kind == MOUNT && state["mounted"] == false => Some(Path::new(name)),
+            _ => None,
+        })
+        .collect();
     let looked: Vec<(&PathBuf, At, Option<Conflict>)> = states
         .par_iter()
         .filter_map(|(path, was)| {
@@ -82,7 +93,11 @@ pub(super) fn of_paths(
             let digest = was.blob.is_some() || expected.is_some_and(|(_, digest)| digest.is_some());
             // What cannot be looked at fails in the plan, in its own words.
             let now = look_now(observed, path, digest).ok()?;
-            let conflict = conflict(path, was, expected, &now, ended).or_else(|| foreign(path, was, states, &now, observed));
+            // What is mounted there goes first, and takes what is seen there along.
+            let is_seen = !unmounted.contains(path.as_path());
+            let conflict = conflict(path, was, expected, &now, ended)
+                .or_else(|| foreign(path, was, states, &now, observed))
+                .filter(|_| is_seen);
             Some((path, now, conflict))
         })
         .collect();

@@ -26,6 +26,9 @@ pub(crate) static MOUNT: Restorer = Restorer {
             Some(true) if is_part => {
                 Restore::Impossible("a directory of another file system was mounted there: mount it by hand".into())
             }
+            Some(true) if matches!(before.get("kind").and_then(serde_json::Value::as_str), Some("tmpfs" | "ramfs")) => {
+                Restore::SettingWithout(restore, format!("what was in memory at {name}, where it was unmounted"))
+            }
             Some(true) => Restore::Setting(restore),
             None => Restore::Impossible("it is not known what was mounted".into()),
         }
@@ -70,6 +73,7 @@ fn record(mount: Option<&Mount>) -> serde_json::Value {
             "kind": mount.kind,
             "root": mount.root,
             "options": mount.options.join(","),
+            "own_options": mount.own_options.join(","),
         }),
     }
 }
@@ -78,16 +82,29 @@ fn restore(machine: &Machine, name: &str, before: &serde_json::Value) -> Result<
     let word = |key: &str| before.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
     let now = mounts::all(machine.world())?.known()?;
     let now = at(&now, name);
+    // Those of the file system itself are told by some in words that they do not take: tried with them first.
+    let (plain, all) = (word("options").to_owned(), format!("{},{}", word("options"), word("own_options")));
+    let all = if word("own_options").is_empty() { plain.clone() } else { all };
     match now {
         Some(now) if now.source == word("source") && now.kind == word("kind") => {
-            let options = format!("remount,{}", word("options"));
-            commands::run(machine, ["mount", "-o", &options, "--", word("source"), name]).map(drop)
+            let remount = |options: &str| {
+                let options = format!("remount,{options}");
+                commands::run(machine, ["mount", "-o", &options, "--", word("source"), name]).map(drop)
+            };
+            if now.own_options.join(",") == word("own_options") {
+                remount(&plain)
+            } else {
+                remount(&all).or_else(|_| remount(&plain))
+            }
         }
         now => {
             if now.is_some() {
                 unmount(machine, name)?;
             }
-            commands::run(machine, ["mount", "-t", word("kind"), "-o", word("options"), "--", word("source"), name]).map(drop)
+            let mount = |options: &str| {
+                commands::run(machine, ["mount", "-t", word("kind"), "-o", options, "--", word("source"), name]).map(drop)
+            };
+            mount(&all).or_else(|_| mount(&plain))
         }
     }
 }
