@@ -209,6 +209,25 @@ date > /etc/stamp
     }
 
     #[test]
+    fn a_group_of_alternatives_is_made() {
+        let script = "touch /usr/bin/tool.demo /usr/share/man/man1/demo.1.gz\n\
+            update-alternatives --install /usr/bin/tool tool /usr/bin/tool.demo 10 --slave /usr/share/man/man1/tool.1.gz tool.1.gz /usr/share/man/man1/demo.1.gz\n";
+        configure(script, |world, _| {
+            let names =
+                ["/usr/bin/tool", "/etc/alternatives/tool", "/etc/alternatives/tool.1.gz", "/var/lib/dpkg/alternatives/tool"];
+            assert_eq!(
+                paths(world, &names),
+                [
+                    "777 /etc/alternatives/tool",
+                    "777 /usr/bin/tool.demo",
+                    "777 /usr/share/man/man1/demo.1.gz",
+                    "644 auto\n/usr/bin/tool\ntool.1.gz\n/usr/share/man/man1/tool.1.gz\n\n/usr/bin/tool.demo\n10\n/usr/share/man/man1/demo.1.gz\n\n",
+                ]
+            );
+        });
+    }
+
+    #[test]
     fn branches_that_are_not_taken_do_nothing() {
         for script in [
             "[ \"$1\" = remove ] && rm -rf /etc/kept\n",

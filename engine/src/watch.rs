@@ -548,7 +548,10 @@ impl<'a> Watch<'a> {
             Journal::look(&self.options.state).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));
         self.world.forget();
         let options = PlanOptions { pending: pending.unwrap_or_default(), part: Some(part) };
-        crate::plan(self.catalog, self.registry, &self.world, &options)
+        let planned = crate::plan(self.catalog, self.registry, &self.world, &options);
+        // What is kept open could not be unmounted by the run.
+        self.world.root().forget();
+        planned
     }
 
     /// Leaves alone for a time what has been put right too often. Says whether that is anything new.

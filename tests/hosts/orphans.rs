@@ -60,7 +60,7 @@ fn what_is_no_longer_declared_goes_and_nothing_else() {
     let again = stead(&host, &["plan", "--json", "--detailed-exitcode"]).expect_code(0);
     assert_eq!(pending(&again.plan()), [""; 0]);
     assert_eq!(host.run("systemctl is-active beat tick.timer demo-web").code, 3, "none of them runs");
-    let adjusted = |text: &str| text.replace("there:x:1001:1002::", "there:x:1001:1002:adjusted:");
+    let adjusted = |text: &str| text.replace("there:x:1000:1001::", "there:x:1000:1001:adjusted:");
     let now = host.must("cat /etc/passwd /etc/group | grep -v demo-web | sort");
     assert_eq!(now, adjusted(&accounts));
     let kept = |line: &String| !crate::undo::is_kept(line) && !line.contains(" /root/site") && !line.contains("demo-web");

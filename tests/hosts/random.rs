@@ -8,7 +8,8 @@
 //!
 //! Left out is what a host has not of its own or cannot fetch: swap and kernel modules, and what comes from the network.
 //!
-//! `STEAD_RANDOM_CATALOGS=500` runs so many (25 when it is not set), `STEAD_RANDOM_SEED=7` that one alone, `STEAD_RANDOM_FIRST=1000` others.
+//! `STEAD_RANDOM_CATALOGS=500` runs so many (25 when it is not set), `STEAD_RANDOM_SEED=7` that one alone, `STEAD_RANDOM_FIRST=1000` others; on
+//! `STEAD_RANDOM_HOSTS=5` hosts at a time.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
@@ -55,7 +56,10 @@ fn random_catalogs_are_planned_applied_and_undone() {
     let count = if number("STEAD_RANDOM_SEED").is_some() { 1 } else { number("STEAD_RANDOM_CATALOGS").unwrap_or(25) };
     let (next, resources) = (AtomicU64::new(first), AtomicU64::new(0));
     let failed: Mutex<Vec<(u64, String)>> = Mutex::default();
-    let threads = AT_ONCE.min(usize::try_from(count).unwrap_or(1));
+    let threads = number("STEAD_RANDOM_HOSTS")
+        .and_then(|hosts| usize::try_from(hosts).ok())
+        .unwrap_or(AT_ONCE)
+        .min(usize::try_from(count).unwrap_or(1));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -91,10 +95,10 @@ fn random_catalogs_are_planned_applied_and_undone() {
     assert!(failed.is_empty(), "{}", failed.into_iter().fold(String::new(), |all, (_, text)| all + &text + "\n"));
 }
 
-/// Makes a failing catalog as small as it goes and tells how to run it again.
+/// Makes a failing catalog as small as it goes and tells how to run it again. With `STEAD_RANDOM_WHOLE=1` it is left as it is.
 fn report(seed: u64, mut catalog: Catalog, mut found: Fault) -> String {
     let kind = found.kind;
-    let mut position = catalog.len();
+    let mut position = if number("STEAD_RANDOM_WHOLE").is_some() { 0 } else { catalog.len() };
     while position > 0 {
         position -= 1;
         let Some(smaller) = catalog.without(position) else { continue };

@@ -170,3 +170,29 @@ fn a_session_that_is_cut_brings_back_what_it_had_changed() {
     host.wait_for("the undo to end", Duration::from_secs(60), |host| host.stead(&["history"]).stdout.contains("undid run 1"));
     let _ = host.stead(&["plan", "/root/site.stead"]).expect_code(0);
 }
+
+#[test]
+fn what_was_mounted_is_mounted_as_it_was() {
+    let Some(site) = Site::new("mount \"/mnt/old\" { state = absent }\n") else { return };
+    let host = &site.host;
+    host.must("mkdir /mnt/old; mount -t tmpfs -o size=1m,mode=0750 tmpfs /mnt/old");
+    let mounted = || host.must("grep -c ' /mnt/' /proc/self/mountinfo || true").trim().to_owned();
+    site.converge();
+    assert_eq!(mounted(), "0");
+    let undone = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert!(undone.stdout.contains("what was in memory at /mnt/old"), "{undone}");
+    assert_eq!(host.stat("/mnt/old").map(|(mode, ..)| mode), Some(0o750), "with the options of the file system itself");
+
+    // A directory that is made for a mount goes with it, whatever is seen there; nothing that Stead has open is in the way.
+    host.must("umount /mnt/old; mkdir /srv/from; echo in > /srv/from/inner");
+    site.source(
+        "mount \"/mnt/new\" { device = \"/srv/from\", options = [\"bind\"], create_directory = true }\n\
+         file \"/mnt/new/made\" { content = \"x\\n\" }\n",
+    );
+    let before = host.snapshot();
+    site.converge();
+    assert_eq!((mounted().as_str(), host.read("/srv/from/made").as_deref()), ("1", Some("x\n")));
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    let left: Vec<String> = before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line)).collect();
+    assert_eq!((mounted().as_str(), left), ("0", Vec::new()));
+}

@@ -290,12 +290,13 @@ impl Interpreter<'_, '_> {
         let Some(words) = words else { return self.not_understood(fields) };
         let mut words = words.into_iter();
         let mut links: Vec<(String, String, String)> = Vec::new();
+        let mut priority = None;
         while let Some(word) = words.next() {
             let mut next = || words.next().unwrap_or_default();
             match word.as_str() {
                 "--install" => {
                     links.push((next(), next(), next()));
-                    let _priority = next();
+                    priority = next().parse::<i64>().ok();
                 }
                 "--slave" => links.push((next(), next(), next())),
                 "--remove" | "--remove-all" | "--set" | "--auto" | "--config" => {
@@ -324,7 +325,13 @@ impl Interpreter<'_, '_> {
             self.put(&alternative, to(path), None);
             self.put(Path::new(link), to(&alternative.to_string_lossy()), None);
         }
-        self.world.obscure(&database, &self.because);
+        match priority.filter(|_| is_new) {
+            Some(priority) => {
+                let record = alternatives_record(&links, priority);
+                self.put(&database, made(FileKind::File, 0o644), Some(record.into_bytes()));
+            }
+            None => self.world.obscure(&database, &self.because),
+        }
         Some(true)
     }
 
@@ -422,4 +429,16 @@ impl Interpreter<'_, '_> {
 fn octal(text: &str) -> Option<u32> {
     let is_octal = !text.is_empty() && text.len() <= 5 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     if is_octal { u32::from_str_radix(text, 8).ok() } else { None }
+}
+
+/// The record that dpkg keeps of a new group of alternatives with one program: link, name and path of it, and of each slave.
+fn alternatives_record(links: &[(String, String, String)], priority: i64) -> String {
+    let Some(((link, _, path), slaves)) = links.split_first() else { return String::new() };
+    let mut slaves: Vec<_> = slaves.iter().collect();
+    slaves.sort_by(|a, b| a.1.cmp(&b.1));
+    let mut record = format!("auto\n{link}\n");
+    record.extend(slaves.iter().map(|(link, name, _)| format!("{name}\n{link}\n")));
+    record += &format!("\n{path}\n{priority}\n");
+    record.extend(slaves.iter().map(|(_, _, path)| format!("{path}\n")));
+    record + "\n"
 }

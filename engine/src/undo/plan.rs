@@ -227,7 +227,10 @@ impl Undo {
     /// When it is called again.
     pub fn plan(&self, observed: &Observed) -> Planned {
         let managed = self.managed.lock().unwrap_or_else(PoisonError::into_inner).take().expect("an undo is planned once");
-        plan_managed(&self.catalog, &self.registry, managed, observed, &PlanOptions::default())
+        let planned = plan_managed(&self.catalog, &self.registry, managed, observed, &PlanOptions::default());
+        // What is kept open could not be unmounted by the run.
+        observed.root().forget();
+        planned
     }
 }
 
