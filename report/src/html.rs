@@ -177,6 +177,7 @@ fn change_data(overview: &Overview, change: &SharedChange, outlier: bool) -> Cha
     let (sign, word, _) = planned_look(resource, false);
     let is_plain = resource.error.is_none() && resource.held.is_none();
     let mut notes = Vec::new();
+    notes.extend((resource.orphan && resource.held.is_none()).then(|| "no longer declared".to_owned()));
     notes.extend(resource.held.iter().map(|held| format!("held back: {held}")));
     notes.extend(resource.unknown.iter().map(|unknown| format!("decided during apply: {unknown}")));
     let names = change.nodes.iter().map(|node| &*overview.nodes()[*node as usize].name);

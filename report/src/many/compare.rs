@@ -232,6 +232,7 @@ fn planned(resource: &Resource, action: Action) -> PlannedResource {
         held: None,
         error: None,
         digest: None,
+        orphan: resource.meta.orphan.is_some(),
     }
 }
 

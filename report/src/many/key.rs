@@ -19,6 +19,7 @@ impl Hash {
         self.part(resource.id.type_name.as_bytes());
         self.part(resource.id.name.as_bytes());
         self.part(resource.action.name().as_bytes());
+        self.part(&[u8::from(resource.orphan)]);
         for cause in &resource.because {
             self.part(cause.kind.name().as_bytes());
             self.part(cause.resource.type_name.as_bytes());

@@ -155,6 +155,9 @@ impl Page<'_> {
                 code(&format!("{} {}", if line.is_new { '+' } else { '-' }, line.text.trim()))
             );
         }
+        if resource.orphan && resource.held.is_none() {
+            body.push_str("  - no longer declared\n");
+        }
         if let Some(held) = &resource.held {
             let _ = writeln!(body, "  - held back: {}", code(held));
         }

@@ -152,6 +152,9 @@ impl Writer<'_> {
         if !change.extent.is_empty() && resource.action != Action::Create {
             pieces.push(piece(Style::Plain, format!(", {}", change.extent)));
         }
+        if resource.orphan && resource.held.is_none() {
+            pieces.push(piece(Style::Plain, "  no longer declared"));
+        }
         for cause in &resource.because {
             pieces.push(piece(Style::Plain, format!("  because {}", cause_words(cause, false))));
         }
