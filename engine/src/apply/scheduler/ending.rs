@@ -88,7 +88,13 @@ impl Scheduler<'_> {
         let (id, action) = (entry.id.to_string(), entry.action);
         let (code, message) = (outcome.code.clone(), outcome.message.clone());
         let source = Some(entry.source.clone());
-        let detail = Detail { changes: entry.changes.clone(), because: entry.because.clone(), sensitive: false, source, orphan: entry.orphan };
+        let detail = Detail {
+            changes: entry.changes.clone(),
+            because: entry.because.clone(),
+            sensitive: false,
+            source,
+            orphan: entry.orphan,
+        };
         self.finish.push(Op::Begin { sequence, resource: id.into(), action, detail });
         self.finish.push(Op::Finish { sequence, outcome: outcome.kind, code, message });
     }
