@@ -98,7 +98,7 @@ impl Noting<'_> {
                     }
                     self.written_type(&def.ty);
                 }
-                Item::Node(_) | Item::Stmt(_) | Item::Error(_) => {}
+                Item::Node(_) | Item::Inventory(_) | Item::Stmt(_) | Item::Error(_) => {}
             }
         }
     }

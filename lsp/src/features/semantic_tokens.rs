@@ -168,6 +168,7 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Token>> {
                 Item::Fact(_) => "fact",
                 Item::State(_) => "state",
                 Item::Node(_) => "node",
+                Item::Inventory(_) => "inventory",
                 Item::Stmt(_) | Item::Error(_) => "",
             };
             keyword(snapshot, item.span(), word, &mut tokens);

@@ -71,6 +71,10 @@ fn item_symbol(snapshot: &Snapshot, item: &Item) -> Option<DocumentSymbol> {
             let name = format!("node {}", selection.text(snapshot.text.as_str()));
             Some(symbol(snapshot, &name, SymbolKind::NAMESPACE, def.span, selection, block(snapshot, &def.body)))
         }
+        Item::Inventory(def) => {
+            let word = Span::new(def.span.start, def.span.start + 9);
+            Some(symbol(snapshot, "inventory", SymbolKind::NAMESPACE, def.span, word, block(snapshot, &def.body)))
+        }
         Item::Stmt(inner) => stmt(snapshot, inner).into_iter().next(),
         Item::Use(_) | Item::Error(_) => None,
     }

@@ -73,6 +73,7 @@ fn item_node<'a>(item: &'a Item, see: &mut dyn FnMut(Node<'a>)) {
             }
             block(&def.body, see);
         }
+        Item::Inventory(def) => block(&def.body, see),
         Item::Stmt(inner) => stmt(inner, see),
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use stead_catalog::{Action, Attributes, Change, Command, Footprint, Place, Problem, ResourceId, Shown, Surroundings, Value};
 use stead_engine::{
-    Applied, ApplyError, Described, Difference, FileKind, Known, Machine, ObserveError, Predicted, Probe, ReactionKind, ResourceType, Run,
-    World,
+    Applied, ApplyError, Described, Difference, FileKind, Known, Machine, ObserveError, Predicted, Probe, ReactionKind,
+    ResourceType, Run, World,
 };
 
 use crate::Resource;
