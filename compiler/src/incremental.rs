@@ -5,12 +5,13 @@
 //! no finding in it points into a changed file, and when it looked at none of the changed files.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::check::{FileCode, let_count};
+use crate::check::{Code, FileCode, let_count};
 use crate::data::DataSet;
 use crate::defs::{Callable, Module, Program};
 use crate::diagnostic::Diagnostic;
+use crate::index::FileIndex;
 use crate::issue::Place;
 use crate::project::{Project, SourceFile};
 use crate::sources::{Sources, Watched};
@@ -58,6 +59,22 @@ impl<'a> Earlier<'a> {
         let is_data = |name: &str| name.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
         let is_same = !self.changed.iter().any(|name| is_data(name)) && !directory.is_empty();
         is_same.then(|| (self.project.data.clone(), self.project.data_mistakes.clone()))
+    }
+
+    /// The indexes of files whose code stayed and that name nothing in a changed file.
+    pub(crate) fn indexes(&self, code: &Code) -> Vec<OnceLock<Arc<FileIndex>>> {
+        let known = |(id, code): (usize, &Arc<FileCode>)| {
+            let before = self.project.code.files.get(id).filter(|before| Arc::ptr_eq(before, code));
+            let index = before.and_then(|_| self.project.indexes.get(id)?.get());
+            let points_away = |index: &&Arc<FileIndex>| {
+                index.uses.iter().any(|one| one.target.place().is_some_and(|place| self.changed.contains(&place.file)))
+            };
+            match index.filter(|index| !points_away(index)) {
+                Some(index) => OnceLock::from(index.clone()),
+                None => OnceLock::new(),
+            }
+        };
+        code.files.iter().enumerate().map(known).collect()
     }
 
     /// Looks which checked code can stay.

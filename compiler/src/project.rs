@@ -196,7 +196,10 @@ impl Project {
         let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
         let merge_rules = config.data.merge.clone();
-        let indexes = program.files.iter().map(|_| OnceLock::new()).collect();
+        let indexes = match &earlier {
+            Some(earlier) => earlier.indexes(&code),
+            None => program.files.iter().map(|_| OnceLock::new()).collect(),
+        };
         input.sources = watched.clone();
         let mut project = Self {
             input,

@@ -227,8 +227,9 @@ proptest! {
             project = project.reload(input_of(&files), &BTreeSet::from([name.clone()]));
             let fresh = Project::load(input_of(&files));
             prop_assert_eq!(shown_project(&project), shown_project(&fresh), "after an edit of {}", name);
-            for (file, index) in project.indexes() {
+            for ((file, index), (_, anew)) in project.indexes().into_iter().zip(fresh.indexes()) {
                 let text = project.text(&file).unwrap();
+                prop_assert_eq!(format!("{:?}", index), format!("{:?}", anew), "the index of {}", &file);
                 for one in &index.uses {
                     prop_assert!(text.get(one.span.range()).is_some(), "{:?} of {}", one, file);
                 }

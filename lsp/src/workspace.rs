@@ -280,13 +280,15 @@ impl Work {
                 diagnostics.extend(found);
                 nodes.push((node, catalog.map(Arc::new)));
             }
+            diagnostics.extend(self.project.unused_allows());
             diagnostic::arrange(&mut diagnostics);
         }
         Compiled { generation: self.generation, diagnostics, nodes }
     }
 
     fn nodes(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<NodeContext> {
-        let mut nodes: Vec<NodeContext> = self.this.iter().cloned().collect();
+        let this = self.this.iter().map(|node| self.project.node(node.name.clone(), node.facts.clone()));
+        let mut nodes: Vec<NodeContext> = this.collect();
         if !self.with_nodes {
             return nodes;
         }
@@ -298,7 +300,7 @@ impl Work {
             nodes.retain(|node| *node.name != *name);
             let (facts, found) = stead_compiler::facts::from_json(&file, &bytes, self.project.facts_type());
             if !found.iter().any(Diagnostic::is_error) {
-                nodes.push(NodeContext { name: name.into(), facts, ..NodeContext::default() });
+                nodes.push(self.project.node(Arc::from(name), facts));
             }
             diagnostics.extend(found);
         }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use stead_catalog::{EnumType, RecordType, ResourceId, Type, Value};
-use stead_grammar::ast::{Arg, Expr, ExprKind, Ident, Literal, Span};
+use stead_grammar::ast::{Arg, Expr, ExprKind, Ident, Item, Literal, Span, TypeDefBody};
 
 use super::probe::{Context, ContextKind, MARKER, TextRole, Variable};
 use super::template::{TemplateContext, TemplateIndex};
 use super::{Argument, BodySite, CallSite, Callee, FileIndex, Place, Target, TemplateUse, Use};
 use crate::check::Checker;
-use crate::defs::{Def, Program};
+use crate::defs::{Def, Program, TypeInfo};
 use crate::hir;
 use crate::issue::Loc;
 
@@ -88,12 +88,14 @@ impl Program {
 
     /// Where a member of an enum of the project is declared.
     pub(crate) fn member_place(&self, choice: &Arc<EnumType>, name: &str) -> Option<Place> {
-        let info = self.types.iter().find(|info| {
-            matches!(&info.ty, Type::Enum(other) if Arc::ptr_eq(other, choice))
-                && matches!(self.item(info.at), stead_grammar::ast::Item::Enum(_))
-        })?;
+        // An alias of an enum has the same type. What was noted of an earlier version of the project is equal, not the same.
+        let is_enum = |info: &&TypeInfo| matches!(self.item(info.at), Item::Enum(_));
+        let mut enums = self.types.iter().filter(is_enum);
+        let same = |info: &&TypeInfo| matches!(&info.ty, Type::Enum(other) if Arc::ptr_eq(other, choice));
+        let equal = |info: &&TypeInfo| matches!(&info.ty, Type::Enum(other) if !choice.name.is_empty() && other == choice);
+        let info = enums.clone().find(same).or_else(|| enums.find(equal))?;
         match self.item(info.at) {
-            stead_grammar::ast::Item::Enum(def) => {
+            Item::Enum(def) => {
                 let member = def.members.iter().find(|member| member.name.as_str() == name)?;
                 Some(self.place(Loc::new(info.at.file, member.name.span)))
             }
@@ -103,16 +105,16 @@ impl Program {
 
     /// Where a field of a record type of the project is declared.
     pub(crate) fn field_place(&self, record: &Arc<RecordType>, name: &str) -> Option<Place> {
-        use stead_grammar::ast::{Item, TypeDefBody};
-        self.types.iter().find_map(|info| {
-            if !matches!(&info.ty, Type::Record(other) if Arc::ptr_eq(other, record)) {
-                return None;
-            }
+        let place = |info: &TypeInfo| {
             let Item::Type(def) = self.item(info.at) else { return None };
             let TypeDefBody::Record(fields) = &def.body else { return None };
             let field = fields.iter().find(|field| field.name.as_str() == name)?;
             Some(self.place(Loc::new(info.at.file, field.name.span)))
-        })
+        };
+        let same = |info: &&TypeInfo| matches!(&info.ty, Type::Record(other) if Arc::ptr_eq(other, record));
+        let equal = |info: &&TypeInfo| matches!(&info.ty, Type::Record(other) if !record.name.is_empty() && other == record);
+        let found = self.types.iter().filter(same).find_map(place);
+        found.or_else(|| self.types.iter().filter(equal).find_map(place))
     }
 }
 

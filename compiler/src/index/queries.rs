@@ -99,9 +99,19 @@ impl Project {
         found
     }
 
-    /// The definition whose name stands at a place.
+    /// The type, function or state whose name stands at a place.
     pub fn definition_at(&self, place: &Place) -> Option<Definition> {
-        self.definitions().into_iter().find(|one| one.place == *place)
+        let program = &self.program;
+        let file = crate::defs::index(program.files.iter().position(|file| file.name == place.file)?);
+        let is_it = |at: crate::defs::ItemAt, span: Span| at.file == file && span == place.span;
+        let ty = || program.types.iter().zip(0..).find(|(info, _)| is_it(info.at, info.name.span));
+        let function = || program.fns.iter().zip(0..).find(|(callable, _)| is_it(callable.at, callable.name.span));
+        let state = || program.states.iter().zip(0..).find(|(callable, _)| is_it(callable.at, callable.name.span));
+        let (at, def) = ty()
+            .map(|(info, id)| (info.at, Def::Type(id)))
+            .or_else(|| function().map(|(callable, id)| (callable.at, Def::Fn(id))))
+            .or_else(|| state().map(|(callable, id)| (callable.at, Def::State(id))))?;
+        self.define(at, def)
     }
 
     fn define(&self, at: crate::defs::ItemAt, def: Def) -> Option<Definition> {

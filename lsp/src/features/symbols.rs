@@ -72,9 +72,8 @@ fn item_symbol(snapshot: &Snapshot, item: &Item) -> Option<DocumentSymbol> {
             Some(symbol(snapshot, &name, SymbolKind::NAMESPACE, def.span, selection, block(snapshot, &def.body)))
         }
         Item::Inventory(def) => {
-            let word = "inventory";
-            let selection = Span::new(def.span.start, def.span.start + u32::try_from(word.len()).unwrap_or_default());
-            Some(symbol(snapshot, word, SymbolKind::NAMESPACE, def.span, selection, block(snapshot, &def.body)))
+            let word = Span::new(def.span.start, def.span.start + 9);
+            Some(symbol(snapshot, "inventory", SymbolKind::NAMESPACE, def.span, word, block(snapshot, &def.body)))
         }
         Item::Stmt(inner) => stmt(snapshot, inner).into_iter().next(),
         Item::Use(_) | Item::Error(_) => None,

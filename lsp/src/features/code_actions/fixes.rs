@@ -103,7 +103,7 @@ fn mode(snapshot: &Snapshot, range: Span) -> Option<Action> {
         return None;
     }
     let action = Action::new("Write as a mode", CodeActionKind::QUICKFIX).edit(&snapshot.name, span, format!("0{digits:0>3}"));
-    Some(Action { is_preferred: true, mends: Some("type-mismatch"), ..action })
+    Some(Action { is_preferred: true, mends: Some("quoted-mode"), ..action })
 }
 
 fn is_mode(ty: &Type) -> bool {
