@@ -137,3 +137,39 @@ fn a_user_becomes_root_with_sudo_and_its_password() {
     assert_eq!(host.run(everywhere).stdout, "");
     assert_eq!(fleet.operator.run(everywhere).stdout, "");
 }
+
+#[test]
+fn a_secret_reaches_its_own_host_and_nothing_else() {
+    const SECRET: &str = "hunter2-4f1c9a";
+    let Some(fleet) = Fleet::boot(2) else { return };
+    let [own, other] = &fleet.hosts[..] else { unreachable!("two hosts") };
+    fleet.write("files/data", "data\n");
+    fleet.write(
+        "site.stead",
+        &format!(
+            "node \"{}\" {{\n  file \"/etc/token\" {{ content = secret(\"{SECRET}\\n\"), mode = 0600 }}\n  \
+             exec \"tell\" {{ command = \"echo $TOKEN >&2; exit 1\", env = {{ TOKEN = secret(\"{SECRET}\") }} }}\n}}\n\
+             node \"{}\" {{ file \"/etc/plain\" {{ content = \"plain\\n\" }} }}\n",
+            own.name(),
+            other.name()
+        ),
+    );
+    let all = fleet.all();
+    let mut said = String::new();
+    for arguments in [&["--json"][..], &[][..], &["--markdown"][..]] {
+        let output = fleet.stead("plan", &[&["--on", &all][..], arguments].concat()).expect_code(0);
+        said.push_str(&format!("{output}"));
+    }
+    for arguments in [&["--json"][..], &[][..]] {
+        let output = fleet.stead("apply", &[&["--on", &all, "--yes"][..], arguments].concat()).expect_code(1);
+        said.push_str(&format!("{output}"));
+    }
+    assert!(said.contains("/etc/token") && !said.contains(SECRET), "{said}");
+    assert_eq!(own.read("/etc/token"), Some(format!("{SECRET}\n")));
+    let kept = format!("grep -rlF {SECRET} /var /root/.cache /tmp /run /etc 2>/dev/null");
+    assert_eq!(own.run(&kept).stdout, "/etc/token\n", "only where it was asked for");
+    assert_eq!(other.run(&kept).stdout, "");
+    assert_eq!(fleet.operator.run(&kept).stdout, "");
+    // No command line that ran has shown it either: the journal of the system would tell.
+    assert_eq!(own.run(&format!("journalctl --no-pager 2>/dev/null | grep -cF {SECRET}")).stdout.trim(), "0");
+}
