@@ -198,7 +198,7 @@ pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) 
         Value::Map(map) => map,
         _ => &empty,
     };
-    let rendered = project.templates.render(&found, variables).map_err(|problem| RenderProblem::Template(Box::new(problem)))?;
+    let rendered = project.templates.render(&found, variables).map_err(RenderProblem::Template)?;
     Ok(if values.is_sensitive() { rendered.secret() } else { rendered })
 }
 
@@ -246,7 +246,7 @@ impl Problem {
     pub(crate) fn issue(self, at: Loc) -> Issue {
         let place = self.file.map(|file| format!(" (in `{file}`)")).unwrap_or_default();
         let mut issue = Issue::error(self.code, at, format!("{}{place}", self.message));
-        issue.replacement = self.replacement.map(|text| (None, text));
+        issue.replacement = self.replacement.map(|text| Box::new((None, text)));
         match self.hint {
             Some(hint) => issue.hint(hint),
             None => issue,

@@ -27,7 +27,7 @@ pub(crate) struct Earlier<'a> {
 impl<'a> Earlier<'a> {
     /// `None` where everything has to be looked at again.
     pub(crate) fn of(project: &'a Project, changed: &'a BTreeSet<Arc<str>>) -> Option<Self> {
-        if changed.contains(crate::config::FILE_NAME) || project.diagnostics().iter().any(|found| is_about_config(found)) {
+        if changed.contains(crate::config::FILE_NAME) || project.diagnostics().iter().any(is_about_config) {
             return None;
         }
         let files = project.program.files.iter().zip(0..).map(|(file, id)| (file.name.clone(), id)).collect();
@@ -137,11 +137,8 @@ impl Reuse<'_> {
             return None;
         }
         program.used[id].get().extend(before.used[id].get().iter().copied());
-        for (name, import) in &program.imports[id] {
-            if before.imports[id].get(name).is_some_and(|before| before.is_used.get()) {
-                import.is_used.note();
-            }
-        }
+        let was_used = |name: &Arc<str>| before.imports[id].get(name).is_some_and(|before| before.is_used.get());
+        program.imports[id].iter().filter(|(name, _)| was_used(name)).for_each(|(_, import)| import.is_used.note());
         Some(code.clone())
     }
 }

@@ -16,7 +16,7 @@ use stead_catalog::{ResourceId, Type, Value};
 use stead_grammar::ast::Span;
 
 pub use probe::{Context, ContextKind, MARKER, Probe, TextRole, Variable};
-pub use queries::{DataPlace, Definition, DefinitionKind};
+pub use queries::{DataPlace, Definition, DefinitionKind, Parameter};
 pub use template::{TemplateContext, TemplateIndex, TemplateName};
 
 use crate::builtins::Builtin;

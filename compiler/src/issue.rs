@@ -51,7 +51,7 @@ pub(crate) struct Issue {
     pub(crate) labels: Vec<(Place, String)>,
     pub(crate) hint: Option<String>,
     /// What to write instead: at a place of its own, else at the first label.
-    pub(crate) replacement: Option<(Option<Span>, String)>,
+    pub(crate) replacement: Option<Box<(Option<Span>, String)>>,
 }
 
 impl Issue {
@@ -111,7 +111,7 @@ impl Issue {
     /// Says what to write instead.
     #[must_use]
     pub(crate) fn replacement(mut self, span: Option<Span>, text: impl Into<String>) -> Self {
-        self.replacement = Some((span, text.into()));
+        self.replacement = Some(Box::new((span, text.into())));
         self
     }
 
@@ -151,7 +151,8 @@ impl Issue {
             diagnostic = if i == 0 { diagnostic.at(&file, span, text) } else { diagnostic.also(&file, span, text) };
         }
         let at = self.replacement.as_ref().and_then(|_| diagnostic.primary().map(|label| (label.file.clone(), label.span)));
-        if let (Some((own, text)), Some((file, span))) = (self.replacement, at) {
+        if let (Some(replacement), Some((file, span))) = (self.replacement, at) {
+            let (own, text) = *replacement;
             diagnostic = diagnostic.suggest(&file, own.unwrap_or(span), text);
         }
         diagnostic.hint_opt(self.hint)

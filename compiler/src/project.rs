@@ -164,7 +164,7 @@ impl Project {
     /// Loads what an earlier version of the project has become. `changed` names every file that may differ from when that was loaded:
     /// changed, added or removed. What does not depend on them is taken over; the result is that of [`Project::load`].
     pub fn reload(&self, input: Input, changed: &BTreeSet<Arc<str>>) -> Self {
-        crate::stack::with_room(|| Self::load_here(input, Earlier::of(self, &changed)))
+        crate::stack::with_room(|| Self::load_here(input, Earlier::of(self, changed)))
     }
 
     fn load_here(mut input: Input, earlier: Option<Earlier<'_>>) -> Self {

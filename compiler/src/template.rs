@@ -230,11 +230,13 @@ impl Templates {
     /// # Errors
     /// `template-not-found`, `template-syntax-error`, `undefined-template-variable`, `template-too-large` and `template-failed`,
     /// with the place in the template; without it when the values are secret and the place could tell.
-    pub fn render(&self, path: &str, variables: &Map) -> Result<Value, Diagnostic> {
+    pub fn render(&self, path: &str, variables: &Map) -> Result<Value, Box<Diagnostic>> {
         let file: Arc<str> = path.into();
         let secret = variables.values().any(Value::is_sensitive);
         let rendered = self.environment.get_template(path).and_then(|template| run(&template, variables));
-        rendered.map(|text| finish(text, secret)).map_err(|error| problem_of(&error, secret, None).into_diagnostic(&file))
+        rendered
+            .map(|text| finish(text, secret))
+            .map_err(|error| Box::new(problem_of(&error, secret, None).into_diagnostic(&file)))
     }
 
     /// Renders a template that stands in a string.

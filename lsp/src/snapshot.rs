@@ -1,10 +1,10 @@
 //! One version of a project, seen from one of its files: what a request is answered from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lsp_types::{Location, Position, Range, Uri};
+use lsp_types::{Location, Position, Range, TextEdit, Uri, WorkspaceEdit};
 use stead_catalog::{SourceLocation, Type};
 use stead_compiler::index::{FileIndex, Place};
 use stead_compiler::{Project, SourceFile};
@@ -80,6 +80,17 @@ impl Snapshot {
     pub(crate) fn location(&self, place: &Place) -> Option<Location> {
         let range = self.text_of(&place.file)?.range(place.span);
         Some(Location { uri: self.uri(&place.file)?, range })
+    }
+
+    /// Edits of files of the project, in the protocol's form. Those of one file do not overlap.
+    #[expect(clippy::mutable_key_type, reason = "the protocol's own type; nobody changes an address")]
+    pub(crate) fn edit<'e>(&self, edits: impl Iterator<Item = (&'e Arc<str>, Span, &'e str)>) -> WorkspaceEdit {
+        let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
+        for (file, span, new) in edits {
+            let (Some(uri), Some(text)) = (self.uri(file), self.text_of(file)) else { continue };
+            changes.entry(uri).or_default().push(TextEdit { range: text.range(span), new_text: new.to_owned() });
+        }
+        WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }
     }
 
     /// The place of something in a catalog.

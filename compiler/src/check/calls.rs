@@ -145,7 +145,7 @@ impl Checker<'_> {
                 let message = format!("`{}` has no parameter `{}`", callable.name.name, name.name);
                 let issue = Issue::error("unknown-argument", self.loc(name.span), message);
                 match closest(&name.name, names.iter().copied()) {
-                    Some(best) => issue.suggest(Some(&best)),
+                    Some(best) => issue.suggest(Some(best)),
                     None if names.is_empty() => issue.hint("it takes no arguments"),
                     None => issue.hint(format!("its parameters are {}", names.join(", "))),
                 }
@@ -167,8 +167,7 @@ impl Checker<'_> {
         }
         let place = self.program.place(crate::issue::Loc::new(callable.at.file, callable.name.span));
         let position = |name: &str| callable.params.iter().position(|param| &*param.name == name);
-        let (end, count) = (call.callee.span.end, callable.params.len());
-        self.note_call(end, call.span, Callee::Defined(place), is_state, &call.args, &position, count);
+        self.note_call(call, Callee::Defined(place), is_state, callable.params.len(), &position);
     }
 
     fn infer_unless_name(&mut self, expr: &Expr) {
@@ -262,7 +261,7 @@ impl Checker<'_> {
         let is_field = matches!(receiver, Type::Record(record) if record.fields.iter().any(|field| field.name == name.name));
         let issue = match builtins::closest_method(receiver, name.as_str()) {
             _ if is_field => issue.hint(format!("`{}` is a field: leave the parentheses out", name.name)),
-            Some(best) => issue.suggest(Some(&best)),
+            Some(best) => issue.suggest(Some(best)),
             None if matches!(self.program.lookup(self.file, name.as_str()), Some(Def::Fn(_))) => {
                 issue.hint(format!("it is a function: `{}(…)`", name.name))
             }
@@ -383,7 +382,7 @@ impl Checker<'_> {
         let position = |name: &str| builtin.signature.params.iter().position(|param| param.name == name);
         let count = builtin.signature.params.len();
         let what = Callee::Builtin(builtin.signature.name, BuiltinRef(builtin));
-        self.note_call(call.callee.span.end, call.span, what, false, &call.args, &position, count);
+        self.note_call(call, what, false, count, &position);
     }
 
     fn builtin_argument(

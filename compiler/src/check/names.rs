@@ -95,7 +95,7 @@ impl Checker<'_> {
         let issue = Issue::error("unknown-member", self.loc(span), message);
         let variables: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
         let issue = match closest(name, members.iter().copied()).or_else(|| closest(name, variables)) {
-            Some(best) => issue.suggest(Some(&best)),
+            Some(best) => issue.suggest(Some(best)),
             None => issue.hint(format!("its members are {}", members.join(", "))),
         };
         self.report(issue);

@@ -325,7 +325,7 @@ impl Checker<'_> {
             names.extend(METAS.iter().map(|(name, _)| *name));
         }
         let issue = match alias.or_else(foreign).or_else(|| closest(name, names)) {
-            Some(best) => issue.suggest(Some(&best)),
+            Some(best) => issue.suggest(Some(best)),
             None => {
                 let known: Vec<&str> = schema.attributes.iter().map(|known| &*known.name).collect();
                 issue.hint(format!("its attributes are {}", known.join(", ")))

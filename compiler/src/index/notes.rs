@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_catalog::{EnumType, RecordType, ResourceId, Type, Value};
-use stead_grammar::ast::{Arg, Expr, ExprKind, Ident, Item, Literal, Span, TypeDefBody};
+use stead_grammar::ast::{Call, Expr, ExprKind, Ident, Item, Literal, Span, TypeDefBody};
 
 use super::probe::{Context, ContextKind, MARKER, TextRole, Variable};
 use super::template::{TemplateContext, TemplateIndex};
@@ -265,21 +265,20 @@ impl Checker<'_> {
         }
     }
 
+    /// Notes a call; `position` finds a parameter by its name.
     pub(crate) fn note_call(
         &mut self,
-        callee_end: u32,
-        span: Span,
+        call: &Call,
         callee: Callee,
         is_state: bool,
-        args: &[Arg],
-        names: &dyn Fn(&str) -> Option<usize>,
         count: usize,
+        position: &dyn Fn(&str) -> Option<usize>,
     ) {
         let Some(notes) = &mut self.notes else { return };
-        let args = args.iter().enumerate().map(|(i, arg)| Argument {
+        let args = call.args.iter().enumerate().map(|(i, arg)| Argument {
             span: arg.span,
             parameter: match &arg.name {
-                Some(name) => names(name.as_str()),
+                Some(name) => position(name.as_str()),
                 None => Some(i).filter(|i| *i < count),
             },
             is_named: arg.name.is_some(),
@@ -289,8 +288,8 @@ impl Checker<'_> {
                 _ => None,
             },
         });
-        let args = args.collect();
-        notes.index.calls.push(CallSite { span, callee_end, callee, is_state, args });
+        let (args, callee_end) = (args.collect(), call.callee.span.end);
+        notes.index.calls.push(CallSite { span: call.span, callee_end, callee, is_state, args });
     }
 
     pub(crate) fn note_body(&mut self, site: impl FnOnce() -> BodySite) {

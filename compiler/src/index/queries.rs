@@ -46,10 +46,25 @@ pub struct Definition {
     pub signature: String,
     /// The directory of its module.
     pub module: Arc<str>,
-    /// The parameters of a function or state: name, type, whether it has a default, documentation, place of the name.
-    pub params: Vec<(Arc<str>, Type, bool, Arc<str>, Place)>,
+    /// The parameters of a function or state.
+    pub params: Vec<Parameter>,
     /// What it stands for; the result of a function.
     pub ty: Type,
+}
+
+/// A parameter of a function or state.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its type.
+    pub ty: Type,
+    /// It may be left out.
+    pub has_default: bool,
+    /// Its documentation.
+    pub docs: Arc<str>,
+    /// Where its name stands.
+    pub place: Place,
 }
 
 /// Where a key of the data is.
@@ -153,9 +168,12 @@ impl Project {
             Def::Type(id) => (&[], program.types[id as usize].ty.clone()),
             Def::Module(_) => (&[], Type::Any),
         };
-        let params = params.iter().zip(fields).map(|(param, field)| {
-            let place = program.place(Loc::new(at.file, param.span));
-            (param.name.clone(), param.ty.clone(), param.has_default, doc(&field.doc), place)
+        let params = params.iter().zip(fields).map(|(param, field)| Parameter {
+            name: param.name.clone(),
+            ty: param.ty.clone(),
+            has_default: param.has_default,
+            docs: doc(&field.doc),
+            place: program.place(Loc::new(at.file, param.span)),
         });
         Some(Definition {
             kind,

@@ -4,9 +4,7 @@ mod fixes;
 mod imports;
 mod refactor;
 
-use std::collections::HashMap;
-
-use lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, Diagnostic, TextEdit, Uri, WorkspaceEdit};
+use lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, Diagnostic};
 use stead_grammar::ast::Span;
 
 pub(crate) use imports::import_edit;
@@ -67,16 +65,11 @@ pub(crate) fn code_actions(snapshot: &Snapshot, params: CodeActionParams) -> Opt
             _ => false,
         };
         let diagnostics: Vec<Diagnostic> = params.context.diagnostics.iter().filter(mends).cloned().collect();
-        let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
-        for (file, span, new_text) in &action.edits {
-            let (Some(uri), Some(text)) = (snapshot.uri(file), snapshot.text_of(file)) else { continue };
-            changes.entry(uri).or_default().push(TextEdit { range: text.range(*span), new_text: new_text.clone() });
-        }
         CodeActionOrCommand::CodeAction(CodeAction {
             title: action.title,
             kind: Some(action.kind),
             diagnostics: Some(diagnostics).filter(|list| !list.is_empty()),
-            edit: Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }),
+            edit: Some(snapshot.edit(action.edits.iter().map(|(file, span, text)| (file, *span, &**text)))),
             is_preferred: action.is_preferred.then_some(true),
             ..CodeAction::default()
         })

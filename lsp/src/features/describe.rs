@@ -74,8 +74,8 @@ pub(crate) fn target(snapshot: &Snapshot, target: &Target) -> Option<String> {
 /// Describes a definition of the project.
 pub(crate) fn definition(one: &Definition) -> String {
     let mut docs = one.docs.to_string();
-    for (name, _, _, about, _) in one.params.iter().filter(|(_, _, _, about, _)| !about.is_empty()) {
-        docs.push_str(&format!("\n\n`{name}`: {about}"));
+    for param in one.params.iter().filter(|param| !param.docs.is_empty()) {
+        docs.push_str(&format!("\n\n`{}`: {}", param.name, param.docs));
     }
     let place = if one.kind == DefinitionKind::State && !one.params.is_empty() {
         format!("\n\nIn the data: `{}.…`", one.name)

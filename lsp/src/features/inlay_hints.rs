@@ -48,9 +48,9 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Hint>> {
             let Callee::Defined(place) = &call.callee else { continue };
             let Some(definition) = snapshot.project.definition_at(place) else { continue };
             for arg in call.args.iter().filter(|arg| !arg.is_named) {
-                let Some((name, ..)) = arg.parameter.and_then(|at| definition.params.get(at)) else { continue };
-                if arg.name.as_ref() != Some(name) {
-                    hints.push((arg.span.start, format!("{name}:"), Some(InlayHintKind::PARAMETER), None));
+                let Some(param) = arg.parameter.and_then(|at| definition.params.get(at)) else { continue };
+                if arg.name.as_ref() != Some(&param.name) {
+                    hints.push((arg.span.start, format!("{}:", param.name), Some(InlayHintKind::PARAMETER), None));
                 }
             }
         }

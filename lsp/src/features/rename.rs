@@ -1,9 +1,9 @@
 //! Rename: across files, templates and data keys, and checked. What would mean something else afterwards is refused, with the reason.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lsp_types::{PrepareRenameResponse, RenameParams, TextEdit, Uri, WorkspaceEdit};
+use lsp_types::{PrepareRenameResponse, RenameParams, WorkspaceEdit};
 use stead_catalog::ResourceId;
 use stead_compiler::Diagnostic;
 use stead_compiler::index::{Place, Target};
@@ -58,13 +58,8 @@ fn name_span(snapshot: &Snapshot, place: &Place) -> Span {
 pub(crate) fn rename(snapshot: &Snapshot, params: RenameParams) -> Result<Option<WorkspaceEdit>, String> {
     let offset = snapshot.offset(params.text_document_position.position);
     let Some(edits) = edits(snapshot, offset, &params.new_name)? else { return Ok(None) };
-    let mut changes: HashMap<Uri, Vec<TextEdit>> = HashMap::new();
-    for (file, list) in &edits {
-        let (Some(uri), Some(text)) = (snapshot.uri(file), snapshot.text_of(file)) else { continue };
-        let list = list.iter().map(|(span, new)| TextEdit { range: text.range(*span), new_text: new.clone() });
-        changes.insert(uri, list.collect());
-    }
-    Ok(Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() }))
+    let list = edits.iter().flat_map(|(file, list)| list.iter().map(move |(span, text)| (file, *span, &**text)));
+    Ok(Some(snapshot.edit(list)))
 }
 
 type Edits = BTreeMap<Arc<str>, Vec<(Span, String)>>;

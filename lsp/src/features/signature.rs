@@ -33,9 +33,9 @@ fn help(snapshot: &Snapshot, offset: u32) -> Option<SignatureHelp> {
     let (label, docs, names): (String, String, Vec<(String, String)>) = match &call.callee {
         Callee::Defined(place) => {
             let definition = snapshot.project.definition_at(place)?;
-            let params = definition.params.iter().map(|(name, ty, has_default, docs, _)| {
-                let default = if *has_default { " = …" } else { "" };
-                (format!("{name}: {}{default}", snapshot.shown_type(ty)), docs.to_string())
+            let params = definition.params.iter().map(|param| {
+                let default = if param.has_default { " = …" } else { "" };
+                (format!("{}: {}{default}", param.name, snapshot.shown_type(&param.ty)), param.docs.to_string())
             });
             let params: Vec<(String, String)> = params.collect();
             let result = match definition.kind {

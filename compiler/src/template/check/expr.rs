@@ -82,7 +82,7 @@ impl Walker<'_> {
                 } else {
                     self.expr(&test.expr, here);
                 }
-                self.note_word(test.name, TemplateContext::Test(filters::test_names().iter().copied().collect()));
+                self.note_word(test.name, TemplateContext::Test(filters::test_names()));
                 if !filters::test_names().contains(&test.name) {
                     let best = closest(test.name, filters::test_names());
                     let span = here.name_span(test.span(), test.name);
@@ -141,7 +141,7 @@ impl Walker<'_> {
             Some(expr) => self.expr(expr, here),
             None => Type::STRING,
         };
-        self.note_word(name, TemplateContext::Filter(filters::filter_names().iter().copied().collect()));
+        self.note_word(name, TemplateContext::Filter(filters::filter_names()));
         if !filters::filter_names().contains(&name) {
             let best = closest(name, filters::filter_names());
             let problem = Problem::new("unknown-template-filter", span, format!("there is no filter `{name}`"));

@@ -153,14 +153,12 @@ impl Items<'_> {
         if let Callee::Defined(callee) = &call.callee
             && let Some(definition) = self.snapshot.project.definition_at(callee)
         {
-            for (i, (name, ty, has_default, docs, _)) in definition.params.iter().enumerate() {
-                if !given.contains(&i) {
-                    let rank = if *has_default { 1 } else { 0 };
-                    let docs = Some(docs.to_string()).filter(|docs| !docs.is_empty());
-                    let label = format!("{name} =");
-                    let entry = Entry::new(&label, Kind::PROPERTY, rank).detail(ty.to_string()).docs(docs);
-                    self.add(entry.snippet(format!("{name} = $0")));
-                }
+            for (_, param) in definition.params.iter().enumerate().filter(|(i, _)| !given.contains(i)) {
+                let docs = Some(param.docs.to_string()).filter(|docs| !docs.is_empty());
+                let label = format!("{} =", param.name);
+                let entry =
+                    Entry::new(&label, Kind::PROPERTY, u8::from(param.has_default)).detail(param.ty.to_string()).docs(docs);
+                self.add(entry.snippet(format!("{} = $0", param.name)));
             }
         }
     }
@@ -546,11 +544,11 @@ fn literal_texts(ty: &Type, found: &mut Vec<Arc<str>>) {
 
 /// A call with a place for each argument that is needed.
 fn call_snippet(name: &str, definition: &stead_compiler::index::Definition) -> String {
-    let needed = definition.params.iter().filter(|(_, ty, has_default, ..)| !has_default && !matches!(ty, Type::Optional(_)));
+    let needed = definition.params.iter().filter(|param| !param.has_default && !matches!(param.ty, Type::Optional(_)));
     let is_state = definition.kind == DefinitionKind::State;
     let args: Vec<String> = needed
         .zip(1..)
-        .map(|((param, ..), i)| if is_state { format!("{param} = ${{{i}}}") } else { format!("${{{i}:{param}}}") })
+        .map(|(param, i)| if is_state { format!("{} = ${{{i}}}", param.name) } else { format!("${{{i}:{}}}", param.name) })
         .collect();
     format!("{name}({})$0", args.join(", "))
 }
