@@ -87,7 +87,7 @@ fn a_worker_whose_connection_breaks_finishes_what_it_has_in_hand_and_tells_later
     let apply = fleet.operator.spawn(&["env", "-C", "/root", "stead", "apply", "site", "--on", &all, "--yes", "--json"]);
     cut.wait_for("the command to run", Duration::from_secs(60), |host| host.read("/srv/begun").is_some());
     // The connection, and nothing else.
-    cut.must("pkill -KILL -f 'sshd.*notty'");
+    cut.must("pkill -KILL -f 'sshd.*nott[y]'");
     let output = apply.wait().expect_code(1);
     assert_eq!(outcomes(&output), pairs(&[(&cut_name, "lost"), (&whole_name, "changed")]));
     let finished = output.json_lines();
