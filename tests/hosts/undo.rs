@@ -196,3 +196,21 @@ fn what_was_mounted_is_mounted_as_it_was() {
     let left: Vec<String> = before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line)).collect();
     assert_eq!((mounted().as_str(), left), ("0", Vec::new()));
 }
+
+#[test]
+fn a_timer_that_was_taken_away_runs_again() {
+    let Some(site) = Site::new("timer \"tick\" { state = absent }\n") else { return };
+    let host = &site.host;
+    host.must(
+        "cd /etc/systemd/system && printf '[Service]\\nType=oneshot\\nExecStart=/bin/true\\n' > tick.service && \
+         printf '[Timer]\\nOnCalendar=yearly\\n\\n[Install]\\nWantedBy=timers.target\\n' > tick.timer && \
+         systemctl daemon-reload && systemctl -q enable --now tick.timer",
+    );
+    let before = host.snapshot();
+    site.converge();
+    assert_eq!(host.run("systemctl is-active tick.timer").stdout.trim(), "inactive");
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(host.must("systemctl is-active tick.timer; systemctl is-enabled tick.timer"), "active\nenabled\n");
+    let left: Vec<String> = before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line)).collect();
+    assert_eq!(left, [""; 0]);
+}

@@ -129,6 +129,8 @@ enum Thing {
     Path {
         path: PathBuf,
         below: Below,
+        /// Nothing is there now, and something was.
+        comes: bool,
     },
     /// Restarted only, at the end of what it reacts to.
     Reaction,
@@ -192,6 +194,7 @@ impl Undo {
             }
         }
         let Gathered { mut items, not_undone, .. } = gathered;
+        order::units_after_their_files(&mut items);
         items.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.id.cmp(&b.id)));
         let edges = order::edges(&items);
         let undone = items.iter().flat_map(|item| item.resources.iter().cloned()).collect();
@@ -398,6 +401,8 @@ impl Gathered<'_> {
             let now = now.get(path).map(|(state, _)| state);
             let type_name = PathState::type_name(&was.state, now);
             let is_directory = |state: &FileState| matches!(state, FileState::Directory { .. });
+            let is_there = |state: &FileState| !matches!(state, FileState::Absent);
+            let comes = is_there(&was.state) && !now.is_some_and(is_there);
             let below = match (is_directory(&was.state), now.is_some_and(is_directory)) {
                 (true, false) => Below::Needs,
                 (false, true) => Below::GoesFirst,
@@ -409,7 +414,7 @@ impl Gathered<'_> {
                 attributes: state.attributes(),
                 managed: Ok(Box::new(state)),
                 written: was.written,
-                thing: Thing::Path { path: path.clone(), below },
+                thing: Thing::Path { path: path.clone(), below, comes },
                 reacts_to: Vec::new(),
                 resources: was.resources.clone(),
             });

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use stead_catalog::{Edge, EdgeKind, ResourceId};
 
 use super::{Below, Item, Thing};
+use crate::system::systemd::UNIT;
 
 /// More edges than this between two neighbours: the members of a level then go back one after the other instead.
 const MANY: usize = 20_000;
@@ -39,6 +41,24 @@ impl Edges {
         };
         for from in before {
             after.iter().for_each(|to| self.add(*from, *to, EdgeKind::After, "changed later"));
+        }
+    }
+}
+
+/// A unit is brought back after its files: those were looked at before it was stopped, and taken away after it.
+pub(super) fn units_after_their_files(items: &mut [Item]) {
+    let mut files: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+    for item in items.iter() {
+        if let Thing::Path { path, comes: true, .. } = &item.thing
+            && let Some(unit) = crate::unit_of(path)
+        {
+            let first = files.entry(unit).or_insert(item.written);
+            *first = (*first).min(item.written);
+        }
+    }
+    for item in items.iter_mut().filter(|item| matches!(&item.thing, Thing::Record { kind } if kind == UNIT.kind)) {
+        if let Some(first) = files.get(item.name.as_str()) {
+            item.written = item.written.min(first - 1);
         }
     }
 }
