@@ -8,6 +8,7 @@ stead=${1:-$root/target/debug/stead}
 out=$root/book/src/editors
 scratch=$(mktemp -d)
 tmux=(tmux -L "stead-pictures-$$" -f /dev/null)
+started=0
 trap '"${tmux[@]}" kill-server 2>/dev/null || true; rm -rf "$scratch"' EXIT
 cp -r "$root/examples/web" "$scratch/web"
 rm -f "$scratch/web/run"
@@ -36,6 +37,9 @@ picture() {
 
 # start WIDTH HEIGHT LINE: Neovim on the project's file, at a line that holds LINE.
 start() {
+  # A server of its own: the one before may not be gone yet.
+  started=$((started + 1))
+  tmux=(tmux -L "stead-pictures-$$-$started" -f /dev/null)
   "${tmux[@]}" new-session -d -x "$1" -y "$2" "nvim -u '$here/init.lua' -i NONE '$scratch/web/site.stead'"
   "${tmux[@]}" set -g status off
   "${tmux[@]}" set -sg escape-time 0
