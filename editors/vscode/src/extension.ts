@@ -52,6 +52,7 @@ async function start(shown: Shown): Promise<void> {
       { scheme: 'file', pattern: '**/data/**/*.{yaml,yml,toml,json}' },
     ],
     synchronize: {
+      configurationSection: 'stead',
       fileEvents: vscode.workspace.createFileSystemWatcher('**/*.{stead,j2,jinja,jinja2,yaml,yml,toml,json}'),
     },
     outputChannel: output,

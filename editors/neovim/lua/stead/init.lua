@@ -9,6 +9,8 @@ local defaults = {
   path = 'stead',
   -- Further arguments of `stead lsp`.
   args = {},
+  -- What the server is told: { inlayHints = { types = false }, codeLens = { … }, checkNodes = true }.
+  settings = {},
   -- Called when the server is attached to a buffer, besides the keys below.
   on_attach = nil,
   -- What the client can do; that of nvim-cmp or blink.cmp, say.
@@ -61,6 +63,7 @@ local function configuration(root)
     root_dir = root,
     filetypes = M.filetypes,
     capabilities = M.options.capabilities or vim.lsp.protocol.make_client_capabilities(),
+    settings = { stead = M.options.settings },
     on_attach = on_attach,
     workspace_folders = { { uri = vim.uri_from_fname(root), name = vim.fn.fnamemodify(root, ':t') } },
   }
@@ -197,6 +200,7 @@ function M.setup(options)
       cmd = command(),
       filetypes = M.filetypes,
       capabilities = M.options.capabilities,
+      settings = { stead = M.options.settings },
       root_dir = function(buffer, on_dir)
         local root, is_project = M.root(vim.api.nvim_buf_get_name(buffer))
         if is_project or vim.bo[buffer].filetype == 'stead' then
