@@ -41,6 +41,7 @@ pub struct Host {
     pid: u32,
     booted: SystemTime,
     keep: bool,
+    tools: bool,
 }
 
 /// Whether tests that need hosts may run here; `false` only where `STEAD_TEST_HOSTS=off` says so.
@@ -55,7 +56,7 @@ impl Host {
     ///
     /// Where hosts cannot be had: not root, no namespaces, no root file system, or no stead binary.
     pub fn boot() -> Option<Self> {
-        Self::start(false)
+        Self::start(false, false)
     }
 
     /// As [`Host::boot`], but what is written on the host is kept on disk, so that [`Host::power_cycle`] can be used.
@@ -64,17 +65,26 @@ impl Host {
     ///
     /// As [`Host::boot`].
     pub fn boot_with_disk() -> Option<Self> {
-        Self::start(true)
+        Self::start(true, false)
     }
 
-    fn start(keep: bool) -> Option<Self> {
+    /// As [`Host::boot`], with git, Python's venv and gpg on it (`tests/mktools.sh`).
+    ///
+    /// # Panics
+    ///
+    /// As [`Host::boot`].
+    pub fn boot_with_tools() -> Option<Self> {
+        Self::start(false, true)
+    }
+
+    fn start(keep: bool, tools: bool) -> Option<Self> {
         if !hosts_are_wanted() {
             return None;
         }
         let ground = ground();
         let index = NEXT_HOST.fetch_add(1, Ordering::Relaxed);
         assert!(index < 240, "one test process has no more than 240 hosts");
-        let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep };
+        let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep, tools };
         host.power_on(ground);
         fs::copy(stead_binary(), host.path(STEAD)).expect("the stead binary is copied to the host");
         Some(host)
@@ -86,10 +96,11 @@ impl Host {
         let index = self.index.to_string();
         // A busy machine may fail to bring a host up in time: what came up of it is ended, and it is tried again.
         let mut tries = 0;
-        while let Err(why) = ground.testhost_with(&["boot", &index], keep) {
+        let root = if self.tools { ground.root_with_tools() } else { ground.root.clone() };
+        while let Err(why) = ground.testhost_with(&["boot", &index], &root, keep) {
             tries += 1;
             assert!(tries < 4, "the host did not boot: {why}");
-            let _ = ground.testhost_with(&["stop", &format!("h{index}")], keep);
+            let _ = ground.testhost(&["stop", &format!("h{index}")]);
             std::thread::sleep(Duration::from_secs(tries));
         }
         let pid = fs::read_to_string(ground.state.join(format!("h{index}/pid"))).expect("testhost wrote the pid");
@@ -283,17 +294,17 @@ struct Ground {
 
 impl Ground {
     fn testhost(&self, arguments: &[&str]) -> Result<String, String> {
-        self.testhost_with(arguments, "0")
+        self.testhost_with(arguments, &self.root, "0")
     }
 
-    fn testhost_with(&self, arguments: &[&str], keep: &str) -> Result<String, String> {
+    fn testhost_with(&self, arguments: &[&str], root: &Path, keep: &str) -> Result<String, String> {
         let output = Command::new("bash")
             .arg(tests_dir().join("testhost"))
             .args(arguments)
             .env("TESTHOST_DIR", &self.state)
             .env("TESTHOST_BRIDGE", &self.bridge)
             .env("TESTHOST_NET", &self.net)
-            .env("TESTHOST_ROOT", &self.root)
+            .env("TESTHOST_ROOT", root)
             .env("TESTHOST_KEEP", keep)
             .stdin(Stdio::null())
             .output()
@@ -301,8 +312,28 @@ impl Ground {
         if output.status.success() {
             Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         } else {
-            Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            Err(format!("testhost {} ({}): {said}", arguments.join(" "), output.status))
         }
+    }
+
+    /// The root with the layer of tools above it, which is made when it is asked for first.
+    fn root_with_tools(&self) -> PathBuf {
+        static LAYER: OnceLock<(PathBuf, File)> = OnceLock::new();
+        let (layer, _lock) = LAYER.get_or_init(|| {
+            let made = Command::new("bash").arg(tests_dir().join("mktools.sh")).stdin(Stdio::null()).output().expect("bash runs");
+            assert!(made.status.success(), "the tools were not made: {}", String::from_utf8_lossy(&made.stderr).trim());
+            let mut layer = self.root.clone().into_os_string();
+            layer.push("-tools");
+            let layer = PathBuf::from(layer);
+            let lock = File::open(layer.with_extension("lock")).expect("mktools.sh makes the lock");
+            lock.lock_shared().expect("the layer is kept for as long as tests run");
+            (layer, lock)
+        });
+        let mut both = layer.clone().into_os_string();
+        both.push(":");
+        both.push(&self.root);
+        both.into()
     }
 }
 

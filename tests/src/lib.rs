@@ -8,3 +8,4 @@ pub mod output;
 pub mod process;
 pub mod snapshot;
 pub mod transcript;
+pub mod web;
