@@ -434,7 +434,11 @@ fn samples(ty: &Type) -> Vec<Value> {
         Type::Secret(inner) => samples(inner).into_iter().map(Value::secret).collect(),
         Type::Int(range) => fits([range.min, Some(1), Some(2), range.max].into_iter().flatten().map(Value::Int).collect()),
         Type::Float(_) => fits(vec![Value::Float(1.0), Value::Float(2.0)]),
-        Type::Map(_) => vec![Value::map([])],
+        // One that is empty says nothing of those that are not.
+        Type::Map(item) => match samples(item).into_iter().next() {
+            Some(value) => vec![Value::map([]), Value::map([("sample".into(), value)])],
+            None => Vec::new(),
+        },
         Type::List(item, _) => fits(vec![Value::list(samples(item).first().cloned()), Value::list([])]),
         Type::Source => SAMPLES[..2].iter().map(|text| Value::Blob(Blob::new(*text, text.as_bytes()).into())).collect(),
         Type::Any | Type::Record(_) | Type::Ref(_) => Vec::new(),

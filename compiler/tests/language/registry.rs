@@ -88,6 +88,18 @@ fn check_file(attributes: &Attributes) -> Vec<Problem> {
     }]
 }
 
+fn check_service(attributes: &Attributes) -> Vec<Problem> {
+    let is_empty = matches!(attributes.get("limits"), Some(Value::Map(entries)) if entries.is_empty());
+    let nothing = Problem {
+        code: "missing-attribute",
+        attribute: Some("limits".into()),
+        other: None,
+        message: "nothing is limited".into(),
+        hint: None,
+    };
+    if is_empty { vec![nothing] } else { Vec::new() }
+}
+
 /// The types of the pages.
 pub(crate) fn schemas() -> Schemas {
     let text = || Type::STRING;
@@ -107,22 +119,30 @@ pub(crate) fn schemas() -> Schemas {
         schema("package", vec![attribute("name", text()), attribute("version", Type::Version), present()], |a| {
             named(a, |name| Place::package(name))
         }),
-        schema(
-            "service",
-            vec![
-                attribute("name", text()),
-                state(&["running", "stopped"]),
-                attribute("enabled", Type::Bool),
-                ports,
-                attribute("limits", Type::Map(std::sync::Arc::new(Type::INT))),
-            ],
-            |a| {
-                let Some(name) = a.str("name") else { return Footprint::default() };
-                let unit = Place::unit(format!("{name}.service"));
-                let removes = a.str("state") == Some("stopped");
-                Footprint { owns: vec![unit.clone()], needs: vec![unit, Place::package(name)], removes, ..Footprint::default() }
-            },
-        ),
+        Schema {
+            check: check_service,
+            ..schema(
+                "service",
+                vec![
+                    attribute("name", text()),
+                    state(&["running", "stopped"]),
+                    attribute("enabled", Type::Bool),
+                    ports,
+                    attribute("limits", Type::Map(std::sync::Arc::new(Type::INT))),
+                ],
+                |a| {
+                    let Some(name) = a.str("name") else { return Footprint::default() };
+                    let unit = Place::unit(format!("{name}.service"));
+                    let removes = a.str("state") == Some("stopped");
+                    Footprint {
+                        owns: vec![unit.clone()],
+                        needs: vec![unit, Place::package(name)],
+                        removes,
+                        ..Footprint::default()
+                    }
+                },
+            )
+        },
         schema(
             "user",
             vec![
