@@ -103,7 +103,7 @@ pub(crate) fn plan(
     cache_dir: Option<&Path>,
     terminal: &Terminal,
 ) -> Result<Planned, Failure> {
-    let mut world = Observed::new(root).map_err(Failure::Machine)?;
+    let mut world = Observed::new(root).map_err(Failure::Machine)?.remembering(state_dir);
     if let Some(cache) = cache_dir {
         world = world.reading_ahead(cache);
     }

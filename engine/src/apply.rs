@@ -150,7 +150,10 @@ pub fn apply(
         LockError::Held(holder) => RunError::Locked { holder },
         LockError::Io(error) => unusable(&options.state, &JournalError::Io(error)),
     })?;
-    let mut observed = Observed::new(&options.root)?.managing(planned.paths.clone()).cancelled_by(options.cancel.clone());
+    let mut observed = Observed::new(&options.root)?
+        .managing(planned.paths.clone())
+        .cancelled_by(options.cancel.clone())
+        .remembering(&options.state);
     if let Some(cache) = &options.cache {
         observed = observed.taking_from(cache);
     }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use stead_catalog::{Change, Command};
 
 use crate::cancel::Cancel;
+use crate::downloads::Downloads;
 use crate::journal::{Before, Blobs, FileAttributes, NewAfter, NewBefore, Op, Writer};
 use crate::observed::Observed;
 use crate::process::{Ended, Finished, Spawn, Written};
@@ -180,6 +181,11 @@ impl Machine {
     /// The parts of the operating system that change accounts, packages and units.
     pub fn system(&self) -> &System {
         self.shared.observed.system()
+    }
+
+    /// Where the parts of what is fetched are kept until it is whole; `None` where nothing is kept.
+    pub fn downloads(&self) -> Option<&Downloads> {
+        self.shared.observed.downloads()
     }
 
     /// How long the change may still take; `None` when there is no limit.

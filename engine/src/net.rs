@@ -14,7 +14,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 mod url;
 
-pub use url::{UrlParts, without_credentials};
+pub use url::{UrlParts, file_name, without_credentials};
 
 /// What a web server is asked.
 #[derive(Clone)]
@@ -23,8 +23,10 @@ pub struct Request {
     pub method: Arc<str>,
     /// `http://` or `https://`. A user and password in it become an `Authorization`.
     pub url: Arc<str>,
-    /// Headers; their values may be secret.
+    /// Headers; their values may be secret. A server that is redirected to does not get them.
     pub headers: Vec<(Arc<str>, Arc<str>)>,
+    /// Headers that say which part or version is asked for: every server on the way gets them.
+    pub conditions: Vec<(Arc<str>, Arc<str>)>,
     /// Sent with it.
     pub body: Option<Arc<[u8]>>,
     /// `http://host:port` of a proxy; what the environment says (`https_proxy`, `no_proxy`) when `None`.
@@ -48,6 +50,7 @@ impl Request {
             method: "GET".into(),
             url: url.into(),
             headers: Vec::new(),
+            conditions: Vec::new(),
             body: None,
             proxy: None,
             timeout: Duration::from_secs(30),
@@ -198,6 +201,9 @@ fn send_once(
     let parts = UrlParts::of(url).filter(|parts| matches!(parts.scheme, "http" | "https"));
     let parts = parts.ok_or_else(|| NoAnswer("this is no http or https address".into()))?;
     let mut builder = http::Request::builder().method(method).uri(without_credentials(url));
+    for (name, value) in &request.conditions {
+        builder = builder.header(&**name, &**value);
+    }
     let mut has_authorization = false;
     if is_own {
         for (name, value) in &request.headers {

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use stead_catalog::Command;
 
 use crate::cancel::Cancel;
+use crate::downloads::{Downloads, Fetched};
 use crate::machine::xattrs;
 use crate::net::{self, NoAnswer, Reply, Request};
 use crate::process::{Ended, Finished, RunAs, Spawn};
@@ -42,6 +43,7 @@ pub struct Observed {
     system: System,
     managed: Arc<ManagedPaths>,
     cancel: Arc<Cancel>,
+    downloads: Option<Downloads>,
     /// The user and group that the engine works as.
     identity: (u32, u32),
 }
@@ -57,6 +59,7 @@ impl Observed {
             system: System::new(root.path()),
             managed: Arc::default(),
             cancel: Arc::default(),
+            downloads: None,
             identity: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         })
     }
@@ -87,6 +90,17 @@ impl Observed {
     pub fn taking_from(mut self, cache: &Path) -> Self {
         self.system.apt.set_cache(cache, false);
         self
+    }
+
+    /// The same machine, with what earlier runs of this state directory know of downloads.
+    #[must_use]
+    pub fn remembering(mut self, state: &Path) -> Self {
+        self.downloads = Some(Downloads::new(state));
+        self
+    }
+
+    pub(crate) fn downloads(&self) -> Option<&Downloads> {
+        self.downloads.as_ref()
     }
 
     /// Forgets everything that is kept between looks: after something changed the machine in ways that are not known.
@@ -421,6 +435,10 @@ impl World for Observed {
         if self.system.is_tree() { Err(no_network()) } else { Ok(Known::Is(net::ask(request, most))) }
     }
 
+    fn fetched(&self, path: &Path) -> Option<Fetched> {
+        self.downloads.as_ref()?.fetched(path)
+    }
+
     fn query(&self, probe: &Probe) -> Look<Output> {
         let finished = self.asked(probe, false)?;
         let status = match finished.ended {
@@ -461,6 +479,10 @@ impl World for Observed {
 
     fn is_managed(&self, path: &Path) -> bool {
         self.managed.covers(path)
+    }
+
+    fn is_owned(&self, name: &str) -> bool {
+        self.managed.owns(name)
     }
 
     fn is_declared(&self, path: &Path) -> bool {

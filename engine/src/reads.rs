@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::downloads::Fetched;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::net::{NoAnswer, Reply, Request};
@@ -198,6 +199,10 @@ impl World for Recorder<'_> {
         self.base.fetch(request, most)
     }
 
+    fn fetched(&self, path: &Path) -> Option<Fetched> {
+        self.base.fetched(path)
+    }
+
     fn query(&self, probe: &Probe) -> Look<Output> {
         self.note(Read::Probe);
         self.base.query(probe)
@@ -220,6 +225,10 @@ impl World for Recorder<'_> {
 
     fn is_managed(&self, path: &Path) -> bool {
         self.managed.covers(path)
+    }
+
+    fn is_owned(&self, name: &str) -> bool {
+        self.managed.owns(name)
     }
 
     fn is_declared(&self, path: &Path) -> bool {

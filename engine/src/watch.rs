@@ -193,7 +193,10 @@ impl<'a> Watch<'a> {
             registry,
             graph: Graph::of(catalog),
             hash: *catalog.hash().as_bytes(),
-            world: Observed::new(&options.root)?.managing(paths.clone()).cancelled_by(options.cancel.clone()),
+            world: Observed::new(&options.root)?
+                .managing(paths.clone())
+                .cancelled_by(options.cancel.clone())
+                .remembering(&options.state),
             paths,
             notify: Notify::new().map_err(|error| WatchError::Refused(error.into()))?,
             options,

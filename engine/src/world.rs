@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use stead_catalog::Command;
 
+use crate::downloads::Fetched;
 use crate::net::{NoAnswer, Reply, Request};
 use crate::system::apt::SourcesAhead;
 use crate::system::archive::Contents;
@@ -451,6 +452,12 @@ pub trait World: Sync {
         Err(no_network())
     }
 
+    /// What an earlier run fetched for a path, and what the server called it; `None` where that is not known.
+    fn fetched(&self, path: &Path) -> Option<Fetched> {
+        let _ = path;
+        None
+    }
+
     /// Runs a command that only asks, and returns what it says. Known only later where a change comes before.
     ///
     /// # Errors
@@ -478,6 +485,12 @@ pub trait World: Sync {
     /// Says whether a resource of the catalog owns or brings exactly this path.
     fn is_declared(&self, path: &Path) -> bool {
         self.is_managed(path)
+    }
+
+    /// Says whether a resource of the catalog owns what is no path and has this name: a purge keeps it.
+    fn is_owned(&self, name: &str) -> bool {
+        let _ = name;
+        false
     }
 
     /// Says whether anything is at a path. It may be known where [`World::stat`] is not: of what a command is said to create.

@@ -129,6 +129,7 @@ fn recorded(group: &Group) -> serde_json::Value {
 /// A group is brought back with its id and exactly its members.
 pub(crate) static GROUP: Restorer = Restorer {
     kind: "group",
+    is_tree: false,
     look: |world, name| Ok(world.group(name)?.known()?.map_or(serde_json::Value::Null, |group| recorded(&group))),
     restore: |name, before| {
         let group = Restore::resource("group", "name", name);

@@ -1,4 +1,6 @@
-//! Checksums as users write them: `sha256:…`, or the digits alone.
+//! Checksums as users write them: `sha256:…`, the digits alone, or the place of a file that has them.
+
+mod listed;
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use stead_catalog::Problem;
+
+pub(crate) use listed::Listed;
 
 /// How a checksum is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,12 @@ impl Algorithm {
         (Self::Sha384, "sha384", 96),
         (Self::Sha512, "sha512", 128),
     ];
+
+    /// `sha256`, `SHA-256` …
+    fn named(name: &str) -> Option<Self> {
+        let name = name.trim().to_ascii_lowercase().replace('-', "");
+        Self::ALL.iter().find(|(_, known, _)| *known == name).map(|(algorithm, ..)| *algorithm)
+    }
 
     fn name(self) -> &'static str {
         Self::ALL.iter().find(|(algorithm, ..)| *algorithm == self).map_or("", |(_, name, _)| name)
@@ -55,6 +65,8 @@ pub(crate) enum Wanted {
     Unchecked,
     /// This one.
     Is(Checksum),
+    /// The one in this file.
+    Listed(Listed),
 }
 
 impl Wanted {
@@ -63,6 +75,9 @@ impl Wanted {
         let Some(text) = text else { return Ok(Self::Unsaid) };
         if text == "none" {
             return Ok(Self::Unchecked);
+        }
+        if let Some(listed) = Listed::parse(text) {
+            return Ok(Self::Listed(listed));
         }
         let (name, digits) = match text.split_once([':', '=']) {
             Some((name, digits)) => (Some(name.trim().to_ascii_lowercase()), digits.trim()),
@@ -84,10 +99,10 @@ impl Wanted {
         }
     }
 
-    /// The checksum, where there is one.
-    pub(crate) fn checksum(&self) -> Option<&Checksum> {
+    /// The file that has it, where there is one.
+    pub(crate) fn listed(&self) -> Option<&Listed> {
         match self {
-            Self::Is(checksum) => Some(checksum),
+            Self::Listed(listed) => Some(listed),
             _ => None,
         }
     }
@@ -100,7 +115,8 @@ impl Wanted {
             other: None,
             message,
             hint: Some(
-                "write `sha256:` and the 64 digits that `sha256sum` prints; sha512, sha384, sha1 and md5 work as well".into(),
+                "write `sha256:` and the 64 digits that `sha256sum` prints, or the URL of a file that has them; sha512, sha384, sha1 and md5 work as well"
+                    .into(),
             ),
         })
     }
@@ -149,6 +165,13 @@ impl Sum {
 }
 
 impl Checksum {
+    /// The checksum with these digits; its kind is told by how many there are.
+    fn of_digits(digits: &str) -> Option<Self> {
+        let (algorithm, ..) = Algorithm::ALL.iter().find(|(_, _, length)| *length == digits.len())?;
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| Self { algorithm: *algorithm, digits: digits.to_ascii_lowercase().into() })
+    }
+
     /// The checksum of some bytes.
     pub(crate) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
         let mut sum = Sum::new(algorithm);
@@ -166,13 +189,22 @@ mod tests {
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         for text in [empty.to_owned(), format!("sha256:{empty}"), format!("SHA-256={}", empty.to_uppercase())] {
             let wanted = Wanted::parse(Some(&text)).expect("a checksum");
-            assert_eq!(wanted.checksum(), Some(&Checksum::of(Algorithm::Sha256, b"")), "{text}");
+            assert_eq!(wanted, Wanted::Is(Checksum::of(Algorithm::Sha256, b"")), "{text}");
         }
         let made = |algorithm| Checksum::of(algorithm, b"").to_string();
         assert_eq!(made(Algorithm::Md5), "md5:d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(made(Algorithm::Sha1), "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709");
         assert_eq!(Wanted::parse(Some("none")), Ok(Wanted::Unchecked));
         assert_eq!(Wanted::parse(None), Ok(Wanted::Unsaid));
+        for (text, algorithm) in [
+            ("https://example.com/SHA256SUMS", None),
+            ("sha256:https://example.com/SHA256SUMS", Some(Algorithm::Sha256)),
+            ("SHA-512:/srv/SUMS", Some(Algorithm::Sha512)),
+            ("file:///srv/SUMS", None),
+        ] {
+            let Ok(Wanted::Listed(listed)) = Wanted::parse(Some(text)) else { panic!("{text}") };
+            assert_eq!(listed.algorithm, algorithm, "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ pub(crate) fn dearmored(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(all)
 }
 
+/// Blanks and `0x` taken out of a fingerprint.
+pub(crate) fn bare_fingerprint(text: &str) -> String {
+    text.trim_start_matches("0x").chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase()
+}
+
 /// Says whether keys are text.
 pub(crate) fn is_armored(bytes: &[u8]) -> bool {
     bytes.windows(15).take(4096).any(|window| window == b"-----BEGIN PGP ")

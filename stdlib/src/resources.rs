@@ -92,8 +92,17 @@ const TYPES: &[TypeEntry] = &[
 ];
 
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
-static RESTORERS: &[&Restorer] =
-    &[&user::USER, &accounts::GROUP, &kernel_module::MODULE, &locale::LOCALE, &git::GIT, &pip::PIP, &mount::MOUNT, &swap::SWAP];
+static RESTORERS: &[&Restorer] = &[
+    &user::USER,
+    &accounts::GROUP,
+    &kernel_module::MODULE,
+    &locale::LOCALE,
+    &git::GIT,
+    &pip::PIP,
+    &virtualenv::VENV,
+    &mount::MOUNT,
+    &swap::SWAP,
+];
 
 /// Returns the registry of the standard library.
 pub fn registry() -> Registry {

@@ -70,7 +70,12 @@ impl Default for Fetching<'_> {
     }
 }
 
-impl Fetching<'_> {
+impl<'f> Fetching<'f> {
+    /// The same for another server: without headers and credentials.
+    pub(crate) fn without_secrets(&self) -> Fetching<'f> {
+        Fetching { headers: &NO_HEADERS, credentials: None, ..*self }
+    }
+
     /// The request for a URL.
     pub(crate) fn request(&self, url: &str) -> Request {
         let mut headers: Vec<(Arc<str>, Arc<str>)> =

@@ -28,7 +28,7 @@
 //! tree                                               # what is looked at is the tree of `--root DIR`
 //! ```
 //!
-//! Directories above a path are there, root's and 0755; so are a few that every machine has, and root itself.
+//! Directories above a path are there, root's and 0755; so are a few that every machine has, some shells, and root itself.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -43,6 +43,9 @@ use stead_engine::{
 };
 
 use crate::literal::{Reader, filler};
+
+/// Shells that every machine has.
+const SHELLS: [&str; 4] = ["/bin/sh", "/bin/bash", "/bin/false", "/usr/sbin/nologin"];
 
 /// What is at a path.
 #[derive(Clone, Debug)]
@@ -394,6 +397,9 @@ impl World for FakeWorld {
     fn stat(&self, path: &Path) -> Look<Option<Stat>> {
         Ok(self.find(path)?.map(|found| match found {
             Some((_, Node::Present(stat, _))) => Some(stat.clone()),
+            _ if SHELLS.iter().any(|shell| Path::new(shell) == path) => {
+                Some(Stat { kind: FileKind::File, mode: 0o755, uid: Owner::Id(0), gid: Owner::Id(0), size: 1, target: None })
+            }
             _ => None,
         }))
     }

@@ -4,7 +4,9 @@
 mod site;
 
 mod audit;
+mod bad_input;
 mod commands;
+mod downloads;
 mod faults;
 mod fetched;
 mod fidelity;
@@ -14,6 +16,7 @@ mod kill;
 mod orphans;
 mod packages;
 mod random;
+mod repositories;
 mod root;
 mod runs;
 mod saved;
@@ -21,6 +24,7 @@ mod secrets;
 mod spy;
 mod system;
 mod system_files;
+mod tools;
 mod trouble;
 mod undo;
 mod users;

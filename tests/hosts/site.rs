@@ -19,6 +19,13 @@ impl Site {
         Some(site)
     }
 
+    /// The same on a host with git, Python's venv and gpg.
+    pub(crate) fn with_tools(source: &str) -> Option<Self> {
+        let site = Self { host: Host::boot_with_tools()? };
+        site.source(source);
+        Some(site)
+    }
+
     /// Replaces the source.
     pub(crate) fn source(&self, source: &str) {
         self.host.write(SOURCE, source);

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &DriftArguments, terminal: &Terminal) -> Result<Exi
     let catalog = ledger::with_orphans(catalog, &loaded, &arguments.select, &state_dir, terminal);
     let catalog = selection::select(catalog, &arguments.select)?;
     let registry = loaded.into_registry();
-    let world = Observed::new(&root).map_err(Failure::Machine)?;
+    let world = Observed::new(&root).map_err(Failure::Machine)?.remembering(&state_dir);
     // A reaction that is still due is nobody's change.
     let planned = stead_engine::plan(&catalog, &registry, &world, &PlanOptions::default());
     let journal = Journal::look(&state_dir).map_err(Failure::Journal)?;

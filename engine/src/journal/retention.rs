@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Transaction, TransactionBehavior, params};
 
 use super::{Blobs, Journal, JournalError, now_ns};
+use crate::downloads::Downloads;
 use crate::lock::{Lock, LockError};
 
 /// What the journal keeps.
@@ -58,7 +59,10 @@ impl Journal {
         if !state.join(super::FILE).exists() {
             return Ok(Collected::default());
         }
-        Self::locked(state, |journal| journal.prune(retention, compact))
+        Self::locked(state, |journal| {
+            Downloads::new(state).collect().map_err(JournalError::Io)?;
+            journal.prune(retention, compact)
+        })
     }
 
     /// Works on the journal while no apply can run.

@@ -19,6 +19,7 @@ const LONGEST: u64 = 64 << 10;
 /// A setting is brought back by writing what it held. One that could not be read has no way back.
 pub(crate) static KERNEL: Restorer = Restorer {
     kind: "kernel",
+    is_tree: false,
     look,
     restore: |_, before| match before.get("value") {
         Some(serde_json::Value::String(_)) => Restore::Setting(set),

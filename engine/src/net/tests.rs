@@ -50,9 +50,12 @@ fn an_answer_is_read() {
 fn headers_are_not_handed_to_another_server() {
     let (other, asked_there) = server(vec![ok("there")]);
     let (port, _asked) = server(vec![to("/next"), to(&format!("http://localhost:{other}/x"))]);
-    let reply = ask(&get(format!("http://127.0.0.1:{port}/")), 100).expect("an answer");
+    let range = vec![("Range".into(), "bytes=3-".into())];
+    let request = Request { conditions: range, ..get(format!("http://127.0.0.1:{port}/")) };
+    let reply = ask(&request, 100).expect("an answer");
     assert_eq!(&*reply.body, b"there");
     let asked = asked_there.recv().expect("it was asked");
+    assert!(asked.contains("range: bytes=3-"), "{asked}");
     assert!(!asked.contains("hunter2"), "{asked}");
 }
 

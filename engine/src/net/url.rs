@@ -47,6 +47,13 @@ pub fn without_credentials(url: &str) -> String {
     }
 }
 
+/// The name of the file that an address leads to; `None` when it leads to a directory.
+pub fn file_name(url: &str) -> Option<String> {
+    let path = UrlParts::of(url)?.rest.split(['?', '#']).next()?;
+    let name = String::from_utf8(decoded(path.rsplit_once('/')?.1)).ok()?;
+    (!name.is_empty()).then_some(name)
+}
+
 /// Where a redirect from `base` leads.
 pub(super) fn join(base: &str, location: &str) -> Option<String> {
     let parts = UrlParts::of(base)?;
@@ -119,6 +126,19 @@ mod tests {
         }
         assert_eq!(without_credentials("https://u:p@h/x"), "https://h/x");
         assert_eq!(without_credentials("https://h/@x"), "https://h/@x");
+    }
+
+    #[test]
+    fn an_address_leads_to_a_file() {
+        for (url, expected) in [
+            ("https://h/a/b%20c.tar?x=/y", Some("b c.tar")),
+            ("https://h/a#/b", Some("a")),
+            ("https://h/a/", None),
+            ("https://h", None),
+            ("/a/b", None),
+        ] {
+            assert_eq!(file_name(url).as_deref(), expected, "{url}");
+        }
     }
 
     #[test]

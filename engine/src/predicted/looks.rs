@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::resolve::Found;
 use super::{Entry, Predicted};
+use crate::downloads::Fetched;
 use crate::foreseen;
 use crate::net::{NoAnswer, Reply, Request};
 use crate::system::apt::SourcesAhead;
@@ -227,6 +228,10 @@ impl World for Predicted<'_> {
         }
     }
 
+    fn fetched(&self, path: &Path) -> Option<Fetched> {
+        self.base.fetched(path)
+    }
+
     fn query(&self, probe: &Probe) -> Look<Output> {
         match &self.unsettled {
             Some(because) => Ok(Known::Unknown(because.clone())),
@@ -278,6 +283,10 @@ impl World for Predicted<'_> {
 
     fn is_managed(&self, path: &Path) -> bool {
         self.managed.map_or_else(|| self.base.is_managed(path), |managed| managed.covers(path))
+    }
+
+    fn is_owned(&self, name: &str) -> bool {
+        self.managed.map_or_else(|| self.base.is_owned(name), |managed| managed.owns(name))
     }
 
     fn is_declared(&self, path: &Path) -> bool {

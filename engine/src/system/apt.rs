@@ -399,6 +399,7 @@ impl Apt {
 /// A package is brought back to the version it had, where a repository still has it, or purged if it was not there.
 pub static PACKAGE: Restorer = Restorer {
     kind: "package",
+    is_tree: false,
     look: |world, name| {
         let state = world.package(name)?.known()?;
         Ok(serde_json::json!({ "version": state.version, "held": state.held }))
@@ -426,8 +427,12 @@ pub static PACKAGE: Restorer = Restorer {
 };
 
 /// An index that was refreshed stays so: it is a cache.
-pub static INDEX: Restorer =
-    Restorer { kind: "package-index", look: |_, _| Ok(serde_json::Value::Null), restore: |_, _| Restore::Nothing };
+pub static INDEX: Restorer = Restorer {
+    kind: "package-index",
+    is_tree: false,
+    look: |_, _| Ok(serde_json::Value::Null),
+    restore: |_, _| Restore::Nothing,
+};
 
 /// What stands before the name that was probably meant, in the reason of an unmet wish.
 const ALIKE: &str = ", but one named ";

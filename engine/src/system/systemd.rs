@@ -74,6 +74,7 @@ pub enum FileChange {
 /// the unit files again is nothing to be undone.
 pub static UNIT: Restorer = Restorer {
     kind: "unit",
+    is_tree: false,
     // Whether it runs changes by itself.
     look: |world, name| match name {
         "" => Ok(serde_json::Value::Null),
@@ -120,7 +121,7 @@ impl Systemd {
     /// for a moment, for one that dies right away. Unit files that changed are read first.
     ///
     /// # Errors
-    /// `unknown-unit`, `unit-masked`; `unit-failed` with what the unit says of its end; a timeout.
+    /// `missing-unit`, `unit-masked`; `unit-failed` with what the unit says of its end; a timeout.
     pub fn run(&self, machine: &Machine, name: &str, job: Job, limit: Option<Duration>) -> Result<(), ApplyError> {
         check_name(name)?;
         if self.is_tree() {
@@ -142,7 +143,7 @@ impl Systemd {
     /// Enables, disables, masks or unmasks a unit, and lets systemd read its unit files again.
     ///
     /// # Errors
-    /// `unknown-unit`, `unit-static`; what systemd refused.
+    /// `missing-unit`, `unit-static`; what systemd refused.
     pub fn change_files(&self, machine: &Machine, name: &str, change: FileChange) -> Result<(), ApplyError> {
         check_name(name)?;
         let before = self.unit(name)?;

@@ -179,7 +179,8 @@ impl Undo {
         let mut gathered =
             Gathered { journal: journal.clone(), registry, options, not_undone: BTreeSet::new(), items: Vec::new() };
         let states = paths(&changes);
-        let (mut conflicts, now) = conflicts::of_paths(&states, &afters, &record, &changes, observed);
+        let whole = trees(&changes, registry);
+        let (mut conflicts, now) = conflicts::of_paths(&states, &afters, &record, &changes, observed, &whole);
         gathered.add_paths(&states, &now);
         gathered.add_records(&changes);
         gathered.tell_lost(&changes);
@@ -316,6 +317,13 @@ fn paths(changes: &[ChangeRecord]) -> BTreeMap<PathBuf, Was> {
         }
     }
     found
+}
+
+/// Directories that the run has made with everything in them, of which one record tells.
+fn trees(changes: &[ChangeRecord], registry: &Registry) -> BTreeSet<PathBuf> {
+    let is_tree = |kind: &str| registry.restorer(kind).is_some_and(|restorer| restorer.is_tree);
+    let made = records(changes).into_iter().filter(|((kind, _), (before, _))| before.is_null() && is_tree(kind));
+    made.map(|((_, name), _)| PathBuf::from(name)).collect()
 }
 
 /// What was recorded of everything else, the earliest value of a key first, and when it was written down.

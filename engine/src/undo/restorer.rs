@@ -21,6 +21,7 @@ use crate::{ApplyError, Machine, ObserveError, World};
 /// /// How an alarm is set again.
 /// pub static ALARM: Restorer = Restorer {
 ///     kind: "alarm",
+///     is_tree: false,
 ///     look: |world, name| {
 ///         let set = world.read(&std::path::Path::new("/etc/alarms").join(name))?.known()?;
 ///         let minutes = set.and_then(|text| String::from_utf8_lossy(&text).trim().parse::<i64>().ok());
@@ -43,6 +44,8 @@ use crate::{ApplyError, Machine, ObserveError, World};
 pub struct Restorer {
     /// The kind, as it stands in the journal: `user`.
     pub kind: &'static str,
+    /// It is named by the path of a directory, and everything below that came with it: an undo that takes it away takes all of it.
+    pub is_tree: bool,
     /// Looks at the thing as it is now, in the terms of the record: what somebody else's change of it would change. It is asked at the end of
     /// a run and again before an undo, which is refused where the two differ. Leave out what changes by itself.
     pub look: fn(world: &dyn World, name: &str) -> Result<Json, ObserveError>,

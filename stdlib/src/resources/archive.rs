@@ -13,7 +13,7 @@ use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError
 
 use self::compare::{Compared, Source};
 use self::gone::Removals;
-use crate::checksum::Wanted;
+use crate::checksum::{Listed, Wanted};
 use crate::filesystem;
 use crate::unpack::{Limits, Selection};
 use crate::values::{AbsolutePath, Account, Guarded, Many, Mode, Size};
@@ -48,6 +48,7 @@ use crate::{Choice, Resource};
         ensure = "state",
         user = "owner",
         source_hash = "checksum",
+        source_hash_name = "checksum_name",
         strip_components = "strip",
         if_missing = "creates",
         exclude_files = "exclude",
@@ -68,9 +69,11 @@ pub struct Archive {
     pub from: Option<Guarded<Arc<str>>>,
     /// The archive as a file of the project.
     pub source: Option<Blob>,
-    /// The archive's checksum, `sha256:` with its digits; also sha512, sha384, sha1 and md5. Another archive is refused. One from
-    /// a URL needs it; `"none"` says that any will do.
+    /// The archive's checksum, `sha256:` with its digits; also sha512, sha384, sha1 and md5; or the URL or path of a file of checksums.
+    /// Another archive is refused. One from a URL needs it; `"none"` says that any will do.
     pub checksum: Option<Arc<str>>,
+    /// The name that the file of checksums has for it. The last part of `from` when absent.
+    pub checksum_name: Option<Arc<str>>,
     /// A path, or several, that are there once it is unpacked. While they are, the archive is not looked at.
     pub creates: Many<AbsolutePath>,
     /// How many directories are taken off the front of each name in it.
@@ -204,6 +207,9 @@ impl Archive {
         }
         let mut needs = filesystem::needed_places(self.destination(), self.owner.as_ref(), self.group.as_ref());
         needs.extend(read);
+        if let Some(Origin::Path(path)) = self.wanted_checksum().listed().and_then(Listed::origin) {
+            needs.extend(path.to_str().map(Place::path));
+        }
         Footprint {
             brings: self.creates.iter().map(place).collect(),
             needs,
@@ -270,6 +276,11 @@ impl Archive {
             let attribute = if self.include.iter().any(|known| *known == pattern) { "include" } else { "exclude" };
             let message = format!("`{pattern}` is no pattern: {reason}");
             problem("invalid-value", attribute, None, &message, "write one such as `app-*/bin` or `**/*.conf`");
+        }
+        if self.checksum_name.is_some() && self.wanted_checksum().listed().is_none() {
+            let hint = "give the file's URL as `checksum`, or leave the name out";
+            let message = "there is no file of checksums to look the name up in";
+            problem("conflicting-attributes", "checksum_name", Some("checksum"), message, hint);
         }
         problems.extend(Wanted::check(self.checksum.as_deref()));
         problems

@@ -84,7 +84,7 @@ pub struct Cron {
     pub enabled: bool,
     /// The entry is in a file in `/etc/cron.d`, by its name there or its path, and not in the user's own crontab. A file in which nothing is left goes.
     pub file: Option<Arc<str>>,
-    /// Remove the jobs of the crontab that no entry of this resource is: it then holds this one alone, with the comments and variables of others.
+    /// Remove the jobs of the crontab that are nobody's: it then holds this one, those that other resources declare, and comments and variables.
     #[default(false)]
     pub purge: bool,
 }
@@ -118,12 +118,8 @@ impl Cron {
     fn footprint(&self) -> Footprint {
         let path = self.path(SPOOLS[0]);
         let place = path.as_ref().map_or_else(String::new, |path| path.as_str().to_owned());
-        let part = if self.purge { format!("cron:{place}") } else { format!("cron:{place} {}", self.name) };
-        let mut footprint =
-            Footprint { owns: vec![Place::other(part)], needs: vec![Place::user(self.user.clone())], ..Footprint::default() };
-        if self.purge {
-            footprint.fills.extend(path.as_ref().map(|path| path.shared().clone()));
-        }
+        let own = Place::other(own_name(&place, &self.name));
+        let mut footprint = Footprint { owns: vec![own], needs: vec![Place::user(self.user.clone())], ..Footprint::default() };
         if let Some(path) = path {
             footprint.edits = vec![path.shared().clone()];
             footprint.needs.push(Place::path(path.shared().clone()));
@@ -321,30 +317,38 @@ impl Cron {
             let unnamed = |at: usize| at == 0 || !matches!(all[at - 1].0, Line::Name(_));
             return (0..all.len()).find(|at| is_same(&all[*at].0) && unnamed(*at)).map(|at| (at, at + 1)).into_iter().collect();
         }
-        let entry = |start: usize| {
-            let mut end = start + 1;
-            while all.get(end).is_some_and(|(line, _)| *line == Line::Variable) {
-                end += 1;
-            }
-            let is_job = all.get(end).is_some_and(|(line, text)| {
-                matches!(line, Line::Job { .. }) || table::is_switched_off(text, self.file.is_some())
-            });
-            // Below a name without a job, the variables are somebody else's.
-            (start, if is_job { end + 1 } else { start + 1 })
-        };
-        named.into_iter().map(entry).collect()
+        named.into_iter().map(|start| self.entry_at(all, start)).collect()
     }
 
-    pub(crate) fn edit(&self, text: &[u8]) -> Edited {
+    /// The lines of the entry whose name stands at `start`.
+    fn entry_at(&self, all: &[(Line, Vec<u8>)], start: usize) -> (usize, usize) {
+        let mut end = start + 1;
+        while all.get(end).is_some_and(|(line, _)| *line == Line::Variable) {
+            end += 1;
+        }
+        let is_job = all
+            .get(end)
+            .is_some_and(|(line, text)| matches!(line, Line::Job { .. }) || table::is_switched_off(text, self.file.is_some()));
+        // Below a name without a job, the variables are somebody else's.
+        (start, if is_job { end + 1 } else { start + 1 })
+    }
+
+    /// The crontab with the entry, or without it. `is_declared` says of a name whether another resource declares that entry.
+    pub(crate) fn edit(&self, text: &[u8], is_declared: &dyn Fn(&str) -> bool) -> Edited {
         let all = table::read(text, self.file.is_some())?;
         let ending = lines::ending(text);
         let found = self.find(&all);
+        let declared: Vec<(usize, usize)> = (0..all.len())
+            .filter(|at| matches!(&all[*at].0, Line::Name(name) if self.purge && is_declared(name)))
+            .map(|at| self.entry_at(&all, at))
+            .collect();
+        let is_kept = |at: usize| declared.iter().any(|(start, end)| (*start..*end).contains(&at));
         let mut new = (self.state == State::Present).then(|| self.entry(ending));
         let mut parts: Vec<Vec<u8>> = Vec::new();
         for (at, (line, text)) in all.iter().enumerate() {
             if let Some((start, _)) = found.iter().find(|(start, end)| (*start..*end).contains(&at)) {
                 parts.extend(new.take_if(|_| at == *start));
-            } else if !(self.purge && matches!(line, Line::Job { .. } | Line::Name(_))) {
+            } else if !self.purge || is_kept(at) || !matches!(line, Line::Job { .. } | Line::Name(_)) {
                 parts.push(text.clone());
             }
         }
@@ -362,6 +366,11 @@ impl Cron {
     }
 }
 
+/// What an entry of a crontab is called among everything that resources own.
+fn own_name(table: &str, entry: &str) -> String {
+    format!("cron:{table} {entry}")
+}
+
 /// A value as cron reads it: in quotes where it begins or ends with a blank or a quote.
 fn quoted(value: &str) -> String {
     let is_plain = value.trim() == value && !value.is_empty() && !value.starts_with(['"', '\'']);
@@ -377,7 +386,9 @@ impl ResourceType for Cron {
 
     fn observe(&self, world: &dyn World) -> Result<ObservedCron, ObserveError> {
         let Some(table) = self.table(world)? else { return Ok(ObservedCron { table: None, edit: None }) };
-        let edit = self.edited(&table).observe(world, |text| self.edit(text))?;
+        let place = self.path(SPOOLS[0]).map_or_else(String::new, |path| path.to_string());
+        let is_declared = |name: &str| world.is_owned(&own_name(&place, name));
+        let edit = self.edited(&table).observe(world, |text| self.edit(text, &is_declared))?;
         Ok(ObservedCron { table: Some(table), edit: Some(edit) })
     }
 

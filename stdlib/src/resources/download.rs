@@ -1,6 +1,7 @@
 //! The resource type `download`.
 
 mod fetch;
+mod transfer;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +9,12 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown, Value};
+use stead_engine::net;
 use stead_engine::{
     Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
 };
 
-use crate::checksum::{Checksum, Sum, Wanted};
+use crate::checksum::{Checksum, Listed, Sum, Wanted};
 use crate::filesystem::{self, Ownership};
 use crate::problems::Problems;
 use crate::values::{AbsolutePath, Account, Guarded, Mode, Secret, Size};
@@ -25,9 +27,9 @@ const NEW_MODE: Mode = Mode(0o644);
 /// A file that is fetched from a URL.
 ///
 /// The checksum says which file is meant: one that is there and has it is left alone, and what is fetched and has another is not put in
-/// place. A plan with a checksum asks no server. Where nobody publishes one, `checksum = "none"` says so: the file is then fetched when it is missing,
-/// and with `update = true` also when the server has another one. What breaks off is taken up where it
-/// stopped. Compares to Salt's `file.managed` with a URL, Puppet's `archive` and `file`, and Ansible's `get_url`.
+/// place. A plan with a checksum asks no server, but for a file of checksums where one is named. Where nobody publishes one, `checksum = "none"`
+/// says so: the file is then fetched when it is missing, and with `update = true` also when the server has another one. What breaks off
+/// is taken up where it stopped, by the next run if need be. Compares to Salt's `file.managed` with a URL, Puppet's `archive` and `file`, and Ansible's `get_url`.
 ///
 /// ```stead
 /// download "/usr/local/bin/tool" {
@@ -47,6 +49,7 @@ const NEW_MODE: Mode = Mode(0o644);
         source = "from",
         ensure = "state",
         source_hash = "checksum",
+        source_hash_name = "checksum_name",
         force = "update",
         user = "owner",
         permissions = "mode",
@@ -67,8 +70,11 @@ pub struct Download {
     pub state: State,
     /// The URL, with `https`, `http` or `file`.
     pub from: Option<Guarded<Arc<str>>>,
-    /// The file's checksum, `sha256:` with its digits; also sha512, sha384, sha1 and md5. `"none"`: whatever the server sends will do.
+    /// The file's checksum, `sha256:` with its digits; also sha512, sha384, sha1 and md5. Or the URL or path of a file of checksums, with or
+    /// without the kind before it: `sha256:https://example.com/SHA256SUMS`. `"none"`: whatever the server sends will do.
     pub checksum: Option<Arc<str>>,
+    /// The name that the file of checksums has for it. The last part of `from` when absent.
+    pub checksum_name: Option<Arc<str>>,
     /// Without a checksum, ask the server in every plan whether it has another file.
     #[default(false)]
     pub update: bool,
@@ -129,6 +135,8 @@ enum Content {
 pub struct ObservedDownload {
     stat: Known<Option<Stat>>,
     content: Content,
+    /// The checksum that it has to have, where there is one.
+    wanted: Known<Option<Checksum>>,
     /// Bytes of a source that is a file of the node.
     source: Option<Known<Arc<[u8]>>>,
     ownership: Ownership,
@@ -169,8 +177,11 @@ impl Download {
             return Footprint { gone_before: vec![own.clone()], owns: vec![own], removes: true, ..Footprint::default() };
         }
         let mut needs = filesystem::needed_places(self.path.as_path(), self.owner.as_ref(), self.group.as_ref());
-        if let Some(Origin::Path(path)) = self.origin() {
-            needs.extend(path.to_str().map(Place::path));
+        let wanted = self.wanted_checksum();
+        for origin in [self.origin(), wanted.listed().and_then(Listed::origin)] {
+            if let Some(Origin::Path(path)) = origin {
+                needs.extend(path.to_str().map(Place::path));
+            }
         }
         Footprint { fills: vec![self.path.shared().clone()], owns: vec![own], needs, ..Footprint::default() }
     }
@@ -198,7 +209,16 @@ impl Download {
         if let Some(problem) = Wanted::check(self.checksum.as_deref()) {
             problems.list().push(problem);
         }
-        if self.update && self.wanted_checksum().checksum().is_some() {
+        if self.checksum_name.is_some() && self.wanted_checksum().listed().is_none() {
+            let message = "there is no file of checksums to look the name up in";
+            problems.conflict(
+                "checksum_name",
+                Some("checksum"),
+                message,
+                "give the file's URL as `checksum`, or leave the name out",
+            );
+        }
+        if self.update && matches!(self.wanted_checksum(), Wanted::Is(_) | Wanted::Listed(_)) {
             let message = "the checksum says which file is meant: the server has nothing to say about it";
             problems.conflict("update", Some("checksum"), message, "keep one of the two");
         }
@@ -219,11 +239,37 @@ impl Download {
         Ok(read.map(|size| size.map(|_| sum.finish())))
     }
 
-    fn observe_content(&self, world: &dyn World, found: &Stat) -> Result<Content, ObserveError> {
+    /// The checksum that the file has to have; looked up where a file of checksums has it.
+    fn settled_checksum(&self, world: &dyn World) -> Result<Known<Option<Checksum>>, ObserveError> {
+        let listed = match self.wanted_checksum() {
+            Wanted::Is(checksum) => return Ok(Known::Is(Some(checksum))),
+            Wanted::Unsaid | Wanted::Unchecked => return Ok(Known::Is(None)),
+            Wanted::Listed(listed) => listed,
+        };
+        let origin = self.origin();
+        let own = || match origin {
+            Some(Origin::Url(url)) => net::file_name(url),
+            Some(Origin::Path(path)) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            _ => None,
+        };
+        let name = self.checksum_name.as_ref().map(|name| name.to_string()).or_else(own).unwrap_or_default();
+        Ok(self.with_fetching(|fetching| listed.look_up(world, &name, origin, fetching))?.map(Some))
+    }
+
+    fn observe_content(
+        &self,
+        world: &dyn World,
+        found: &Stat,
+        wanted: &Known<Option<Checksum>>,
+    ) -> Result<Content, ObserveError> {
         let path = self.path.as_path();
-        if let Wanted::Is(wanted) = self.wanted_checksum() {
-            return Ok(match Self::checksum_of(world, path, &wanted)? {
-                Known::Is(Some(sum)) if sum == wanted => Content::Good,
+        let wanted = match wanted {
+            Known::Is(wanted) => wanted.as_ref(),
+            Known::Unknown(because) => return Ok(Content::Later(because.clone())),
+        };
+        if let Some(wanted) = wanted {
+            return Ok(match Self::checksum_of(world, path, wanted)? {
+                Known::Is(Some(sum)) if sum == *wanted => Content::Good,
                 Known::Is(sum) => Content::Other(sum.map(|sum| sum.to_string().into()), Some(wanted.to_string().into())),
                 Known::Unknown(because) => Content::Later(because),
             });
@@ -258,7 +304,8 @@ impl ResourceType for Download {
     fn observe(&self, world: &dyn World) -> Result<ObservedDownload, ObserveError> {
         let path = self.path.as_path();
         let stat = filesystem::stat(world, path, self.state == State::Present)?;
-        let mut observed = ObservedDownload { stat, content: Content::Good, source: None, ownership: Ownership::NONE };
+        let mut observed =
+            ObservedDownload { stat, content: Content::Good, wanted: Known::Is(None), source: None, ownership: Ownership::NONE };
         match &observed.stat {
             Known::Is(Some(found))
                 if !matches!(found.kind, FileKind::File | FileKind::Symlink)
@@ -272,13 +319,16 @@ impl ResourceType for Download {
                 ));
             }
             _ if self.state == State::Absent => return Ok(observed),
-            Known::Is(Some(found)) => observed.content = self.observe_content(world, found)?,
-            Known::Is(None) => {
-                let wanted = self.wanted_checksum().checksum().map(|sum| sum.to_string().into());
-                observed.content = Content::Other(None, wanted);
-            }
-            Known::Unknown(because) => observed.content = Content::Later(because.clone()),
+            _ => {}
         }
+        observed.wanted = self.settled_checksum(world)?;
+        observed.content = match (&observed.stat, &observed.wanted) {
+            (Known::Is(Some(found)), wanted) => self.observe_content(world, found, wanted)?,
+            (Known::Is(None), Known::Is(wanted)) => Content::Other(None, wanted.as_ref().map(|sum| sum.to_string().into())),
+            // That it is fetched is certain; with which checksum is told then.
+            (Known::Is(None), Known::Unknown(_)) => Content::Other(None, None),
+            (Known::Unknown(because), _) => Content::Later(because.clone()),
+        };
         let parent = match &observed.stat {
             Known::Is(None) => filesystem::parent(world, path)?,
             _ => None,
@@ -348,7 +398,10 @@ impl ResourceType for Download {
     fn digest(&self, observed: &ObservedDownload, hasher: &mut blake3::Hasher) -> bool {
         match &observed.content {
             Content::Good => hasher.update(b"good"),
-            Content::Other(before, _) => hasher.update(before.as_deref().unwrap_or_default().as_bytes()),
+            Content::Other(before, after) => {
+                hasher.update(before.as_deref().unwrap_or_default().as_bytes());
+                hasher.update(after.as_deref().unwrap_or_default().as_bytes())
+            }
             Content::Later(_) => return false,
         };
         filesystem::digest_stat(&observed.stat, hasher)
@@ -389,7 +442,8 @@ impl ResourceType for Download {
             machine.set_attributes(path, mode.map(|mode| mode.0), uid, gid)?;
             return Ok(Applied::Done);
         }
-        self.fetch(machine, mode.unwrap_or(NEW_MODE), uid, gid)
+        let wanted = observed.wanted.clone().known()?;
+        self.fetch(machine, wanted.as_ref(), mode.unwrap_or(NEW_MODE), uid, gid)
     }
 
     fn removal(&self) -> Option<stead_engine::Removal> {

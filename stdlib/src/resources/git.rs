@@ -114,6 +114,7 @@ pub struct ObservedGit {
 /// A working tree is brought to the commit it had; one that was not there is removed again.
 pub(crate) static GIT: Restorer = Restorer {
     kind: "git",
+    is_tree: true,
     look: |world, name| {
         let directory = Path::new(name);
         let mut head = look::head(world, &directory.join(".git"), "origin")?.known()?;
@@ -407,7 +408,13 @@ impl Git {
             Known::Is(None) => Ok(Known::Is(None)),
             Known::Unknown(because) => Ok(Known::Unknown(because)),
             Known::Is(Some(stat)) if stat.kind == FileKind::Directory => {
-                match look::head(world, &self.directory(), &self.remote)? {
+                let mut head = look::head(world, &self.directory(), &self.remote)?;
+                if self.state == State::Absent && head.value().is_some_and(|head| !head.is_repository) {
+                    // What is to go may be of either kind.
+                    let other = if self.bare { path.join(".git") } else { path.to_owned() };
+                    head = look::head(world, &other, &self.remote)?;
+                }
+                match head {
                     Known::Is(head) if head.is_repository => Ok(Known::Is(Some(head))),
                     Known::Unknown(because) => Ok(Known::Unknown(because)),
                     Known::Is(_) => match world.list(path)? {

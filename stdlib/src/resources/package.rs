@@ -17,7 +17,6 @@ mod apt;
 mod provider;
 mod removal;
 
-use provider::Provider;
 use removal::Removal;
 
 /// A package of the distribution: there in some version, or gone.
@@ -324,6 +323,8 @@ impl ResourceType for Package {
     type Observed = ObservedPackage;
 
     fn observe(&self, world: &dyn World) -> Result<ObservedPackage, ObserveError> {
+        let provider = provider::of(world);
+        provider::refuse(provider, self)?;
         let wish = self.wish();
         let state = world.package(&self.name)?;
         if state.value().is_some_and(|state| is_met(&wish.state, state)) {
@@ -341,7 +342,7 @@ impl ResourceType for Package {
         if let (Known::Is(forecast), Known::Is(state)) = (&forecast, &state) {
             self.refuse(state, forecast)?;
             for step in forecast.changes.iter().filter(|step| step.to.is_none()) {
-                removals.push(apt::Apt.removal(world, step)?);
+                removals.push(provider.removal(world, step)?);
             }
             if forecast.unseen.is_none() && forecast.changes.iter().any(|step| step.to.is_some()) {
                 brought = Brought::by(world, &self.because(), &forecast.changes);
@@ -449,7 +450,7 @@ impl ResourceType for Package {
     }
 
     fn apply(&self, _observed: &ObservedPackage, _difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
-        apt::Apt.apply(machine, &self.wish(), self.hold)?;
+        provider::of(machine.world()).apply(machine, &self.wish(), self.hold)?;
         Ok(Applied::Done)
     }
 

@@ -116,6 +116,7 @@ pub struct ObservedPip {
 /// A package of an environment is brought back to the version it had. The name is the environment (or the interpreter), `|`, the package.
 pub(crate) static PIP: Restorer = Restorer {
     kind: "pip",
+    is_tree: false,
     look: |world, name| {
         let (place, package) = name.split_once('|').unwrap_or(("", name));
         let venv = Some(Path::new(place)).filter(|place| !place.starts_with("/usr/bin"));

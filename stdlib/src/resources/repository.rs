@@ -1,20 +1,21 @@
 //! The resource type `repository`.
 
 mod apt;
+mod provider;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use stead_catalog::{Action, Blob, Change, Footprint, Place, PlaceKind, Problem, Shown};
-use stead_engine::system::apt::SourcesAhead;
 use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, LockClass, Machine, ObserveError, Owner, Predicted,
     ResourceType, Stat, World,
 };
 
-use self::apt::WantedFile;
+use self::provider::{PROVIDERS, Provider, WantedFile};
 use crate::filesystem;
+use crate::openpgp;
 use crate::problems::Problems;
 use crate::values::Many;
 use crate::web::{Fetching, Origin};
@@ -151,13 +152,14 @@ struct FoundFile {
 pub struct ObservedRepository {
     /// Each file that is wanted (or, without content, not wanted), with what was found of it.
     files: Vec<(WantedFile, FoundFile)>,
-    /// The directory of keys is not there.
-    no_keyrings: bool,
+    /// The directory of keys, where it is to be made.
+    no_keyrings: Option<&'static Path>,
 }
 
 impl Repository {
     fn footprint(&self) -> Footprint {
-        let owns = apt::all_paths(self).into_iter().filter_map(|path| path.to_str().map(Place::path)).collect::<Vec<_>>();
+        let all = PROVIDERS.iter().flat_map(|provider| provider.all_paths(self));
+        let owns = all.filter_map(|path| path.to_str().map(Place::path)).collect::<Vec<_>>();
         if self.state == State::Absent {
             return Footprint { gone_before: owns.clone(), owns, removes: true, ..Footprint::default() };
         }
@@ -227,7 +229,7 @@ impl Repository {
             problems.invalid("key_url", "this is neither a URL nor a path", "write one with `https://`");
         }
         if let Some(fingerprint) = &self.fingerprint {
-            let digits = apt::bare_fingerprint(fingerprint);
+            let digits = openpgp::bare_fingerprint(fingerprint);
             if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 problems.invalid("fingerprint", "a fingerprint has 40 hexadecimal digits", "write all of it, blanks or none");
             }
@@ -259,16 +261,16 @@ impl Repository {
 
     /// Says what is wrong with a key.
     fn check_key(&self, key: &[u8]) -> Result<(), String> {
-        let Some(found) = crate::openpgp::fingerprints(key) else { return Err("this is no public key of OpenPGP".into()) };
+        let Some(found) = openpgp::fingerprints(key) else { return Err("this is no public key of OpenPGP".into()) };
         let Some(wanted) = &self.fingerprint else { return Ok(()) };
-        if found.contains(&apt::bare_fingerprint(wanted)) {
+        if found.contains(&openpgp::bare_fingerprint(wanted)) {
             return Ok(());
         }
-        Err(format!("the key has the fingerprint {}, expected {}", found.join(" and "), apt::bare_fingerprint(wanted)))
+        Err(format!("the key has the fingerprint {}, expected {}", found.join(" and "), openpgp::bare_fingerprint(wanted)))
     }
 
     /// The key; `None` where there is none.
-    fn wanted_key(&self, world: &dyn World) -> Result<Option<Known<Arc<[u8]>>>, ObserveError> {
+    fn wanted_key(&self, provider: &dyn Provider, world: &dyn World) -> Result<Option<Known<Arc<[u8]>>>, ObserveError> {
         if let Some(key) = &self.key {
             let text = if key.ends_with('\n') { key.to_string() } else { format!("{key}\n") };
             return Ok(Some(Known::Is(text.into_bytes().into())));
@@ -278,7 +280,7 @@ impl Repository {
         }
         let Some(url) = &self.key_url else { return Ok(None) };
         // A key that is there and has the fingerprint need not be fetched.
-        for path in apt::key_paths(self) {
+        for path in provider.key_paths(self) {
             if let Ok(Known::Is(Some(there))) = world.read(&path)
                 && self.check_key(&there).is_ok()
             {
@@ -312,7 +314,7 @@ impl Repository {
         Ok(Some(Known::Is(bytes)))
     }
 
-    fn look(world: &dyn World, path: &std::path::Path, wanted: bool) -> Result<FoundFile, ObserveError> {
+    fn look(world: &dyn World, path: &Path, wanted: bool) -> Result<FoundFile, ObserveError> {
         let stat = filesystem::stat(world, path, wanted)?;
         let content = match &stat {
             Known::Is(Some(stat)) if stat.kind == FileKind::File => world.read(path)?,
@@ -346,15 +348,18 @@ impl ResourceType for Repository {
     type Observed = ObservedRepository;
 
     fn observe(&self, world: &dyn World) -> Result<ObservedRepository, ObserveError> {
-        let key = if self.state == State::Absent { None } else { self.wanted_key(world)? };
-        let wanted = apt::files(self, key.as_ref());
+        let provider = provider::of(world);
+        provider::refuse(provider.abilities(), provider.name(), self)?;
+        let key = if self.state == State::Absent { None } else { self.wanted_key(provider, world)? };
+        let wanted = provider.files(self, key.as_ref());
         let mut files = Vec::with_capacity(wanted.len());
         for file in wanted {
             let found = Self::look(world, &file.path, file.content.is_some())?;
             files.push((file, found));
         }
         let has_key = files.iter().any(|(file, _)| file.what == "key" && file.content.is_some());
-        let no_keyrings = has_key && matches!(world.stat(&PathBuf::from(apt::KEYRINGS))?, Known::Is(None));
+        let is_missing = |path: &Path| Ok::<_, ObserveError>(matches!(world.stat(path)?, Known::Is(None)));
+        let no_keyrings = if has_key && is_missing(provider.keyrings())? { Some(provider.keyrings()) } else { None };
         Ok(ObservedRepository { files, no_keyrings })
     }
 
@@ -415,8 +420,8 @@ impl ResourceType for Repository {
 
     fn predict(&self, observed: &ObservedRepository, difference: &Difference, effects: &mut Predicted<'_>) {
         let root = |kind, mode, size| Stat { kind, mode, uid: Owner::Id(0), gid: Owner::Id(0), size, target: None };
-        if observed.no_keyrings {
-            effects.put(&PathBuf::from(apt::KEYRINGS), root(FileKind::Directory, 0o755, 0), None);
+        if let Some(keyrings) = observed.no_keyrings {
+            effects.put(keyrings, root(FileKind::Directory, 0o755, 0), None);
         }
         for (file, found) in observed.files.iter().filter(|(file, found)| !found.is_as_wanted(file)) {
             match &file.content {
@@ -435,6 +440,7 @@ impl ResourceType for Repository {
     }
 
     fn apply(&self, observed: &ObservedRepository, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+        let provider = provider::of(machine.world());
         let open = || observed.files.iter().filter(|(file, found)| !found.is_as_wanted(file));
         let is_tree = machine.system().is_tree();
         if self.state == State::Present && self.refresh && self.enabled && !is_tree {
@@ -443,11 +449,10 @@ impl ResourceType for Repository {
                 let content = file.content.clone().map(Known::known).transpose()?;
                 Ok((file.path.clone(), content))
             });
-            let files = files.collect::<Result<_, ObserveError>>()?;
-            machine.system().apt.try_sources(&SourcesAhead { files, ..SourcesAhead::default() })?;
+            provider.try_files(machine, files.collect::<Result<_, ObserveError>>()?)?;
         }
-        if observed.no_keyrings {
-            machine.make_directory(&PathBuf::from(apt::KEYRINGS), 0o755, Some(0), Some(0))?;
+        if let Some(keyrings) = observed.no_keyrings {
+            machine.make_directory(keyrings, 0o755, Some(0), Some(0))?;
         }
         let mut staged = Vec::new();
         for (file, _) in open() {
@@ -468,7 +473,7 @@ impl ResourceType for Repository {
         if self.state == State::Present && self.refresh && self.enabled && !is_tree {
             let source = observed.files.iter().find(|(file, _)| file.what == "source" && file.content.is_some());
             if let Some((file, _)) = source {
-                machine.system().apt.refresh_source(machine, &file.path)?;
+                provider.refresh(machine, &file.path)?;
             }
         }
         Ok(Applied::Done)

@@ -135,7 +135,7 @@ impl Service {
         let wants_it = self.state == Some(State::Running) || self.enabled == Some(true);
         if !unit.exists && wants_it {
             let hint = "check the name, or declare the package or the unit file that brings it and require that";
-            return fail("unknown-unit", format!("there is no unit `{name}`"), hint);
+            return fail("missing-unit", format!("there is no unit `{name}`"), hint);
         }
         if unit.enabled == Known::Is(EnableState::Masked) && self.masked.is_none() && wants_it {
             return fail("unit-masked", format!("`{name}` is masked"), "unmask it: `masked = false`");

@@ -37,6 +37,7 @@ use crate::{Choice, Resource};
         persist = "persistent",
         sysctl_set = "live",
         apply = "live",
+        desc = "comment",
         ignoreerrors = "optional",
         silent = "optional"
     )
@@ -51,6 +52,8 @@ pub struct Sysctl {
     pub state: State,
     /// The value; several numbers as a text or a list. `true` is 1 and `false` is 0. Required unless `state = absent`.
     pub value: Option<Many<SettingValue>>,
+    /// Why it has the value: written above it in the file, `# KEY: comment`. Left as found when absent.
+    pub comment: Option<Arc<str>>,
     /// The file that keeps it for the next boot.
     #[default("/etc/sysctl.d/60-stead.conf")]
     pub file: AbsolutePath,
@@ -125,6 +128,15 @@ impl Sysctl {
             }
             _ => {}
         }
+        if let Some(comment) = &self.comment {
+            if comment.trim().is_empty() || comment.contains(['\n', '\r', '\0']) {
+                problem("invalid-value", "comment", None, "a comment is one line", "say it in one line, or leave it out");
+            } else if !self.persistent || self.state == State::Absent {
+                let other = if self.persistent { "state" } else { "persistent" };
+                let hint = "leave `comment` out";
+                problem("conflicting-attributes", "comment", Some(other), "there is no line to write it above", hint);
+            }
+        }
         if !self.persistent && (!self.live || self.state == State::Absent) {
             let hint = "leave one of the two as it is";
             problem("conflicting-attributes", "persistent", Some("live"), "nothing is left to be done", hint);
@@ -142,7 +154,7 @@ impl Sysctl {
     }
 
     fn parts(&self, world: &dyn World) -> Result<Parts, ObserveError> {
-        let setting = Setting { path: Setting::path(&self.key), optional: self.optional };
+        let setting = Setting { path: Setting::path(&self.key), optional: self.optional, comment: self.comment.clone() };
         let wanted = self.state == State::Present;
         let text = self.text();
         let mut parts = Parts::default();

@@ -152,6 +152,7 @@ impl User {
                 footprint.needs.push(Place::group(self.name.clone()));
             }
         }
+        footprint.needs.extend(self.shell.iter().map(|shell| Place::path(shell.shared().clone())));
         footprint.needs.extend(self.groups.iter().flatten().map(|group| Place::group(group.clone())));
         if self.creates_home() {
             let home = self.home.as_ref().map_or_else(|| format!("/home/{}", self.name).into(), |home| home.shared().clone());
@@ -290,6 +291,7 @@ impl ResourceType for User {
         }
         let group = self.observe_groups(world)?;
         let present = user.value().cloned().flatten();
+        self.refuse_shell(world, present.as_ref())?;
         let shadow = if present.is_some() { self.observe_shadow(world)? } else { None };
         let has_hash = |field: &str| !matches!(field.trim_start_matches('!'), "" | "*");
         if self.locked == Some(false)

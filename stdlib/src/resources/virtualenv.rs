@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, Shown, Value};
 use stead_engine::{
-    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Owner, Predicted, ResourceType, Run, Stat, World,
+    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Owner, Predicted, ResourceType, Restore, Restorer,
+    Run, Stat, World,
 };
 
 use crate::filesystem::{self, Holder};
@@ -70,6 +71,22 @@ pub enum State {
     /// It is gone, with everything installed in it.
     Absent,
 }
+
+/// An environment that a run has made goes as a whole. One that was there is brought back by its files.
+pub(crate) static VENV: Restorer = Restorer {
+    kind: "virtualenv",
+    is_tree: true,
+    look: |world, name| match world.stat(&Path::new(name).join("pyvenv.cfg"))?.known()? {
+        Some(_) => Ok(serde_json::json!({})),
+        None => Ok(serde_json::Value::Null),
+    },
+    restore: |name, before| {
+        if before.is_null() {
+            return Restore::resource("virtualenv", "path", name).with("state", "absent").into();
+        }
+        Restore::Nothing
+    },
+};
 
 /// What `pyvenv.cfg` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -296,6 +313,7 @@ impl ResourceType for Virtualenv {
         if difference.action == Action::Update {
             machine.keep_before([&*self.file("pyvenv.cfg")])?;
         } else if matches!(machine.world().stat(path)?, Known::Is(None)) {
+            machine.record(&VENV, self.path.as_str(), serde_json::Value::Null)?;
             let (uid, gid) = match &self.user {
                 Some(user) => {
                     let uid = Holder::user(machine.world(), &Account::Name(user.clone()))?.settled()?;

@@ -384,7 +384,7 @@ pub(super) fn unavailable(message: &str) -> ObserveError {
 
 pub(super) fn unknown_unit(name: &str) -> ObserveError {
     impossible(
-        "unknown-unit",
+        "missing-unit",
         format!("there is no unit `{name}`"),
         "check the name, or declare the package or the unit file that brings it".into(),
     )

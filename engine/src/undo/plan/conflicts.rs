@@ -63,6 +63,7 @@ pub(super) fn of_paths(
     run: &RunRecord,
     changes: &[ChangeRecord],
     observed: &Observed,
+    whole: &BTreeSet<PathBuf>,
 ) -> (Vec<Conflict>, Now) {
     let mut left: BTreeMap<&Path, (&FileState, Option<[u8; 32]>)> = BTreeMap::new();
     for (_, after) in afters {
@@ -95,9 +96,9 @@ pub(super) fn of_paths(
             let now = look_now(observed, path, digest).ok()?;
             // What is mounted there goes first, and takes what is seen there along.
             let is_seen = !unmounted.contains(path.as_path());
-            let conflict = conflict(path, was, expected, &now, ended)
-                .or_else(|| foreign(path, was, states, &now, observed))
-                .filter(|_| is_seen);
+            // What a record stands for is looked at as a whole.
+            let foreign = || if whole.contains(path) { None } else { foreign(path, was, states, &now, observed) };
+            let conflict = conflict(path, was, expected, &now, ended).or_else(foreign).filter(|_| is_seen);
             Some((path, now, conflict))
         })
         .collect();

@@ -37,7 +37,9 @@ impl JsonFormat {
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
             let hint = "mend it by hand; `comments = true` takes comments and commas after the last item";
-            return Err(Flaw::malformed(error.line().max(1), message, hint));
+            // What ends too early is noticed at the line break behind it.
+            let behind = usize::from(error.column() == 0);
+            return Err(Flaw::malformed(error.line().saturating_sub(behind).max(1), message, hint));
         }
         CstRootNode::parse(text, &self.options()).map_err(|error| {
             let mut message = error.kind().to_string();

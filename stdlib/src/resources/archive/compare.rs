@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_catalog::{Action, Change, Shown, Value};
+use stead_engine::net;
 use stead_engine::{Difference, FileKind, Known, ObserveError, Owner, Predicted, Stat, World};
 
 use super::{Archive, ObservedArchive};
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, Wanted};
 use crate::filesystem::{self, Holder, MAX_NAMED};
 use crate::unpack::{Index, Member};
 use crate::values::Mode;
@@ -139,7 +140,7 @@ impl Archive {
                 Known::Unknown(because) => return Ok(Source::Later(because)),
             },
         };
-        let index = self.index_of(&bytes)?;
+        let index = self.index_of(world, &bytes)?;
         Ok(Source::Read { hash: *blake3::hash(&bytes).as_bytes(), index: Arc::new(index) })
     }
 
@@ -174,11 +175,29 @@ impl Archive {
         })
     }
 
+    /// The checksum that it has to have; looked up where a file of checksums has it.
+    fn settled_checksum(&self, world: &dyn World) -> Result<Option<Checksum>, ObserveError> {
+        let listed = match self.wanted_checksum() {
+            Wanted::Is(checksum) => return Ok(Some(checksum)),
+            Wanted::Unsaid | Wanted::Unchecked => return Ok(None),
+            Wanted::Listed(listed) => listed,
+        };
+        let origin = self.origin();
+        let own = || match origin {
+            Some(Origin::Url(url)) => net::file_name(url),
+            Some(Origin::Path(path)) => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+            Some(Origin::Project(blob)) => blob.origin.rsplit('/').next().map(str::to_owned),
+            None => None,
+        };
+        let name = self.checksum_name.as_ref().map(|name| name.to_string()).or_else(own).unwrap_or_default();
+        listed.look_up(world, &name, origin, &self.fetching())?.known().map(Some)
+    }
+
     /// Checks an archive's checksum and reads what it holds.
-    pub(super) fn index_of(&self, bytes: &[u8]) -> Result<Index, ObserveError> {
-        if let Some(wanted) = self.wanted_checksum().checksum() {
+    pub(super) fn index_of(&self, world: &dyn World, bytes: &[u8]) -> Result<Index, ObserveError> {
+        if let Some(wanted) = self.settled_checksum(world)? {
             let found = Checksum::of(wanted.algorithm, bytes);
-            if found != *wanted {
+            if found != wanted {
                 return Err(ObserveError::Impossible {
                     code: "wrong-checksum",
                     message: format!("{} has the checksum {found}, expected {wanted}", self.shown_origin()),

@@ -24,7 +24,7 @@ impl Archive {
                 (index.clone(), observed.compared.clone())
             }
             _ => {
-                let index = self.index_of(&bytes)?;
+                let index = self.index_of(machine.world(), &bytes)?;
                 let compared = self.compare(machine.world(), &index)?;
                 (Arc::new(index), compared)
             }

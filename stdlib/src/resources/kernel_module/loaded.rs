@@ -27,6 +27,7 @@ const SETTINGS: [(&str, &str); 4] = [
 /// A module that was loaded is taken away, and one that was taken away is loaded.
 pub(crate) static MODULE: Restorer = Restorer {
     kind: "module",
+    is_tree: false,
     look: |world, name| Ok(json!({ "loaded": is_loaded(world, name)?.known()? })),
     restore: |_, before| match before.get("loaded").and_then(serde_json::Value::as_bool) {
         Some(_) => Restore::Setting(|machine, name, before| {

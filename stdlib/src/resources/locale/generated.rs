@@ -23,6 +23,7 @@ const SOURCES: &str = "/usr/share/i18n/locales";
 /// A compiled locale is brought back by compiling it, and taken away again.
 pub(crate) static LOCALE: Restorer = Restorer {
     kind: "locale",
+    is_tree: false,
     look: |world, name| {
         let known = Names::of(name).is_available(world)?.known()?;
         Ok(if known { json!({ "generated": true }) } else { serde_json::Value::Null })

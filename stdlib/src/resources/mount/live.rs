@@ -18,6 +18,7 @@ use crate::{commands, filesystem};
 /// What was mounted is unmounted, and what was there is mounted again, or gets its options back.
 pub(crate) static MOUNT: Restorer = Restorer {
     kind: "mount",
+    is_tree: false,
     look: |world, name| Ok(record(at(&mounts::all(world)?.known()?, name))),
     restore: |name, before| {
         let is_part = before.get("root").and_then(serde_json::Value::as_str).is_some_and(|root| root != "/");

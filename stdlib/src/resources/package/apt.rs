@@ -7,13 +7,25 @@ use std::path::{Path, PathBuf};
 
 use stead_engine::{ApplyError, Known, Machine, ObserveError, PackageChange, PackageWish, World};
 
-use super::provider::Provider;
+use super::provider::{Abilities, Provider};
 use super::removal::Removal;
 
 /// apt and dpkg.
 pub(super) struct Apt;
 
 impl Provider for Apt {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { versions: true, holds: true, recommends: true, purges: true }
+    }
+
+    fn mark(&self) -> &'static str {
+        "/var/lib/dpkg/status"
+    }
+
     fn removal(&self, world: &dyn World, step: &PackageChange) -> Result<Removal, ObserveError> {
         let bare = step.name.split(':').next().unwrap_or(&step.name);
         let info = |name: &str, kind: &str| PathBuf::from(format!("/var/lib/dpkg/info/{name}.{kind}"));

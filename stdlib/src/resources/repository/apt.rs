@@ -1,28 +1,59 @@
 //! A repository as apt has it: its files and what is in them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_engine::Known;
 use stead_engine::net::UrlParts;
+use stead_engine::system::apt::SourcesAhead;
+use stead_engine::{ApplyError, Known, Machine};
 
+use super::provider::{Abilities, Provider, WantedFile};
 use super::{Format, Kind, Repository, State};
 use crate::openpgp;
 
 /// Where keys are that only the sources which name them are checked with.
-pub(super) const KEYRINGS: &str = "/etc/apt/keyrings";
+const KEYRINGS: &str = "/etc/apt/keyrings";
 
-/// One file: what it is for a plan, where it is, and what is in it; `None`: it is not there.
-#[derive(Clone, Debug)]
-pub(super) struct WantedFile {
-    pub(super) what: &'static str,
-    pub(super) path: PathBuf,
-    pub(super) content: Option<Known<Arc<[u8]>>>,
-}
+/// apt.
+pub(super) struct Apt;
 
-/// Blanks and `0x` taken out of a fingerprint.
-pub(super) fn bare_fingerprint(text: &str) -> String {
-    text.trim_start_matches("0x").chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase()
+impl Provider for Apt {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities { sources: true, priorities: true, formats: true, components: true }
+    }
+
+    fn mark(&self) -> &'static str {
+        "/var/lib/dpkg/status"
+    }
+
+    fn all_paths(&self, repository: &Repository) -> Vec<PathBuf> {
+        all_paths(repository)
+    }
+
+    fn key_paths(&self, repository: &Repository) -> Vec<PathBuf> {
+        key_paths(repository).into()
+    }
+
+    fn keyrings(&self) -> &'static Path {
+        Path::new(KEYRINGS)
+    }
+
+    fn files(&self, repository: &Repository, key: Option<&Known<Arc<[u8]>>>) -> Vec<WantedFile> {
+        files(repository, key)
+    }
+
+    fn try_files(&self, machine: &Machine, files: Vec<(PathBuf, Option<Arc<[u8]>>)>) -> Result<(), ApplyError> {
+        let files = files.into_iter().collect();
+        Ok(machine.system().apt.try_sources(&SourcesAhead { files, ..SourcesAhead::default() })?)
+    }
+
+    fn refresh(&self, machine: &Machine, source: &Path) -> Result<(), ApplyError> {
+        machine.system().apt.refresh_source(machine, source)
+    }
 }
 
 fn source_path(repository: &Repository, format: Format) -> PathBuf {
@@ -31,7 +62,7 @@ fn source_path(repository: &Repository, format: Format) -> PathBuf {
 }
 
 /// Where a key may be: as text, or as it is.
-pub(super) fn key_paths(repository: &Repository) -> [PathBuf; 2] {
+fn key_paths(repository: &Repository) -> [PathBuf; 2] {
     ["asc", "gpg"].map(|suffix| PathBuf::from(format!("{KEYRINGS}/{}.{suffix}", repository.name)))
 }
 
@@ -41,7 +72,7 @@ fn pin_path(repository: &Repository) -> PathBuf {
 }
 
 /// All files that a repository of this name can have.
-pub(super) fn all_paths(repository: &Repository) -> Vec<PathBuf> {
+fn all_paths(repository: &Repository) -> Vec<PathBuf> {
     let mut paths = vec![source_path(repository, Format::Deb822), source_path(repository, Format::OneLine)];
     paths.extend(key_paths(repository));
     paths.push(pin_path(repository));
@@ -49,7 +80,7 @@ pub(super) fn all_paths(repository: &Repository) -> Vec<PathBuf> {
 }
 
 /// All files with what they are to hold: the key first, for the source names it.
-pub(super) fn files(repository: &Repository, key: Option<&Known<Arc<[u8]>>>) -> Vec<WantedFile> {
+fn files(repository: &Repository, key: Option<&Known<Arc<[u8]>>>) -> Vec<WantedFile> {
     let is_wanted = repository.state == State::Present;
     let [text_key, binary_key] = key_paths(repository);
     let is_text = key.and_then(Known::value).is_none_or(|key| openpgp::is_armored(key));

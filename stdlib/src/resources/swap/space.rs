@@ -29,6 +29,7 @@ const UNFIT: [&str; 14] = [
 /// Swap space is brought back as it was; what had been swapped to it is elsewhere by then.
 pub(crate) static SWAP: Restorer = Restorer {
     kind: "swap",
+    is_tree: false,
     look: |world, name| {
         let device = mounts::device(name).unwrap_or_else(|| PathBuf::from(name));
         let found = find(world, &mounts::followed(world, &device)?)?.known()?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use stead_engine::{Known, ObserveError, World};
 
@@ -19,6 +20,8 @@ pub(super) struct Setting {
     pub(super) path: String,
     /// A kernel that does not have it is as good.
     pub(super) optional: bool,
+    /// What stands above it.
+    pub(super) comment: Option<Arc<str>>,
 }
 
 /// A line that sets something.
@@ -66,24 +69,42 @@ impl Setting {
             }
         }
         let mark = if self.optional { "-" } else { "" };
-        let new = lines::line(format!("{mark}{} = {value}", self.name()).as_bytes(), lines::ending(content));
-        match counts {
-            Some((_, true)) => Ok(None),
-            Some((at, false)) => {
-                let edited = all[..at].iter().copied().chain([&new[..]]).chain(all[at + 1..].iter().copied());
-                Ok(Some(lines::join(edited, lines::ending(content))))
-            }
-            None => Ok(Some(lines::join(all.iter().copied().chain([&new[..]]), lines::ending(content)))),
+        let ending = lines::ending(content);
+        let new = lines::line(format!("{mark}{} = {value}", self.name()).as_bytes(), ending);
+        let comment =
+            self.comment.as_ref().map(|comment| lines::line(format!("# {}: {comment}", self.name()).as_bytes(), ending));
+        let Some((at, is_set)) = counts else {
+            let added = comment.as_deref().into_iter().chain([&*new]);
+            return Ok(Some(lines::join(all.iter().copied().chain(added), ending)));
+        };
+        let above = at.checked_sub(1).filter(|above| self.is_comment(body(all[*above])));
+        let is_told = comment.as_deref().is_none_or(|comment| above.is_some_and(|above| body(all[above]) == body(comment)));
+        if is_set && is_told {
+            return Ok(None);
         }
+        // A comment that nobody asks for stays; another one makes way.
+        let until = above.filter(|_| comment.is_some()).unwrap_or(at);
+        let line = if is_set { all[at] } else { &*new };
+        let edited = all[..until].iter().copied().chain(comment.as_deref()).chain([line]).chain(all[at + 1..].iter().copied());
+        Ok(Some(lines::join(edited, ending)))
+    }
+
+    /// Says whether a line is the comment of this setting.
+    fn is_comment(&self, line: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(line);
+        let told = text.trim().strip_prefix('#').map(str::trim_start);
+        told.and_then(|told| told.strip_prefix(&*self.name())).is_some_and(|rest| rest.starts_with(':'))
     }
 
     /// The content without the setting.
     pub(super) fn unset(&self, content: &[u8]) -> Edited {
-        let mut kept = Vec::new();
+        let mut kept: Vec<&[u8]> = Vec::new();
         let all = split(content);
         for (at, line) in all.iter().enumerate() {
             if read(body(line), at)?.is_none_or(|found| found.path != self.path) {
-                kept.push(*line);
+                kept.push(line);
+            } else if at.checked_sub(1).is_some_and(|above| self.is_comment(body(all[above]))) {
+                kept.pop();
             }
         }
         Ok((kept.len() < all.len()).then(|| kept.concat()))

@@ -34,6 +34,21 @@ impl User {
         }
     }
 
+    /// Refuses a login shell that nobody could log in with. One that an account has already is left to whoever chose it.
+    pub(super) fn refuse_shell(&self, world: &dyn World, present: Option<&stead_engine::User>) -> Result<(), ObserveError> {
+        let Some(shell) = self.shell.as_ref().filter(|shell| present.is_none_or(|user| *user.shell != *shell.as_str())) else {
+            return Ok(());
+        };
+        if world.exists(shell.as_path())? != Known::Is(false) {
+            return Ok(());
+        }
+        Err(ObserveError::Impossible {
+            code: "unknown-shell",
+            message: format!("there is no shell {shell} for the user `{}`, and nothing planned before brings it", self.name),
+            hint: "require the package that brings it, or choose a shell that is there: /etc/shells lists them".into(),
+        })
+    }
+
     pub(super) fn observe_shadow(&self, world: &dyn World) -> Result<Option<Shadow>, ObserveError> {
         let asks_hash = self.password.is_some() || self.locked.is_some();
         if !asks_hash && self.expires.is_none() {

@@ -13,6 +13,7 @@ use crate::accounts;
 /// A user is brought back with all its fields but the password, which is never kept.
 pub(crate) static USER: Restorer = Restorer {
     kind: "user",
+    is_tree: false,
     look: |world, name| Ok(world.user(name)?.known()?.map_or(serde_json::Value::Null, |user| fields(&user))),
     restore: |name, before| {
         let user = Restore::resource("user", "name", name);

@@ -1,0 +1,221 @@
+//! What is built on programs that not every machine has: git, Python's environments, and checks of what was started.
+
+use std::time::Duration;
+
+use stead_tests::host::Host;
+use stead_tests::output::pending;
+use stead_tests::web::{Page, WebServer};
+
+use crate::site::{Site, planned};
+
+/// A bare repository at `/srv/app.git` with a working tree beside it to push from.
+const REPOSITORY: &str = "export HOME=/root; git config --global user.email t@example.com; git config --global user.name t; \
+     git config --global init.defaultBranch main; git config --global protocol.file.allow always; \
+     git init -q --bare /srv/app.git; git clone -q /srv/app.git /srv/w 2>/dev/null; cd /srv/w; \
+     printf '#!/bin/sh\\necho 1\\n' > run; chmod 755 run; git add run; git commit -q -m one; git tag v1; git push -q origin main v1";
+
+/// Commits and pushes another version.
+fn commit(host: &Host, word: &str) {
+    host.must(&format!(
+        "cd /srv/w && printf '#!/bin/sh\\necho {word}\\n' > run && git commit -q -a -m {word} && git push -q origin main"
+    ));
+}
+
+#[test]
+fn a_working_tree_is_cloned_followed_put_right_and_taken_away() {
+    let Some(site) = Site::with_tools("git \"/opt/app\" { url = \"/srv/app.git\", update = true }\n") else { return };
+    let host = &site.host;
+    host.must(REPOSITORY);
+    let before = host.snapshot();
+    let plan = site.plan();
+    assert_eq!(planned(&plan, "git[\"/opt/app\"]").action, "create");
+    assert_eq!(before.changes(&host.snapshot()), [""; 0], "a plan changes nothing");
+    site.converge();
+    assert_eq!(host.must("/opt/app/run"), "1\n");
+
+    commit(host, "2");
+    let plan = site.plan();
+    assert_eq!(planned(&plan, "git[\"/opt/app\"]").action, "update");
+    let head = host.must("git -C /srv/w rev-parse HEAD");
+    assert!(planned(&plan, "git[\"/opt/app\"]").raw.to_string().contains(head.trim()), "the commit is told: {plan:?}");
+    site.converge();
+    assert_eq!(host.must("/opt/app/run"), "2\n");
+
+    // By tag, and back in history.
+    site.source("git \"/opt/app\" { url = \"/srv/app.git\", rev = \"v1\" }\n");
+    site.converge();
+    assert_eq!(host.must("/opt/app/run"), "1\n");
+
+    // Local changes are nothing to be thrown away unasked.
+    host.must("echo mine >> /opt/app/run");
+    site.source("git \"/opt/app\" { url = \"/srv/app.git\", rev = \"main\" }\n");
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("local-changes") && output.stdout.contains("force"), "{output}");
+    assert!(host.read("/opt/app/run").is_some_and(|text| text.contains("mine")));
+    site.source("git \"/opt/app\" { url = \"/srv/app.git\", rev = \"main\", force = true }\n");
+    site.converge();
+    assert_eq!(host.must("/opt/app/run"), "2\n");
+
+    site.source("git \"/opt/app\" { url = \"/srv/app.git\", rev = \"no-such\" }\n");
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("git-failed") && output.stdout.contains("no-such"), "{output}");
+    assert_eq!(host.must("/opt/app/run"), "2\n", "what is there stays");
+    site.source("git \"/opt/app\" { url = \"/srv/nowhere.git\" }\ngit \"/opt/new\" { url = \"/srv/nowhere.git\" }\n");
+    let _ = site.apply().expect_code(1);
+    assert_eq!(host.must("ls -A /opt"), "app\nstead-tests\n", "nothing half done");
+
+    site.source("git \"/opt/app\" { state = absent }\n");
+    site.converge();
+    assert_eq!(host.read("/opt/app/run"), None);
+}
+
+#[test]
+fn a_working_tree_belongs_to_its_user_and_a_clone_is_undone() {
+    let Some(site) = Site::with_tools(
+        "user \"app\" { uid = 3100, home = \"/srv/home\" }\n\
+         directory \"/opt/tree\" { owner = \"app\" }\n\
+         git \"/opt/tree/app\" { url = \"/srv/app.git\", rev = \"v1\", user = \"app\", depth = 1 }\n\
+         git \"/opt/bare.git\" { url = \"/srv/app.git\", bare = true }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    host.must(REPOSITORY);
+    host.must("git config --system safe.directory '*'");
+    let before = host.snapshot();
+    site.converge();
+    assert_eq!(host.must("/opt/tree/app/run"), "1\n");
+    assert_eq!(host.must("find /opt/tree ! -user app"), "");
+    assert_eq!(host.must("git -C /opt/bare.git rev-parse --is-bare-repository"), "true\n");
+    let _ = host.stead(&["undo", "1", "--yes"]).expect_code(0);
+    let left: Vec<String> = before.changes(&host.snapshot());
+    let left: Vec<&String> = left.iter().filter(|line| line.contains("/opt") || line.contains("/srv")).collect();
+    assert_eq!(left, Vec::<&String>::new(), "an undone clone leaves nothing");
+}
+
+/// A directory of wheels at `/srv/wheels`: `demo` 1.0 and 2.0, where the second needs `helper`.
+const WHEELS: &str = r#"
+import zipfile, pathlib
+def wheel(name, version, needs=()):
+    path = pathlib.Path('/srv/wheels'); path.mkdir(exist_ok=True)
+    info = f'{name}-{version}.dist-info'
+    with zipfile.ZipFile(path / f'{name}-{version}-py3-none-any.whl', 'w') as z:
+        z.writestr(f'{name}/__init__.py', f'version = "{version}"\n')
+        z.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n' + ''.join(f'Requires-Dist: {need}\n' for need in needs))
+        z.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+        z.writestr(f'{info}/RECORD', '')
+wheel('demo', '1.0'); wheel('demo', '2.0', ['helper>=1']); wheel('helper', '1.5')
+"#;
+
+#[test]
+fn an_environment_is_made_and_packages_come_from_a_directory_of_wheels() {
+    let from = "find_links = \"/srv/wheels\", no_index = true";
+    let source = |version: &str| {
+        format!("virtualenv \"/opt/venv\" {{}}\npip \"demo\" {{ venv = \"/opt/venv\", version = \"{version}\", {from} }}\n")
+    };
+    let Some(site) = Site::with_tools(&source("1.0")) else { return };
+    let host = &site.host;
+    host.write("/root/wheels.py", WHEELS);
+    host.must("python3 /root/wheels.py");
+    let before = host.snapshot();
+    let plan = site.plan();
+    assert_eq!(pending(&plan), ["virtualenv[\"/opt/venv\"]", "pip[\"demo\"]"]);
+    assert_eq!(planned(&plan, "pip[\"demo\"]").action, "create");
+    assert_eq!(before.changes(&host.snapshot()), [""; 0], "a plan changes nothing");
+    site.converge();
+    let version = || host.must("/opt/venv/bin/python -c 'import demo; print(demo.version)'");
+    assert_eq!(version(), "1.0\n");
+
+    site.source(&source(">=2,<3"));
+    site.converge();
+    assert_eq!(version(), "2.0\n");
+    assert_eq!(host.must("/opt/venv/bin/pip list 2>/dev/null | grep -c -e '^helper *1.5'"), "1\n");
+    let _ = host.stead(&["undo", "2", "--yes"]);
+    // The index that it came from is not in the journal's word for it: a version that pip cannot find is told, and nothing is lost.
+    assert!(["1.0\n", "2.0\n"].contains(&&*version()));
+
+    site.source(&source("9.9"));
+    let output = site.apply().expect_code(1);
+    assert_eq!(output.outcome("pip[\"demo\"]"), "failed", "{output}");
+    assert!(output.stdout.contains("pip-failed") && output.stdout.contains("9.9"), "{output}");
+    assert!(["1.0\n", "2.0\n"].contains(&&*version()), "what is there stays");
+
+    host.write("/srv/requirements.txt", "demo==1.0\nhelper>=1\n");
+    site.source(&format!(
+        "virtualenv \"/opt/venv\" {{}}\npip \"all\" {{ venv = \"/opt/venv\", requirements = \"/srv/requirements.txt\", {from} }}\n"
+    ));
+    site.converge();
+    assert_eq!(version(), "1.0\n");
+
+    // The distribution's own Python is left to the distribution.
+    site.source(&format!("pip \"demo\" {{ {from} }}\n"));
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("externally-managed") && output.stdout.contains("venv"), "{output}");
+
+    site.source(&format!("pip \"demo\" {{ venv = \"/opt/venv\", state = absent, {from} }}\n"));
+    site.converge();
+    assert_eq!(host.run("/opt/venv/bin/python -c 'import demo'").code, 1);
+    site.source("virtualenv \"/opt/venv\" { state = absent }\n");
+    site.converge();
+    assert_eq!(host.must("ls -A /opt"), "stead-tests\n");
+}
+
+#[test]
+fn a_broken_environment_is_made_anew() {
+    let Some(site) = Site::with_tools("virtualenv \"/opt/venv\" { with_pip = false, prompt = \"app\" }\n") else { return };
+    let host = &site.host;
+    site.converge();
+    host.must("rm /opt/venv/bin/python3; ln -s /usr/bin/python9.9 /opt/venv/bin/python3");
+    assert_ne!(planned(&site.plan(), "virtualenv[\"/opt/venv\"]").action, "none");
+    site.converge();
+    host.must("/opt/venv/bin/python3 -c 1");
+    let _ = host.stead(&["undo", "1", "--yes", "--force"]).expect_code(0);
+    assert_eq!(host.must("ls -A /opt"), "stead-tests\n", "what a run made goes as a whole");
+    site.source("virtualenv \"/opt/other\" { python = \"/usr/bin/python9.9\" }\n");
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("missing-interpreter") && output.stdout.contains("python9.9"), "{output}");
+    assert_eq!(host.read("/opt/other/pyvenv.cfg"), None);
+}
+
+#[test]
+fn a_web_server_is_waited_for_and_judged_by_its_answer() {
+    let Some(site) = Site::new("") else { return };
+    let (host, server) = (&site.host, WebServer::start());
+    server.put("/health", Page::new("status: starting\n"));
+    server.put("/private", Page { credentials: Some("probe:hunter2".into()), ..Page::new("ok\n") });
+    server.put("/moved", Page { moved: Some("/health".into()), ..Page::default() });
+    let url = |path: &str| server.url(host, path);
+    site.source(&format!(
+        "file \"/etc/app.conf\" {{ content = \"x\\n\" }}\n\
+         http_check \"app\" {{\n  url = \"{}\", body = \"status: ok\", within = 20s, interval = 100ms, watch = [file[\"/etc/app.conf\"]]\n}}\n\
+         http_check \"private\" {{ url = \"{}\", username = \"probe\", password = secret(\"hunter2\") }}\n\
+         http_check \"refused\" {{ url = \"{}\", status = 401 }}\n\
+         http_check \"gone\" {{ url = \"{}\", within = 1s, interval = 100ms, status = [200, 204] }}\n\
+         file \"/etc/after\" {{ content = \"x\\n\", require = [http_check[\"app\"]] }}\n\
+         file \"/etc/held\" {{ content = \"x\\n\", require = [http_check[\"gone\"]] }}\n",
+        url("/moved"),
+        url("/private"),
+        url("/private"),
+        url("/no-such")
+    ));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_secs(3));
+            server.put("/health", Page::new("status: ok\n"));
+        });
+        let output = site.apply().expect_code(1);
+        for (id, outcome) in [
+            ("http_check[\"private\"]", "unchanged"),
+            ("http_check[\"refused\"]", "unchanged"),
+            ("http_check[\"gone\"]", "failed"),
+            ("file[\"/etc/after\"]", "changed"),
+            ("file[\"/etc/held\"]", "skipped"),
+        ] {
+            assert_eq!(output.outcome(id), outcome, "{id}\n{output}");
+        }
+        assert_ne!(output.outcome("http_check[\"app\"]"), "failed", "{output}");
+        assert!(output.stdout.contains("not-healthy") && output.stdout.contains("404"), "{output}");
+        assert!(!output.stdout.contains("hunter2"), "{output}");
+    });
+    assert_eq!(host.read("/etc/held"), None);
+}
