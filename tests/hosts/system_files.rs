@@ -71,7 +71,10 @@ fn cron_takes_the_crontab_of_a_user_who_is_new() {
     host.must("echo '61 * * * * no' | dd conv=nocreat,notrunc oflag=append of=/var/spool/cron/crontabs/batch");
     let output = site.apply();
     assert_eq!(output.code, 1, "{output}");
-    assert!(output.stdout.contains("/var/spool/cron/crontabs/batch:7"), "the line is named: {output}");
+    assert!(
+        output.stdout.contains("/var/spool/cron/crontabs/batch:10"),
+        "the line is named, below the three that crontab(1) puts at the head: {output}"
+    );
 }
 
 #[test]
