@@ -142,6 +142,8 @@ mod tests {
             "//- site.stead\nuse web\nnode \"n\" { web.serve() }\n",
         );
         check("let a$0 = 1\nfile \"/x\"\n", "Name it `_a`", "let _a = 1\nfile \"/x\"\n");
+        let allowed = "# stead: allow(unused-variable) \nlet a = 1\nfile \"/x\"\n";
+        check("let a$0 = 1\nfile \"/x\"\n", "Allow `unused-variable` here", allowed);
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
         actions.push(action);
     }
     let Some(span) = found.primary().map(|label| label.span) else { return actions };
+    actions.extend(silence(snapshot, found, span));
     let name = span.text(snapshot.text.as_str());
     let mend = |mut action: Action| {
         action.mends = Some(found.code);
@@ -67,6 +68,18 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
         _ => {}
     }
     actions
+}
+
+/// A comment that silences a lint on its line; the reason is for the user to write.
+fn silence(snapshot: &Snapshot, found: &Diagnostic, span: Span) -> Option<Action> {
+    if found.is_error() || stead_compiler::lints::get(found.code).is_none() || snapshot.source().is_none() {
+        return None;
+    }
+    let line = snapshot.text.line(snapshot.text.position(span.start).line);
+    let indent: String = line.text(snapshot.text.as_str()).chars().take_while(|c| c.is_whitespace()).collect();
+    let comment = format!("{indent}# stead: allow({}) \n", found.code);
+    let action = Action::new(format!("Allow `{}` here, with a reason", found.code), CodeActionKind::QUICKFIX);
+    Some(Action { mends: Some(found.code), ..action.edit(&snapshot.name, Span::at(line.start), comment) })
 }
 
 /// All suggestions of the file at once.

@@ -1,6 +1,6 @@
 //! The language server from outside: driven through every feature by a client that is not ours, and held to `stead check` over random edits.
 //!
-//! The client is pygls, which tests/setup puts into a directory of its own. STEAD_TEST_EDITOR=off leaves these tests out.
+//! The client is pygls, which tests/setup puts into a directory of its own. STEAD_TEST_EDITORS=off leaves these tests out.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::process::Command;
 const EDITS: &str = "150";
 
 fn is_off() -> bool {
-    std::env::var("STEAD_TEST_EDITOR").is_ok_and(|value| ["off", "0", "no"].contains(&&*value))
+    std::env::var("STEAD_TEST_EDITORS").is_ok_and(|value| ["off", "0", "no"].contains(&&*value))
 }
 
 fn drive(arguments: &[&str]) {
@@ -21,10 +21,10 @@ fn drive(arguments: &[&str]) {
     let client =
         std::env::var_os("STEAD_TEST_CLIENT").map_or_else(|| PathBuf::from("/var/cache/stead-tests/lsp-client"), PathBuf::from);
     let python = client.join("bin/python");
-    assert!(python.is_file(), "there is no {}: run tests/setup, or set STEAD_TEST_EDITOR=off", python.display());
+    assert!(python.is_file(), "there is no {}: run tests/setup, or set STEAD_TEST_EDITORS=off", python.display());
     assert!(stead.is_file(), "there is no {}: build it, or set STEAD_BIN", stead.display());
     let output =
-        Command::new(python).arg(here.join("editor/features.py")).arg(stead).args(arguments).output().expect("the client starts");
+        Command::new(python).arg(here.join("lsp/features.py")).arg(stead).args(arguments).output().expect("the client starts");
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
 
