@@ -65,6 +65,31 @@ pub fn facts_type() -> Type {
             ("home", maybe(Type::Path), "The user's home directory."),
         ],
     );
+    let disk = record(
+        "Disk",
+        [
+            ("size", Type::Size, "All of it."),
+            ("rotational", Type::Bool, "It turns: no solid state."),
+            ("model", maybe(text.clone()), "What its maker calls it."),
+        ],
+    );
+    let mount = record(
+        "Mount",
+        [
+            ("device", text.clone(), "`/dev/sda1`, `server:/export`."),
+            ("fstype", text.clone(), "`ext4`, `nfs4`."),
+            ("size", maybe(Type::Size), "All of the file system, used or not; absent of a network's."),
+        ],
+    );
+    let cloud = record(
+        "Cloud",
+        [
+            ("provider", text.clone(), "`aws`, `gce`, `azure`, `hetzner`."),
+            ("region", maybe(text.clone()), "`eu-west-1`."),
+            ("zone", maybe(text.clone()), "`eu-west-1a`."),
+            ("instance_id", maybe(text.clone()), "The provider's name of the machine."),
+        ],
+    );
     record(
         "Facts",
         [
@@ -84,6 +109,11 @@ pub fn facts_type() -> Type {
             ("timezone", maybe(text.clone()), "`Europe/Berlin`."),
             ("machine_id", maybe(text), "The content of `/etc/machine-id`."),
             ("user", user, "The user that Stead runs as."),
+            ("users", Type::list(Type::STRING), "The accounts of people, sorted: those with numbers from 1000 to 60000."),
+            ("packages", maybe(Type::INT), "How many packages are installed; absent where no package manager is known."),
+            ("disks", Type::Map(Arc::new(disk)), "The disks, by name: `facts.disks[\"sda\"].size`."),
+            ("mounts", Type::Map(Arc::new(mount)), "What is mounted, by the place: `facts.mounts[\"/\"].fstype`."),
+            ("cloud", maybe(cloud), "Where the machine is rented, as cloud-init has written it down; absent elsewhere."),
         ],
     )
 }

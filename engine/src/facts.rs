@@ -1,4 +1,9 @@
-//! What a machine tells about itself. Only reads files below its root and asks the kernel; starts no process.
+//! What a machine tells about itself: read from files below its root and asked of the kernel; and facts of its own, which files hold and programs
+//! print.
+
+mod own;
+mod storage;
+mod system;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,10 +13,9 @@ use std::sync::Arc;
 
 use stead_catalog::{Map, Value};
 
-/// Where a machine keeps facts of its own, as JSON objects: `rack.json` holding `{"rack": "r7"}`.
-const FACTS_DIRECTORY: &str = "etc/stead/facts.d";
+pub use own::{FactProgram, ask};
 
-/// A file of facts that cannot be used.
+/// A fact, or a file or program of facts, that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     /// It cannot be read.
@@ -21,6 +25,28 @@ pub enum FactsError {
         path: PathBuf,
         /// The system's words.
         source: std::io::Error,
+    },
+    /// A program told nothing.
+    #[error("the fact `{name}` is not told: {source}")]
+    Program {
+        /// The fact, or the program.
+        name: String,
+        /// What happened.
+        source: crate::program::ProgramError,
+    },
+    /// A program told something that is no fact.
+    #[error("the fact `{name}` is not told: {message}")]
+    Nonsense {
+        /// The fact.
+        name: String,
+        /// What it told.
+        message: String,
+    },
+    /// A program that somebody else may have written.
+    #[error("{path} is not run: others than root and its owner may change it")]
+    Untrusted {
+        /// The program.
+        path: PathBuf,
     },
     /// It is not a JSON object.
     #[error("{path} is not a JSON object of facts: {message}")]
@@ -36,8 +62,14 @@ pub enum FactsError {
 /// tells otherwise.
 ///
 /// # Errors
-/// When a file below `/etc/stead/facts.d` is not a JSON object. Whatever else cannot be read is left out or empty.
+/// The first thing below `/etc/stead/facts.d` that cannot be used. Whatever else cannot be read is left out or empty.
 pub fn gather(root: &Path) -> Result<Map, FactsError> {
+    let (facts, problems) = tell(root);
+    problems.into_iter().next().map_or(Ok(facts), Err)
+}
+
+/// Gathers facts as [`gather`] does, and goes on where something below `/etc/stead/facts.d` cannot be used: what is wrong comes with the facts.
+pub fn tell(root: &Path) -> (Map, Vec<FactsError>) {
     let read = |path: &str| read_text(&root.join(path));
     let here = |path: &str| read_text(Path::new(path));
     let uname = rustix::system::uname();
@@ -73,35 +105,14 @@ pub fn gather(root: &Path) -> Result<Map, FactsError> {
     set("timezone", optional(timezone(root)));
     set("machine_id", optional(read("etc/machine-id").map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())));
     set("user", user(&read("etc/passwd").unwrap_or_default()));
-    for (name, value) in own_facts(root)? {
-        facts.insert(name, value);
-    }
-    Ok(facts)
-}
-
-fn own_facts(root: &Path) -> Result<Map, FactsError> {
-    let directory = root.join(FACTS_DIRECTORY);
-    let Ok(entries) = fs::read_dir(&directory) else { return Ok(Map::new()) };
-    let mut paths: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "json")).collect();
-    paths.sort();
-    let mut facts = Map::new();
-    for path in paths {
-        let text = fs::read_to_string(&path).map_err(|source| FactsError::Read { path: path.clone(), source })?;
-        for (name, value) in parse_object(&path, &text)? {
-            facts.insert(name.into(), value_of_json(&value));
-        }
-    }
-    Ok(facts)
-}
-
-fn parse_object(path: &Path, text: &str) -> Result<serde_json::Map<String, serde_json::Value>, FactsError> {
-    let malformed = |message: String| FactsError::Malformed { path: path.to_owned(), message };
-    match serde_json::from_str(text) {
-        Ok(serde_json::Value::Object(object)) => Ok(object),
-        Ok(_) => Err(malformed("it holds something else".into())),
-        Err(error) => Err(malformed(error.to_string())),
-    }
+    set("users", system::users(&read("etc/passwd").unwrap_or_default()));
+    set("packages", system::packages(root));
+    set("cloud", system::cloud(root));
+    set("disks", storage::disks(Path::new("/sys")));
+    set("mounts", storage::mounts(&here("/proc/self/mountinfo").unwrap_or_default(), &storage::size_of));
+    let mut problems = Vec::new();
+    facts.extend(own::own(root, &mut problems));
+    (facts, problems)
 }
 
 fn value_of_json(json: &serde_json::Value) -> Value {

@@ -30,6 +30,7 @@ mod planner;
 mod planner_tests;
 mod predicted;
 mod process;
+mod program;
 mod reads;
 mod remote;
 mod resource_type;
@@ -66,6 +67,7 @@ pub use planner::{Part, PendingReaction, PlanOptions, Planned, plan};
 pub use predicted::Predicted;
 pub use predicted::brought::{Brought, Lost};
 pub use process::{Effect, Written};
+pub use program::{ProgramError, run_program};
 pub use remote::{HealthCheck, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story, StoryChange};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
