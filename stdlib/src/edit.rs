@@ -23,6 +23,7 @@ use crate::filesystem::{self, Ownership};
 use crate::values::{AbsolutePath, Account, Mode};
 
 pub(crate) use resource::{Edits, edits_a_file};
+pub use tree::{KeyStep, set_text};
 
 /// Largest content that is shown as a text diff, in bytes; larger content is told by size and hash.
 const DIFF_LIMIT: usize = 1 << 20;

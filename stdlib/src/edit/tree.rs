@@ -119,6 +119,35 @@ pub(crate) fn edit(format: &dyn Format, wish: &Wish, text: &[u8]) -> Edited {
     }
 }
 
+/// Gives the text at a place of a JSON, YAML or TOML file a value, and touches nothing else. The format is told by the name of the file. Maps on the
+/// way that are missing are made. Returns `None` where the value is there already.
+///
+/// # Errors
+/// In words: what is wrong with the file, or why the place cannot be changed alone.
+pub fn set_text(file: &str, text: &[u8], at: &[KeyStep], value: &str) -> Result<Option<Vec<u8>>, String> {
+    let extension = file.rsplit('.').next().unwrap_or_default();
+    let format: &dyn Format = match extension {
+        "yaml" | "yml" => &yaml::YamlFormat,
+        "toml" => &toml::TomlFormat,
+        _ => &json::JsonFormat { comments: false },
+    };
+    let at = at.iter().map(|step| match step {
+        KeyStep::Key(key) => Step::Key(key.clone()),
+        KeyStep::Index(index) => Step::Index(*index),
+    });
+    let wish = Wish { at: at.collect(), value: Some(Json::String(value.to_owned())), ..Wish::default() };
+    edit(format, &wish, text).map_err(|flaw| format!("{}; {}", flaw.message, flaw.hint))
+}
+
+/// One step to a place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStep {
+    /// Into a map.
+    Key(Arc<str>),
+    /// Into a list, from 0.
+    Index(usize),
+}
+
 /// A step that cannot be made in the text.
 pub(crate) fn refused(at: &[Step], reason: &str) -> Flaw {
     Flaw {
