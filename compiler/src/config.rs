@@ -25,6 +25,7 @@ use stead_grammar::ast::Span;
 
 use crate::data::{self, Format, Hierarchy, Kind, MergeRules, Node, Pattern, Strategy};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::inventory::InventoryFormat;
 use crate::lints;
 use crate::template::Whitespace;
 
@@ -52,6 +53,10 @@ pub struct Config {
     pub lints: BTreeMap<Arc<str>, LintLevel>,
     /// Where the facts of nodes are kept that are not asked.
     pub facts: FactsConfig,
+    /// Inventories of other tools.
+    pub inventory: InventoryConfig,
+    /// Who may read the project's secrets, and the programs that tell some.
+    pub secrets: SecretsConfig,
     /// How templates treat white space.
     pub templates: Whitespace,
     /// How long a machine's journal keeps what.
@@ -91,13 +96,60 @@ impl Default for DataConfig {
 pub struct FactsConfig {
     /// The directory with a `NODE.json` for each node whose facts are known.
     pub directory: Arc<str>,
+    /// How old, in nanoseconds, facts may be that were kept, before they are gathered anew; always anew when absent.
+    pub max_age_ns: Option<u64>,
+    /// Programs that tell facts, by the name of the declared fact.
+    pub programs: BTreeMap<Arc<str>, Program>,
 }
 
 impl Default for FactsConfig {
     fn default() -> Self {
-        Self { directory: "facts".into() }
+        Self { directory: "facts".into(), max_age_ns: None, programs: BTreeMap::new() }
     }
 }
+
+/// A program that is run without a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The program and its arguments; never empty.
+    pub argv: Vec<Arc<str>>,
+    /// How long it may take, in nanoseconds.
+    pub timeout_ns: u64,
+    /// Where `stead.toml` says so.
+    pub span: Span,
+}
+
+/// The table `[inventory]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InventoryConfig {
+    /// Inventories of other tools, in order.
+    pub files: Vec<InventoryFile>,
+    /// How long a program that prints an inventory may take, in nanoseconds; 30 seconds when absent.
+    pub timeout_ns: Option<u64>,
+}
+
+/// An inventory of another tool: a file, or a program that prints one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InventoryFile {
+    /// Its path: below the project, absolute, or below the user's home with `~/`.
+    pub path: Arc<str>,
+    /// Its form, where it cannot be told by its name.
+    pub format: Option<InventoryFormat>,
+    /// Where `stead.toml` says so.
+    pub span: Span,
+}
+
+/// The table `[secrets]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretsConfig {
+    /// Public keys that secrets are encrypted for: `age1…` or `ssh-ed25519 …`.
+    pub recipients: Vec<(Arc<str>, Span)>,
+    /// Programs that tell a secret, by the name that `secret:NAME` uses.
+    pub commands: BTreeMap<Arc<str>, Program>,
+}
+
+/// How long a program that tells a fact or a secret may take when nothing is said: 10 seconds.
+const PROGRAM_TIMEOUT_NS: u64 = 10_000_000_000;
 
 /// A project that this one depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,8 +228,20 @@ impl Config {
     }
 
     fn read(&mut self, root: &Node, reader: &mut Reader) {
-        let known =
-            ["name", "description", "ledger", "data", "dependencies", "lints", "facts", "templates", "journal", "rollout"];
+        let known = [
+            "name",
+            "description",
+            "ledger",
+            "data",
+            "dependencies",
+            "lints",
+            "facts",
+            "templates",
+            "journal",
+            "inventory",
+            "secrets",
+            "rollout",
+        ];
         reader.known_keys(root, &known, "");
         self.name = reader.text(root, "name");
         self.description = reader.text(root, "description");
@@ -191,8 +255,20 @@ impl Config {
             self.data.merge = reader.merge_rules(table);
         }
         if let Some(table) = reader.table(root, "facts") {
-            reader.known_keys(table, &["directory"], "facts");
+            reader.known_keys(table, &["directory", "max_age", "programs"], "facts");
             self.facts.directory = reader.directory(table, "directory").unwrap_or(self.facts.directory.clone());
+            self.facts.max_age_ns = reader.quantity(table, "max_age", &Type::Duration, "a duration such as \"1h\"");
+            self.facts.programs = reader.programs(table, "programs");
+        }
+        if let Some(table) = reader.table(root, "inventory") {
+            reader.known_keys(table, &["files", "timeout"], "inventory");
+            self.inventory.files = reader.inventory_files(table);
+            self.inventory.timeout_ns = reader.quantity(table, "timeout", &Type::Duration, "a duration such as \"30s\"");
+        }
+        if let Some(table) = reader.table(root, "secrets") {
+            reader.known_keys(table, &["recipients", "commands"], "secrets");
+            self.secrets.recipients = reader.texts(table, "recipients");
+            self.secrets.commands = reader.programs(table, "commands");
         }
         if let Some(table) = reader.table(root, "templates") {
             reader.known_keys(table, &["trim_blocks", "lstrip_blocks", "keep_trailing_newline"], "templates");
@@ -282,20 +358,90 @@ impl Reader {
         }
     }
 
-    fn texts(&mut self, table: &Node, key: &str) -> Vec<Arc<str>> {
+    /// A list of strings, each with its place.
+    fn texts(&mut self, table: &Node, key: &str) -> Vec<(Arc<str>, Span)> {
         let Some(entry) = table.get(key) else { return Vec::new() };
-        let text = |item: &Node| match &item.kind {
-            Kind::Scalar(Value::String(text)) => Some(text.clone()),
-            _ => None,
-        };
-        let texts = match &entry.node.kind {
-            Kind::List(items) => items.iter().map(text).collect::<Option<Vec<_>>>(),
-            _ => None,
-        };
-        texts.unwrap_or_else(|| {
+        let Kind::List(items) = &entry.node.kind else {
             self.wrong_kind(&entry.node, key, "a list of strings");
-            Vec::new()
-        })
+            return Vec::new();
+        };
+        let mut texts = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            match &item.kind {
+                Kind::Scalar(Value::String(text)) => texts.push((text.clone(), item.span)),
+                _ => self.wrong_kind(item, key, "a list of strings"),
+            }
+        }
+        texts
+    }
+
+    /// A list of strings.
+    fn words(&mut self, table: &Node, key: &str) -> Vec<Arc<str>> {
+        self.texts(table, key).into_iter().map(|(text, _)| text).collect()
+    }
+
+    /// `NAME = ["program", "argument"]`, or `NAME = { command = […], timeout = "5s" }`.
+    fn programs(&mut self, table: &Node, key: &str) -> BTreeMap<Arc<str>, Program> {
+        let mut programs = BTreeMap::new();
+        let Some(table) = self.table(table, key) else { return programs };
+        let Kind::Map(entries) = &table.kind else { return programs };
+        for (name, entry) in entries.iter() {
+            let (argv, timeout) = match &entry.node.kind {
+                Kind::Map(_) => {
+                    self.known_keys(&entry.node, &["command", "timeout"], &format!("{key}.{name}"));
+                    let timeout = self.quantity(&entry.node, "timeout", &Type::Duration, "a duration such as \"5s\"");
+                    (self.texts(&entry.node, "command"), timeout)
+                }
+                _ => (self.texts(table, name), None),
+            };
+            if argv.first().is_none_or(|(program, _)| program.is_empty()) {
+                if !self.found.iter().any(|told| told.labels.iter().any(|label| entry.node.span.contains(label.span))) {
+                    let message = format!("`{name}` names no program");
+                    self.error("invalid-setting", entry.key_span, message)
+                        .hints
+                        .push(format!("write {name} = [\"program\", \"argument\"]: it is run without a shell"));
+                }
+                continue;
+            }
+            let argv = argv.into_iter().map(|(word, _)| word).collect();
+            let timeout_ns = timeout.unwrap_or(PROGRAM_TIMEOUT_NS);
+            programs.insert(name.clone(), Program { argv, timeout_ns, span: entry.key_span });
+        }
+        programs
+    }
+
+    /// Paths, or `{ path = "…", format = "…" }`.
+    fn inventory_files(&mut self, table: &Node) -> Vec<InventoryFile> {
+        let Some(entry) = table.get("files") else { return Vec::new() };
+        let Kind::List(items) = &entry.node.kind else {
+            self.wrong_kind(&entry.node, "files", "a list of paths");
+            return Vec::new();
+        };
+        let mut files = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            match &item.kind {
+                Kind::Scalar(Value::String(path)) => {
+                    files.push(InventoryFile { path: path.clone(), format: None, span: item.span })
+                }
+                Kind::Map(_) => {
+                    self.known_keys(item, &["path", "format"], "inventory.files");
+                    let Some(path) = self.text(item, "path") else {
+                        self.error("invalid-setting", item.span, "an inventory needs a `path`".into());
+                        continue;
+                    };
+                    let name = self.text(item, "format");
+                    let format = name.as_ref().and_then(|name| InventoryFormat::named(name, &path));
+                    if let (Some(name), None) = (&name, format) {
+                        let span = item.get("format").map_or(item.span, |entry| entry.node.span);
+                        let hint = format!("the forms are {}", InventoryFormat::NAMES.join(", "));
+                        self.error("invalid-setting", span, format!("there is no form of inventory `{name}`")).hints.push(hint);
+                    }
+                    files.push(InventoryFile { path, format, span: item.span });
+                }
+                _ => self.wrong_kind(item, "files", "a list of paths"),
+            }
+        }
+        files
     }
 
     fn bool(&mut self, table: &Node, key: &str) -> Option<bool> {

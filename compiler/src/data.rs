@@ -94,6 +94,8 @@ fn text_of<'a>(file: &Arc<str>, bytes: &'a [u8], found: &mut Vec<Diagnostic>) ->
 #[derive(Clone, Debug, Default)]
 pub struct DataSet {
     files: Vec<DataFile>,
+    /// A secret stands in some file.
+    pub(crate) has_secrets: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +127,7 @@ impl DataSet {
             set.files.extend(file);
             diagnostics.extend(found);
         }
+        set.has_secrets = set.files.iter().any(|file| crate::secrets::has_sealed(&file.root));
         (set, diagnostics)
     }
 

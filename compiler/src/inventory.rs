@@ -3,6 +3,7 @@
 //! Every kind of inventory is read into [`Declared`]: hosts and groups as they are written, each with its place. [`resolve`] finds the
 //! members of the groups, and hands what a group says down to them. Nothing here reads a file or runs a program: texts are handed in.
 
+mod foreign;
 mod language;
 mod resolve;
 mod schema;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 
 use stead_grammar::ast::Span;
 
+pub(crate) use foreign::read;
+pub use foreign::{InventoryFormat, InventoryText, includes as ssh_includes};
 pub(crate) use language::declared;
 pub(crate) use resolve::resolve;
 pub(crate) use schema::schemas;

@@ -50,7 +50,7 @@ pub(crate) fn plain_names(project: &Project) -> Vec<Arc<str>> {
 pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<Diagnostic>) {
     let mut issues = Vec::new();
     let mut diagnostics = Vec::new();
-    let world = world(project, node, &mut issues);
+    let world = world(project, node, &mut issues, &mut diagnostics);
     let catalog = if issues.iter().any(|issue: &Issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
         None
     } else {
@@ -68,11 +68,11 @@ pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>
 
 /// The data of a node, merged.
 pub(crate) fn data_tree(project: &Project, node: &NodeContext) -> crate::data::Node {
-    world(project, node, &mut Vec::new()).data_tree
+    world(project, node, &mut Vec::new(), &mut Vec::new()).data_tree
 }
 
 /// What code can look at: facts, data and the node itself.
-fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>) -> World<'a> {
+fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>, diagnostics: &mut Vec<Diagnostic>) -> World<'a> {
     let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
     let about = Value::map([
         ("name".into(), Value::String(node.name.clone())),
@@ -84,6 +84,9 @@ fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>) 
     world.facts = facts(&world, node, issues);
     let levels = project.hierarchy.levels(&|path| fact_at(&world, path));
     world.data_tree = project.data.merged(&levels, &project.merge_rules);
+    if project.data.has_secrets {
+        world.data_tree = crate::secrets::unseal(project, world.data_tree, diagnostics);
+    }
     world.data = world.data_tree.to_value();
     world
 }
@@ -186,6 +189,6 @@ fn matches(world: &World<'_>, block: &crate::check::NodeCode, node: &NodeContext
 /// Says whether a block is for a node, without saying what is wrong.
 pub(crate) fn applies(project: &Project, block: &crate::check::NodeCode, node: &NodeContext) -> bool {
     let mut issues = Vec::new();
-    let world = world(project, node, &mut issues);
+    let world = world(project, node, &mut issues, &mut Vec::new());
     matches(&world, block, node, &mut issues)
 }

@@ -13,11 +13,13 @@ use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
 use crate::incremental::{self, Earlier};
 use crate::index::FileIndex;
+use crate::inventory::{InventoryFormat, InventoryText};
 use crate::issue::{Issue, Loc};
 use crate::lints::Stage;
 use crate::lints::allow::{self, Allow};
 use crate::nodes::NodeContext;
 use crate::position::LineIndex;
+use crate::secrets::{NoKeys, Opened, Unseal};
 use crate::sources::{SourceError, Sources, Watched};
 use crate::template::Templates;
 
@@ -115,12 +117,23 @@ pub struct Input {
     pub single_file: Option<Arc<str>>,
     /// Modules of other projects: the name they are used by, and the directory in `sources` that holds them.
     pub dependencies: BTreeMap<Arc<str>, Arc<str>>,
+    /// Inventories of other tools, by their paths in `stead.toml`. Those that are not here are looked for in `sources`.
+    pub inventories: BTreeMap<Arc<str>, Vec<InventoryText>>,
+    /// What opens secrets in data files. Nothing does unless it is handed in.
+    pub secrets: Arc<dyn Unseal>,
 }
 
 impl Input {
     /// A whole directory.
     pub fn directory(sources: Arc<dyn Sources>, schemas: Arc<Schemas>) -> Self {
-        Self { sources, schemas, single_file: None, dependencies: BTreeMap::new() }
+        Self {
+            sources,
+            schemas,
+            single_file: None,
+            dependencies: BTreeMap::new(),
+            inventories: BTreeMap::new(),
+            secrets: Arc::new(NoKeys),
+        }
     }
 
     /// One file; data and templates are still found beside it.
@@ -146,6 +159,7 @@ pub struct Project {
     pub(crate) config: Config,
     pub(crate) indexes: Vec<OnceLock<Arc<FileIndex>>>,
     inventory: Inventory,
+    pub(crate) opened: Opened,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -215,6 +229,7 @@ impl Project {
             config,
             indexes,
             inventory: Inventory::default(),
+            opened: Opened::default(),
             diagnostics,
         };
         project.find_machines();
@@ -234,6 +249,10 @@ impl Project {
         let declared = if self.has_errors() { Default::default() } else { crate::inventory::declared(self, &mut issues) };
         let mut found: Vec<Diagnostic> =
             issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&self.program.files)).collect();
+        let mut sources = vec![declared];
+        for inventory in self.foreign_inventories(&mut found) {
+            sources.push(crate::inventory::read(&inventory, &mut found));
+        }
         let mut lines: BTreeMap<Arc<str>, (Arc<str>, LineIndex)> = BTreeMap::new();
         let mut locate = |at: &crate::inventory::At| {
             if !lines.contains_key(&at.file) {
@@ -243,9 +262,37 @@ impl Project {
             }
             lines.get(&at.file).map(|(text, index)| index.location(&at.file, text, at.span))
         };
-        let inventory = crate::inventory::resolve(vec![declared], &mut locate, &mut found);
+        let inventory = crate::inventory::resolve(sources, &mut locate, &mut found);
         self.inventory = inventory;
         self.diagnostics.append(&mut found);
+    }
+
+    /// The inventories that `stead.toml` names: as they were handed in, else as files of the project. A path that leads out of the project is
+    /// for who hands inventories in.
+    fn foreign_inventories(&self, found: &mut Vec<Diagnostic>) -> Vec<InventoryText> {
+        let mut texts = Vec::new();
+        for file in &self.config.inventory.files {
+            if let Some(given) = self.input.inventories.get(&file.path) {
+                texts.extend(given.iter().cloned());
+                continue;
+            }
+            if file.path.starts_with(['/', '~']) || file.path.split('/').any(|part| part == "..") {
+                continue;
+            }
+            match self.input.sources.read(&file.path) {
+                Ok(bytes) => {
+                    let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+                    let format = file.format.unwrap_or_else(|| InventoryFormat::of(&file.path, &text));
+                    texts.push(InventoryText { name: file.path.clone(), text, format });
+                }
+                Err(error) => {
+                    let message = format!("cannot read the inventory `{}`: {error}", file.path);
+                    let diagnostic = Diagnostic::error("missing-file", message);
+                    found.push(diagnostic.at(&config::FILE_NAME.into(), file.span, ""));
+                }
+            }
+        }
+        texts
     }
 
     /// Adds what is certain about code that no node may run.
@@ -288,6 +335,9 @@ impl Project {
     pub fn text(&self, name: &str) -> Option<Arc<str>> {
         if let Some(file) = self.program.files.iter().find(|file| &*file.name == name) {
             return Some(file.text.clone());
+        }
+        if let Some(inventory) = self.input.inventories.values().flatten().find(|inventory| &*inventory.name == name) {
+            return Some(inventory.text.clone());
         }
         let bytes = self.sources.read(name).ok()?;
         Some(String::from_utf8_lossy(&bytes).into())

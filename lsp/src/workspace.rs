@@ -197,6 +197,8 @@ impl Workspace {
             None => Input::directory(state.overlay.clone(), self.schemas.clone()),
         };
         input.dependencies = state.dependencies.clone();
+        // An editor looks at types, and opens nothing.
+        input.secrets = Arc::new(stead_compiler::secrets::Locked);
         let changed = std::mem::take(&mut state.changed);
         let project = match &state.project {
             Some(earlier) => earlier.reload(input, &changed),

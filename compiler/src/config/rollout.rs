@@ -99,7 +99,7 @@ impl RolloutConfig {
             batch: share(table, "batch", reader).filter(|share| *share != Share::Count(0)),
             canary: share(table, "canary", reader),
             max_failures: share(table, "max_failures", reader),
-            order: reader.texts(table, "order"),
+            order: reader.words(table, "order"),
             pause_ns: reader.quantity(table, "pause", &Type::Duration, "a duration such as \"30s\""),
             checks: checks(table, reader),
         }
@@ -135,7 +135,7 @@ fn check(item: &Node, reader: &mut Reader) -> Option<HealthCheck> {
     }
     reader.known_keys(item, &["exec", "service", "tcp", "http", "timeout", "tries", "delay"], "rollout.check");
     let before = reader.found.len();
-    let argv = reader.texts(item, "exec");
+    let argv = reader.words(item, "exec");
     let mut kinds = Vec::new();
     if !argv.is_empty() {
         kinds.push(HealthKind::Exec(argv));

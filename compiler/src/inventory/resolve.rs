@@ -160,7 +160,7 @@ fn direct_members(
             }
             if !found {
                 let message = format!("no host matches `{pattern}`, which the group `{}` lists", group.name);
-                diagnostics.push(Diagnostic::warning("unknown-host", message).at(&at.file, at.span, ""));
+                diagnostics.push(Diagnostic::warning("unmatched-pattern", message).at(&at.file, at.span, ""));
             }
         }
     }

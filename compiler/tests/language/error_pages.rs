@@ -9,11 +9,26 @@ use stead_compiler::{NodeContext, codes, lints};
 
 use super::{Block, Case, STYLE, UNUSED, facts, project};
 
-/// Codes of what no small example can show: huge files, files that cannot be read, bytes that are not text, dependencies.
-const WITHOUT_EXAMPLE: &[&str] = &["data-too-large", "file-too-large", "invalid-utf8", "nesting-too-deep", "unreadable-file"];
+/// Codes of what no small example can show: huge files, files that cannot be read, bytes that are not text, what a command line
+/// asks for, keys.
+const WITHOUT_EXAMPLE: &[&str] = &[
+    "damaged-secret",
+    "data-too-large",
+    "file-too-large",
+    "invalid-target",
+    "invalid-utf8",
+    "locked-secret",
+    "nesting-too-deep",
+    "no-identity",
+    "no-target",
+    "secret-command-failed",
+    "unknown-target",
+    "unreadable-file",
+];
 
 /// Literals in the sources that look like codes and are none.
-const NO_CODES: &[&str] = &["db-1", "else-if", "web-1", "web-12", "web-2", "nginx-full", "stead-catalog-1"];
+const NO_CODES: &[&str] =
+    &["db-1", "else-if", "wbe-1", "web-1", "web-12", "web-2", "nginx-full", "stead-catalog-1", "agent-forwarding"];
 
 fn blocks(page: &str, kind: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
@@ -97,9 +112,17 @@ fn every_code_of_the_sources_has_a_page() {
     assert!(stale.is_empty(), "pages of codes that nothing gives: {stale:?}");
 }
 
-/// Codes that resource types give for how attributes go together.
-const FROM_SCHEMAS: &[&str] =
-    &["conflicting-attributes", "needless-shell", "readable-secret", "service-not-enabled", "unguarded-exec", "world-writable"];
+/// Codes that resource types give for how attributes go together, and those of who opens secrets.
+const FROM_SCHEMAS: &[&str] = &[
+    "conflicting-attributes",
+    "damaged-secret",
+    "needless-shell",
+    "readable-secret",
+    "secret-command-failed",
+    "service-not-enabled",
+    "unguarded-exec",
+    "world-writable",
+];
 
 /// Collects the kebab-case string literals of a file, or of all files below a directory, before their tests.
 fn read_codes(path: &Path, used: &mut BTreeSet<String>) {
