@@ -26,6 +26,10 @@ pub(crate) struct Arguments {
     /// `auto` colours on a terminal, unless NO_COLOR is set; CLICOLOR_FORCE colours everywhere.
     #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
     pub(crate) color: ColorChoice,
+    /// Open secrets with the keys in FILE; may be given several times [default: $STEAD_AGE_IDENTITY, else
+    /// ~/.config/stead/identity and ~/.ssh/id_ed25519].
+    #[arg(long, global = true, value_name = "FILE", num_args = 1)]
+    pub(crate) identity: Vec<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -56,6 +60,19 @@ pub(crate) enum Command {
     /// Takes a file, a project, or a plan that `stead plan -o` has saved. Without a terminal to ask on it needs `--yes` or
     /// a saved plan. Ctrl-C finishes what runs and starts nothing more; a second one ends what runs.
     Apply(ApplyArguments),
+    /// Makes a project: a directory with what a project has.
+    ///
+    /// Writes stead.toml, site.stead, data/, templates/, files/, .gitignore and a README, and overwrites nothing.
+    Init(InitArguments),
+    /// Shows the machines that a project knows.
+    ///
+    /// They are declared in `inventory { … }` blocks of its sources, and come from inventories of other tools (Ansible's, Salt's rosters, the
+    /// names of an ssh configuration) that stead.toml names.
+    Inventory(InventoryArguments),
+    /// Encrypts values of data files with age.
+    ///
+    /// A value is encrypted for the public keys that stead.toml names as `recipients`; who has one of the private keys can open it.
+    Secret(SecretArguments),
     /// Shows what earlier runs did.
     History(HistoryArguments),
     /// Shows what a run did, attribute by attribute, from the journal.
@@ -108,8 +125,6 @@ pub(crate) enum Command {
     /// Logs in, becomes another user where that is wanted, puts the worker there where it is missing, starts it, and says how long
     /// each took. Changes nothing but the cache of workers.
     SshCheck(SshCheckArguments),
-    /// Looks after the hosts of a project.
-    Inventory(InventoryArguments),
     /// Works on this machine for an operator elsewhere. Started over ssh by `--on`.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -141,6 +156,116 @@ pub(crate) struct NetworkArguments {
     /// Fetch no dependency: what is not in the cache is an error.
     #[arg(long)]
     pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// The directory; made where it is missing.
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryArguments {
+    #[command(subcommand)]
+    pub(crate) command: InventoryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InventoryCommand {
+    /// Lists the machines, all or those that a target means.
+    List(InventoryListArguments),
+    /// Shows what is known of one machine.
+    Show(InventoryShowArguments),
+    /// Shows the groups with what is in them.
+    Graph(InventorySource),
+    /// Removes what Stead keeps on hosts to work on them: the worker, and contents it was sent. Journals stay.
+    Clean(InventoryCleanArguments),
+}
+
+/// Whose machines, and how to write them.
+#[derive(Debug, Args)]
+pub(crate) struct InventorySource {
+    /// A directory with a stead.toml, or a .stead file.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArguments,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryListArguments {
+    #[command(flatten)]
+    pub(crate) source: InventorySource,
+    /// Only the machines that are meant: 'web-* and os:debian and not tag:canary'.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryShowArguments {
+    /// The machine.
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+    #[command(flatten)]
+    pub(crate) source: InventorySource,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretArguments {
+    #[command(subcommand)]
+    pub(crate) command: SecretCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Sets one value, read from standard input or asked for on a terminal.
+    Set(SecretSetArguments),
+    /// Opens the secrets of a file in $VISUAL or $EDITOR, and encrypts what was changed.
+    ///
+    /// The plain text stands in a file that only you can read, in memory where the system has a place for that, and is removed when the editor
+    /// ends or Stead is stopped.
+    Edit(SecretEditArguments),
+    /// Encrypts every secret of a project anew, for the recipients that stead.toml names now.
+    Rekey(SecretCheckArguments),
+    /// Tells which secrets of a project your keys open, and which are encrypted for other recipients than stead.toml names.
+    Check(SecretCheckArguments),
+    /// Makes a key, and prints its public half.
+    Keygen(SecretKeygenArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretSetArguments {
+    /// The data file; made where it is missing.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Where in it: db.users[0].password.
+    #[arg(value_name = "KEY")]
+    pub(crate) key: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretEditArguments {
+    /// The data file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretCheckArguments {
+    /// A directory with a stead.toml.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SecretKeygenArguments {
+    /// Where to write it [default: ~/.config/stead/identity].
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -194,18 +319,6 @@ pub(crate) struct NodeArguments {
     /// Take the node's facts from a file that `stead facts --json` has written.
     #[arg(long, value_name = "FILE")]
     pub(crate) facts: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InventoryArguments {
-    #[command(subcommand)]
-    pub(crate) command: InventoryCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum InventoryCommand {
-    /// Removes what Stead keeps on hosts to work on them: the worker, and contents it was sent. Journals stay.
-    Clean(InventoryCleanArguments),
 }
 
 /// Which part of a catalog.

@@ -14,11 +14,13 @@ mod fmt;
 pub(crate) mod gc;
 mod graph;
 mod history;
+mod init;
 mod inventory;
 mod ledger;
 mod lsp;
 mod man;
 mod plan;
+mod secret;
 mod show;
 mod undo;
 mod why;
@@ -26,6 +28,7 @@ mod worker;
 
 use std::process::ExitCode;
 
+pub(crate) use fmt::replace as replace_file;
 pub(crate) use undo::roll_back;
 
 use crate::args::{Arguments, Command};
@@ -49,12 +52,14 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Gc(arguments) => gc::run(&arguments, terminal),
         Command::Fmt(arguments) => fmt::run(&arguments, terminal),
         Command::Lsp(arguments) => lsp::run(&arguments, terminal),
+        Command::Init(arguments) => init::run(&arguments, terminal),
+        Command::Inventory(arguments) => inventory::run(&arguments, terminal),
+        Command::Secret(arguments) => secret::run(&arguments, terminal),
         Command::Graph(arguments) => graph::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Docs(arguments) => docs::run(&arguments, terminal),
         Command::Facts(arguments) => facts::run(&arguments, terminal),
         Command::SshCheck(arguments) => crate::many::check_hosts(&arguments, terminal),
-        Command::Inventory(arguments) => inventory::run(&arguments, terminal),
         Command::Worker(arguments) => worker::run(&arguments),
         Command::Catalog(arguments) => catalog::run(&arguments, terminal),
         Command::Why(arguments) => why::run(&arguments, terminal),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use stead_compiler::config::{Config, Dependency, DependencySource, FILE_NAME, GitReference};
 
-pub(crate) use cache::Cache;
+pub(crate) use cache::{Cache, home as cache_home};
 pub(crate) use error::{DependencyError, masked};
 pub(crate) use lock::{FILE as LOCK_FILE, Lock, Pinned};
 pub(crate) use overlay::ProjectSources;

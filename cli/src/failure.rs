@@ -174,12 +174,117 @@ pub(crate) enum Failure {
     /// What an operator sent makes no sense.
     #[error("{0}")]
     Worker(std::sync::Arc<stead_engine::FrameError>),
+    /// A program that was to print an inventory did not.
+    #[error("the inventory {}: {source}", path.display())]
+    InventoryProgram {
+        /// The program.
+        path: PathBuf,
+        /// What happened.
+        source: stead_engine::ProgramError,
+    },
+    /// A target that is none, or means nothing.
+    #[error("{}{source}", place_in(text, source.span))]
+    Target {
+        /// As it was given.
+        text: String,
+        /// What is wrong with it.
+        source: stead_compiler::targets::TargetError,
+    },
+    /// A target asks for facts that are not known.
+    #[error("whether `{on}` means {host} hangs on facts that are not known")]
+    FactsDecide {
+        /// The target.
+        on: String,
+        /// A host that it may mean.
+        host: String,
+    },
+    /// The inventory has no such machine.
+    #[error("the inventory has no machine `{name}`")]
+    NoSuchHost {
+        /// As it was given.
+        name: String,
+        /// One that is written alike.
+        closest: Option<String>,
+    },
+    /// Nobody to encrypt a secret for.
+    #[error("stead.toml names no recipients that secrets are encrypted for")]
+    NoRecipients,
+    /// A recipient that is no public key.
+    #[error("the recipient `{recipient}` cannot be used: {reason}")]
+    BadRecipient {
+        /// As it stands in stead.toml; nothing of a private key.
+        recipient: String,
+        /// Why.
+        reason: String,
+    },
+    /// Encrypting failed.
+    #[error("the secret was not encrypted: {0}")]
+    NotEncrypted(String),
+    /// A secret of a file cannot be opened.
+    #[error("{}: `{key}`: {}", path.display(), source.message)]
+    Secret {
+        /// The data file.
+        path: PathBuf,
+        /// Where in it.
+        key: String,
+        /// Why.
+        source: stead_compiler::secrets::SecretError,
+    },
+    /// Not the name of a data file.
+    #[error("{} is no data file: its name ends in none of .yaml, .yml, .toml, .json", .0.display())]
+    NoDataFile(PathBuf),
+    /// Not a place in a data file.
+    #[error("`{0}` is no place in a data file")]
+    BadKey(String),
+    /// A value could not be put into a data file.
+    #[error("{}: {message}", path.display())]
+    NotSet {
+        /// The data file.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// A secret without a character.
+    #[error("the value is empty, and nothing was set")]
+    EmptySecret,
+    /// A secret was taken out while it was edited.
+    #[error("`{key}` is gone from the edited text, and nothing was changed")]
+    SecretGone {
+        /// The data file.
+        path: PathBuf,
+        /// Where in it.
+        key: String,
+    },
+    /// The edited text cannot be read.
+    #[error("the edited secrets cannot be read: {0}; nothing was changed")]
+    EditedSecrets(String),
+    /// The editor failed.
+    #[error("the editor `{editor}`: {source}")]
+    Editor {
+        /// As the environment names it.
+        editor: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// A project is there already.
+    #[error("{} is there already, and nothing was written", .0.display())]
+    ProjectExists(PathBuf),
     /// Nobody there to ask.
     #[error("nobody is there to approve the plan")]
     ApprovalNeeded,
     /// The user said no.
     #[error("not approved, nothing was changed")]
     NotApproved,
+}
+
+/// Where in the text of `--on` something is wrong; nothing where it is the whole of it.
+fn place_in(text: &str, span: stead_grammar::ast::Span) -> String {
+    let part = span.text(text);
+    if part.is_empty() || part.len() == text.len() {
+        return String::new();
+    }
+    let column = text.get(..span.start as usize).map_or(0, |before| before.chars().count()) + 1;
+    format!("in `--on`, column {column}: ")
 }
 
 impl Failure {
@@ -226,6 +331,20 @@ impl Failure {
             Self::WorkerBinary { .. } => "worker-binary-unusable",
             Self::NoPassword => "no-password",
             Self::Worker(_) => "worker-garbled",
+            Self::InventoryProgram { .. } => "inventory-failed",
+            Self::Target { source, .. } => source.code,
+            Self::FactsDecide { .. } => "missing-fact",
+            Self::NoSuchHost { .. } => "unknown-host",
+            Self::NoRecipients => "no-recipients",
+            Self::BadRecipient { .. } | Self::NotEncrypted(_) => "invalid-recipient",
+            Self::Secret { source, .. } => source.code,
+            Self::NoDataFile(_) => "not-a-data-file",
+            Self::BadKey(_) => "invalid-key-path",
+            Self::NotSet { .. } => "secret-not-set",
+            Self::EmptySecret => "empty-secret",
+            Self::SecretGone { .. } | Self::EditedSecrets(_) => "edited-secrets",
+            Self::Editor { .. } => "editor-failed",
+            Self::ProjectExists(_) => "project-exists",
             Self::ApprovalNeeded => "approval-needed",
             Self::NotApproved => "not-approved",
         }
@@ -267,6 +386,30 @@ impl Failure {
             Self::WorkerBinary { .. } => Some("name a stead that was built for Linux".into()),
             Self::NoPassword => Some("type it, or give it as a line of standard input".into()),
             Self::Worker(_) => Some("`stead worker` is started by `stead plan --on` over ssh".into()),
+            Self::InventoryProgram { source: stead_engine::ProgramError::TimedOut { .. }, .. } => {
+                Some("give it longer in stead.toml: [inventory] timeout = \"60s\"".into())
+            }
+            Self::InventoryProgram { .. } => {
+                Some("run it yourself with `--list`: it prints JSON as Ansible's inventories do".into())
+            }
+            Self::Target { source, .. } => source.hint.clone(),
+            Self::FactsDecide { .. } => Some(
+                "choose by name, tag or group; `stead inventory list --on` chooses by the facts that lie in the project".into(),
+            ),
+            Self::NoSuchHost { closest, .. } => {
+                meant(closest).or_else(|| Some("`stead inventory list` lists all machines".into()))
+            }
+            Self::NoRecipients => Some(
+                "name public keys: [secrets] recipients = [\"age1…\", \"ssh-ed25519 …\"]; `stead secret keygen` makes one".into(),
+            ),
+            Self::Secret { source, .. } => source.hint.clone(),
+            Self::BadKey(_) => Some("write keys with dots, and positions in brackets: db.users[0].password".into()),
+            Self::SecretGone { path, .. } => Some(format!("take its line out of {} to remove a secret", path.display())),
+            Self::EditedSecrets(_) => {
+                Some("keep a line `KEY: VALUE` for each secret; several lines stand in a block behind `|`".into())
+            }
+            Self::Editor { .. } => Some("name an editor that waits until it is closed in $VISUAL or $EDITOR".into()),
+            Self::ProjectExists(_) => Some("choose an empty directory, or go on with what is there".into()),
             Self::ApprovalNeeded => Some("give --yes, or apply a plan saved with `stead plan -o FILE`".into()),
             _ => None,
         }
@@ -277,6 +420,7 @@ impl Failure {
         match self {
             Self::BrokenPipe => ExitCode::SUCCESS,
             Self::ApprovalNeeded | Self::PlanIsFixed | Self::OnlyHere { .. } => ExitCode::from(2),
+            Self::Target { source, .. } if source.code == "invalid-target" => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -6,6 +6,7 @@ mod commands;
 mod dependencies;
 mod failure;
 mod guard;
+mod inventories;
 mod ledger;
 mod machine;
 mod many;
@@ -13,10 +14,12 @@ mod pages;
 mod progress;
 mod project;
 mod running;
+mod secrets;
 mod selection;
 mod sources;
 mod terminal;
 mod times;
+mod told;
 
 use std::process::ExitCode;
 
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
     // Memory holds secrets: neither a core file nor another process of the same user gets to see it. What is started from here on
     // is as it always is.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    secrets::use_identities(arguments.identity.clone());
     let terminal = Terminal::new(arguments.color);
     match commands::run(arguments, &terminal) {
         Ok(code) => code,

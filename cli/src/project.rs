@@ -12,6 +12,7 @@ use stead_engine::{Registry, facts};
 use crate::args::{NetworkArguments, NodeArguments, SourceArguments};
 use crate::dependencies::{self, Cache, Dependencies, Lock, Pinning, ProjectSources};
 use crate::failure::Failure;
+use crate::secrets::UserKeys;
 use crate::sources::DirectorySources;
 use crate::terminal::Terminal;
 
@@ -27,6 +28,20 @@ pub(crate) struct Loaded {
 
 /// Loads the file or project at `path`, with what it depends on.
 pub(crate) fn load(path: &Path, network: NetworkArguments) -> Result<Loaded, Failure> {
+    load_with(path, network, Secrets::Needed)
+}
+
+/// Whether secrets have to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Secrets {
+    /// One that cannot be opened is a mistake.
+    Needed,
+    /// One that cannot be opened stays unknown: for what looks at types only.
+    WhereOpen,
+}
+
+/// Loads as [`load`] does.
+pub(crate) fn load_with(path: &Path, network: NetworkArguments, with: Secrets) -> Result<Loaded, Failure> {
     let root = root_of(path)?;
     let registry = stead_stdlib::registry();
     let schemas = Arc::new(Schemas::new(registry.schemas()));
@@ -41,6 +56,9 @@ pub(crate) fn load(path: &Path, network: NetworkArguments) -> Result<Loaded, Fai
         Input::file(sources, schemas, name)
     };
     input.dependencies = dependencies.directories;
+    let config = dependencies::read_config(&root);
+    input.inventories = crate::inventories::read(&root, &config)?;
+    input.secrets = Arc::new(UserKeys::new(&root, with == Secrets::WhereOpen));
     Ok(Loaded { project: Project::load(input), registry, root, facts: RefCell::default() })
 }
 
@@ -105,11 +123,38 @@ impl Loaded {
                 }
                 facts
             }
-            None => facts::gather(root)?,
+            None => self.gather(root, terminal),
         };
         let hostname = facts.get("hostname").and_then(Value::as_str).filter(|name| !name.is_empty()).unwrap_or("localhost");
         let name: Arc<str> = arguments.node.as_deref().unwrap_or(hostname).into();
         Ok(self.project.node(name, facts))
+    }
+
+    /// The facts of the machine at `root`, and those of the project's programs. What cannot be told is warned of: who uses it is told where.
+    pub(crate) fn gather(&self, root: &Path, terminal: &Terminal) -> Map {
+        let (mut facts, mut problems) = facts::tell(root);
+        let programs: Vec<facts::FactProgram> = self
+            .project
+            .config()
+            .facts
+            .programs
+            .iter()
+            .filter(|_| root == Path::new("/"))
+            .map(|(name, program)| facts::FactProgram {
+                name: name.clone(),
+                argv: program.argv.clone(),
+                timeout: std::time::Duration::from_nanos(program.timeout_ns),
+            })
+            .collect();
+        let directory = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        let max_age = self.project.config().facts.max_age_ns.map(std::time::Duration::from_nanos);
+        let (told, failed) = crate::told::told(&programs, &directory, max_age, self.project.facts_type());
+        facts.extend(told);
+        problems.extend(failed);
+        for problem in problems {
+            terminal.note(&terminal.warning_line("invalid-facts", &problem.to_string()));
+        }
+        facts
     }
 
     /// Reads a file of facts, which diagnostics call `name`, and what is wrong in it.

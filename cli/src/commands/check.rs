@@ -8,14 +8,14 @@ use stead_compiler::{Diagnostic, NodeContext, diagnostic};
 
 use crate::args::CheckArguments;
 use crate::failure::Failure;
-use crate::project::{self, Loaded};
+use crate::project::{self, Loaded, Secrets};
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     if let Some(on) = &arguments.on {
         return crate::many::check(on, arguments, terminal);
     }
-    let loaded = project::load(&arguments.source.path, arguments.source.network)?;
+    let loaded = project::load_with(&arguments.source.path, arguments.source.network, Secrets::WhereOpen)?;
     let mut diagnostics = loaded.project.diagnostics().to_vec();
     let mut compiled = Vec::new();
     if !loaded.project.has_errors() {

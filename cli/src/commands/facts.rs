@@ -20,7 +20,11 @@ pub(crate) fn run(arguments: &FactsArguments, terminal: &Terminal) -> Result<Exi
     if !root.is_dir() {
         return Err(Failure::NoSuchPath(root.to_owned()));
     }
-    let facts = Value::Map(Arc::new(stead_engine::facts::gather(root)?));
+    let (facts, problems) = stead_engine::facts::tell(root);
+    for problem in problems {
+        terminal.note(&terminal.warning_line("invalid-facts", &problem.to_string()));
+    }
+    let facts = Value::Map(Arc::new(facts));
     let text = if arguments.json {
         json::pretty(&json::facts_json(&facts)).map_err(|error| Failure::Output(error.into()))?
     } else {

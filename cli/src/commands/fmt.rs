@@ -122,7 +122,7 @@ fn format(path: &Path, check: bool) -> Result<Formatted, Failure> {
 
 /// Writes the new text beside the file and renames it into place, with the mode and the owner of the old one. Through a
 /// symlink, the file it stands for is replaced.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize()?;
     let metadata = fs::metadata(&path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();

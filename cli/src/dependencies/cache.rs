@@ -250,7 +250,8 @@ fn key(url: &str) -> String {
     blake3::hash(url.as_bytes()).to_hex()[..16].to_owned()
 }
 
-fn home() -> PathBuf {
+/// Where what can be had again is kept: as the environment says, else in the cache of the user or of the system.
+pub(crate) fn home() -> PathBuf {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if let Some(directory) = std::env::var_os("STEAD_CACHE_DIR").filter(|directory| !directory.is_empty()) {
         let directory = PathBuf::from(directory);

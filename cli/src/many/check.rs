@@ -17,7 +17,7 @@ pub(crate) fn check(on: &str, arguments: &CheckArguments, terminal: &Terminal) -
     if arguments.json {
         return Err(Failure::OnlyHere { option: "--json", on: on.to_owned() });
     }
-    let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
+    let loaded = crate::project::load_with(&arguments.source.path, arguments.source.network, crate::project::Secrets::WhereOpen)?;
     stop_at_mistakes(&loaded, terminal)?;
     let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
     let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;

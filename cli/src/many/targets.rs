@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use stead_catalog::{Inventory, Target};
+use stead_catalog::{Inventory, Target, Type};
+use stead_compiler::targets::Targets;
 use stead_report::matches_node;
 
 use crate::args::{ManyArguments, NetworkArguments};
@@ -15,6 +16,9 @@ use crate::project;
 /// # Errors
 /// [`Failure::NoTargets`] when a word of it names none.
 pub(crate) fn resolve(on: &str, inventory: &Inventory, arguments: &ManyArguments) -> Result<Vec<Target>, Failure> {
+    if !inventory.targets.is_empty() && is_compound(on) {
+        return compound(on, inventory).map(|targets| with_options(targets, arguments));
+    }
     let mut targets: Vec<Target> = Vec::new();
     let mut add = |target: Target| {
         if !targets.iter().any(|known| known.name == target.name) {
@@ -38,12 +42,33 @@ pub(crate) fn resolve(on: &str, inventory: &Inventory, arguments: &ManyArguments
         }
         found.cloned().for_each(&mut add);
     }
+    Ok(with_options(targets, arguments))
+}
+
+fn with_options(mut targets: Vec<Target>, arguments: &ManyArguments) -> Vec<Target> {
     for target in &mut targets {
         if let Some(user) = &arguments.r#become {
             target.r#become = Some(user.as_str().into());
         }
     }
-    Ok(targets)
+    targets
+}
+
+/// Says whether a text is more than a list of names, patterns and groups.
+fn is_compound(on: &str) -> bool {
+    let words = || on.split([' ', '(', ')']);
+    on.contains([':', '@', '/', '(']) || words().any(|word| ["and", "or", "not"].iter().any(|one| word.eq_ignore_ascii_case(one)))
+}
+
+/// The hosts that a target means. Facts are not known here: where they decide, that is an error, and not taken for a no.
+fn compound(on: &str, inventory: &Inventory) -> Result<Vec<Target>, Failure> {
+    let failed = |source| Failure::Target { text: on.to_owned(), source };
+    let targets = Targets::parse(on).map_err(failed)?;
+    let selected = targets.select(inventory, &Type::Any, &|_| None).map_err(failed)?;
+    if let Some(first) = selected.unknown.first() {
+        return Err(Failure::FactsDecide { on: on.to_owned(), host: first.name.to_string() });
+    }
+    Ok(selected.targets.into_iter().cloned().collect())
 }
 
 /// The inventory of the project at `path`; an empty one where there is no project.

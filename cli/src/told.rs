@@ -1,0 +1,100 @@
+//! What a project's programs told for facts: kept for as long as `[facts] max_age` of stead.toml allows.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use stead_catalog::{Map, Type, Value};
+use stead_compiler::Diagnostic;
+use stead_engine::facts::{FactProgram, FactsError, ask};
+use stead_report::json;
+
+/// Asks the programs, or takes what they told no longer ago than `max_age`. What was told with a problem is not kept.
+pub(crate) fn told(
+    programs: &[FactProgram],
+    directory: &Path,
+    max_age: Option<Duration>,
+    facts_type: &Type,
+) -> (Map, Vec<FactsError>) {
+    let Some(max_age) = max_age.filter(|_| !programs.is_empty()) else { return ask(programs, directory) };
+    let file = crate::dependencies::cache_home().join("facts").join(key(programs, directory));
+    if let Some(facts) = kept(&file, max_age, facts_type) {
+        return (facts, Vec::new());
+    }
+    let (facts, problems) = ask(programs, directory);
+    if problems.is_empty() {
+        // Without a cache they are asked again the next time.
+        let _ = keep(&file, &facts);
+    }
+    (facts, problems)
+}
+
+/// A name for these programs in this project: another command is another question.
+fn key(programs: &[FactProgram], directory: &Path) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(directory.as_os_str().as_encoded_bytes());
+    for program in programs {
+        for word in std::iter::once(&program.name).chain(&program.argv) {
+            hasher.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes());
+        }
+    }
+    format!("{}.json", &hasher.finalize().to_hex()[..32])
+}
+
+/// What is kept, where it is young enough. A file from the future is of a clock that was wrong.
+fn kept(file: &Path, max_age: Duration, facts_type: &Type) -> Option<Map> {
+    let age = SystemTime::now().duration_since(fs::metadata(file).ok()?.modified().ok()?).ok()?;
+    if age > max_age {
+        return None;
+    }
+    let name: Arc<str> = file.to_string_lossy().into();
+    let (facts, found) = stead_compiler::facts::from_json(&name, &fs::read(file).ok()?, facts_type);
+    // What does not fit may fit no more because the declaration changed: the program knows.
+    (!found.iter().any(Diagnostic::is_error)).then_some(facts)
+}
+
+fn keep(file: &Path, facts: &Map) -> std::io::Result<()> {
+    let directory = file.parent().unwrap_or(Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let text = json::pretty(&json::facts_json(&Value::Map(Arc::new(facts.clone()))))?;
+    let temporary: PathBuf = file.with_extension(format!("{}.new", std::process::id()));
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut new| new.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&temporary, file));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_is_kept_for_its_time() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("cache/a.json");
+        let facts: Map = [("rack".into(), Value::string("r7"))].into_iter().collect();
+        let ty = stead_catalog::facts_type();
+        assert_eq!(kept(&file, Duration::from_secs(60), &ty), None);
+        keep(&file, &facts).expect("kept");
+        assert_eq!(kept(&file, Duration::from_secs(60), &ty), Some(facts));
+        let old = SystemTime::now() - Duration::from_secs(120);
+        fs::File::options().write(true).open(&file).expect("open").set_modified(old).expect("aged");
+        assert_eq!(kept(&file, Duration::from_secs(60), &ty), None);
+        let future = SystemTime::now() + Duration::from_secs(600);
+        fs::File::options().write(true).open(&file).expect("open").set_modified(future).expect("aged");
+        assert_eq!(kept(&file, Duration::from_secs(60), &ty), None);
+        fs::write(&file, "nonsense").expect("damaged");
+        assert_eq!(kept(&file, Duration::from_secs(60), &ty), None);
+    }
+}
