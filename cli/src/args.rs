@@ -60,6 +60,17 @@ pub(crate) enum Command {
     /// Takes a file, a project, or a plan that `stead plan -o` has saved. Without a terminal to ask on it needs `--yes` or
     /// a saved plan. Ctrl-C finishes what runs and starts nothing more; a second one ends what runs.
     Apply(ApplyArguments),
+    /// Shows how a change of the source changes the catalogs of all nodes, without looking at any machine.
+    ///
+    /// Compiles both revisions for every node whose facts lie in the project, and shows what differs: each change once, with
+    /// the nodes it hits and the lines of source that caused it. `main..topic` compares two revisions, `main...topic` the second with
+    /// where it parted from the first, and `main` alone compares it with your files.
+    Review(ReviewArguments),
+    /// Signs a saved plan with an SSH key.
+    ///
+    /// The signature is added to FILE.sig, as `ssh-keygen -Y sign` writes it. Where `[review]` of stead.toml demands signatures, `stead apply`
+    /// takes nothing but a plan that so many different people have signed.
+    Sign(SignArguments),
     /// Makes a project: a directory with what a project has.
     ///
     /// Writes stead.toml, site.stead, data/, templates/, files/, .gitignore and a README, and overwrites nothing.
@@ -360,6 +371,68 @@ pub(crate) struct FetchArguments {
     pub(crate) no_fetch: bool,
 }
 
+/// How the plans of many nodes are shown.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct OverviewArguments {
+    /// What stands together: each change with its nodes, nodes that change alike, or changes of one state.
+    #[arg(long, value_enum, default_value_t = By::Change, value_name = "WHAT")]
+    pub(crate) by: By,
+    /// Write JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Write Markdown, short enough for a comment on a change.
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// Write a page for a browser to FILE as well: searched, filtered and read without anything else.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// One line a change, without its details.
+    #[arg(long, conflicts_with_all = ["json", "markdown"])]
+    pub(crate) brief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArguments {
+    /// Two revisions of the repository: BASE..HEAD.
+    #[arg(value_name = "BASE..HEAD")]
+    pub(crate) range: String,
+    /// A directory with a stead.toml.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArguments,
+    #[command(flatten)]
+    pub(crate) overview: OverviewArguments,
+    /// Exit with 2 when something differs.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// Tell a forge: a comment on the change, kept up to date, the state of its commit, and remarks at their lines.
+    #[arg(long, value_enum, value_name = "FORGE")]
+    pub(crate) publish: Option<Forge>,
+    /// Exit with 1 unless exactly these catalogs were reviewed in the change that HEAD merged, as `--publish` recorded it.
+    #[arg(long, value_enum, value_name = "FORGE", conflicts_with = "publish")]
+    pub(crate) require_reviewed: Option<Forge>,
+}
+
+/// A forge whose API is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Forge {
+    /// GitHub, and what speaks as it does: GITHUB_TOKEN, GITHUB_REPOSITORY, GITHUB_REF or STEAD_PULL, GITHUB_API_URL.
+    Github,
+    /// GitLab: GITLAB_TOKEN, CI_API_V4_URL, CI_PROJECT_ID, CI_MERGE_REQUEST_IID, CI_COMMIT_SHA.
+    Gitlab,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArguments {
+    /// A plan that `stead plan -o FILE` has saved.
+    #[arg(value_name = "FILE")]
+    pub(crate) plan: PathBuf,
+    /// The key; of one that an agent holds, its public half [default: ~/.ssh/id_ed25519].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
@@ -372,6 +445,9 @@ pub(crate) struct CheckArguments {
     /// Write one JSON object a line for each mistake.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write a SARIF document, for forges and editors that show mistakes at their lines.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
 }
 
 #[derive(Debug, Args)]
@@ -387,23 +463,18 @@ pub(crate) struct PlanArguments {
     /// Plan on these hosts over SSH, instead of on this machine.
     #[arg(long, value_name = "TARGETS")]
     pub(crate) on: Option<String>,
-    /// What stands together in the plan of many hosts: each change with its hosts, hosts that change alike, or changes of one state.
-    #[arg(long, value_enum, default_value_t = By::Change, value_name = "WHAT", requires = "on")]
-    pub(crate) by: By,
     #[command(flatten)]
     pub(crate) many: ManyArguments,
     /// Save the plan, for `stead apply FILE`.
     #[arg(short, long = "output", value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Write the plan as JSON.
-    #[arg(long, conflicts_with = "markdown")]
-    pub(crate) json: bool,
-    /// Write the plan as Markdown, short enough for a comment on a change.
-    #[arg(long)]
-    pub(crate) markdown: bool,
-    /// One line a resource, without its attributes.
-    #[arg(long, conflicts_with_all = ["json", "markdown"])]
-    pub(crate) brief: bool,
+    #[command(flatten)]
+    pub(crate) overview: OverviewArguments,
+    /// Show what is wanted on every node whose facts lie in the project, without looking at any machine.
+    ///
+    /// Each node is taken for a machine that has nothing yet.
+    #[arg(long, conflicts_with_all = ["output", "root", "node", "facts"])]
+    pub(crate) from_facts: bool,
     /// Exit with 2 when something would change.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
@@ -424,6 +495,11 @@ pub(crate) struct ApplyArguments {
     pub(crate) machine: MachineArguments,
     #[command(flatten)]
     pub(crate) fetch: FetchArguments,
+    /// Apply only what FILE accepts: made in the page of `stead plan --html`, or by hand, a line `NODES RESOURCE` each.
+    ///
+    /// A change whose requisite would change as well has to be accepted together with that.
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    pub(crate) accept: Option<PathBuf>,
     /// Do not ask.
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -20,8 +20,10 @@ mod ledger;
 mod lsp;
 mod man;
 mod plan;
+mod review;
 mod secret;
 mod show;
+mod sign;
 mod undo;
 mod why;
 mod worker;
@@ -42,6 +44,8 @@ pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode,
         Command::Plan(arguments) => plan::run(&arguments, terminal),
         Command::Apply(arguments) => apply::run(&arguments, terminal),
         Command::Deps(arguments) => deps::run(&arguments, terminal),
+        Command::Review(arguments) => review::run(&arguments, terminal),
+        Command::Sign(arguments) => sign::run(&arguments, terminal),
         Command::History(arguments) => history::run(&arguments, terminal),
         Command::Show(arguments) => show::run(&arguments, terminal),
         Command::Undo(arguments) => undo::run(&arguments, terminal),

@@ -6,7 +6,7 @@
 
 mod cache;
 mod error;
-mod git;
+pub(crate) mod git;
 mod lock;
 mod overlay;
 

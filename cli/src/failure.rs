@@ -49,6 +49,21 @@ pub(crate) enum Failure {
     /// A dependency cannot be had.
     #[error("{0}")]
     Dependency(#[from] crate::dependencies::DependencyError),
+    /// No facts of any node are stored.
+    #[error("there are no facts of any node in {}", .0.display())]
+    NoStoredFacts(PathBuf),
+    /// Some changes were to be accepted, and that cannot be done.
+    #[error("{0}")]
+    Accept(#[from] crate::accept::AcceptError),
+    /// Signatures are missing, or one cannot be made.
+    #[error("{0}")]
+    Signature(#[from] crate::signatures::SignatureError),
+    /// A forge was not told, or did not tell.
+    #[error("{0}")]
+    Forge(#[from] crate::forge::ForgeError),
+    /// Two revisions cannot be compared.
+    #[error("{0}")]
+    Review(#[from] crate::review::ReviewError),
     /// The machine, or the tree, cannot be looked at.
     #[error("{0}")]
     Machine(stead_engine::ObserveError),
@@ -304,6 +319,11 @@ impl Failure {
             Self::Unwritable { .. } => "unwritable-file",
             Self::Facts(_) => "invalid-facts",
             Self::Dependency(error) => error.code(),
+            Self::NoStoredFacts(_) => "no-stored-facts",
+            Self::Review(error) => error.code(),
+            Self::Accept(error) => error.code(),
+            Self::Signature(error) => error.code(),
+            Self::Forge(error) => error.code(),
             Self::Machine(error) => error.code(),
             Self::Run(error) => error.code(),
             Self::Watch(error) => error.code(),
@@ -362,6 +382,13 @@ impl Failure {
             }
             Self::Facts(_) => Some("each file below /etc/stead/facts.d holds a JSON object".into()),
             Self::Dependency(error) => error.hint(),
+            Self::NoStoredFacts(_) => {
+                Some("store what `stead facts --json` prints on each node as NODE.json there; `[facts]` of stead.toml may name another directory".into())
+            }
+            Self::Review(error) => error.hint(),
+            Self::Accept(error) => error.hint(),
+            Self::Signature(error) => error.hint(),
+            Self::Forge(error) => error.hint(),
             Self::Machine(error) => error.hint(),
             Self::Run(error) => error.hint(),
             Self::Watch(error) => error.hint(),

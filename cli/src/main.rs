@@ -1,22 +1,28 @@
 //! The binary `stead`: reads the command line, hands text and machines to the parts that know what to do
 //! with them, prints what they say and chooses the exit code. Nothing is looked at before the arguments are parsed.
 
+mod accept;
 mod args;
 mod commands;
 mod dependencies;
 mod failure;
+mod forge;
 mod guard;
 mod inventories;
 mod ledger;
 mod machine;
 mod many;
+mod overview;
 mod pages;
 mod progress;
 mod project;
+mod review;
 mod running;
 mod secrets;
 mod selection;
+mod signatures;
 mod sources;
+mod stored;
 mod terminal;
 mod times;
 mod told;

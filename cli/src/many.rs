@@ -24,7 +24,7 @@ pub(crate) use contact::check_hosts;
 pub(crate) use facts::facts;
 pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
-pub(crate) use rollout::{apply, resume};
+pub(crate) use rollout::{apply, apply_saved, resume};
 pub(crate) use targets::{inventory, resolve};
 
 use stead_catalog::{Catalog, Target};

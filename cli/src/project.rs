@@ -183,6 +183,11 @@ impl Loaded {
         catalog.ok_or(Failure::Diagnosed)
     }
 
+    /// Takes note of the texts of files of facts, for showing what is wrong in them.
+    pub(crate) fn remember_facts(&self, texts: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) {
+        self.facts.borrow_mut().extend(texts);
+    }
+
     /// Gives up the sources and their syntax trees: from a catalog on, only the resource types are needed.
     pub(crate) fn into_registry(self) -> Registry {
         self.registry

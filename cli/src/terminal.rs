@@ -44,6 +44,35 @@ impl Terminal {
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::output)
     }
 
+    /// Writes to standard output; what does not fit on the terminal goes through the user's pager.
+    pub(crate) fn page(&self, text: &str) -> Result<(), Failure> {
+        let stdout = io::stdout();
+        let rows = rustix::termios::tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_row));
+        if !stdout.is_terminal() || !io::stdin().is_terminal() || rows == 0 || text.lines().count() < rows {
+            return self.print(text);
+        }
+        let pager = env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+        if pager.trim().is_empty() || pager.trim() == "cat" {
+            return self.print(text);
+        }
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", &pager]).stdin(std::process::Stdio::piped());
+        if env::var_os("LESS").is_none() {
+            // Colours as they are, nothing cleared, gone by itself where all of it fits: as git has it.
+            command.env("LESS", "FRX");
+        }
+        let Ok(mut child) = command.spawn() else { return self.print(text) };
+        if let Some(mut pipe) = child.stdin.take() {
+            // Who leaves the pager early has read enough.
+            let _ = pipe.write_all(text.as_bytes());
+        }
+        match child.wait() {
+            // The shell found no such pager.
+            Ok(status) if status.code() == Some(127) => self.print(text),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes to standard error. Nobody can be told when that fails.
     pub(crate) fn note(&self, text: &str) {
         let mut stderr = io::stderr().lock();

@@ -63,6 +63,17 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How an apply goes through many hosts.
     pub rollout: RolloutConfig,
+    /// Who has to look at what is applied.
+    pub review: ReviewConfig,
+}
+
+/// The table `[review]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReviewConfig {
+    /// How many people have to sign a plan before it is applied.
+    pub signatures: u32,
+    /// The file that names who may, as `ssh-keygen` reads it; relative to the project.
+    pub allowed_signers: Option<Arc<str>>,
 }
 
 /// The table `[journal]`.
@@ -238,9 +249,10 @@ impl Config {
             "facts",
             "templates",
             "journal",
+            "rollout",
+            "review",
             "inventory",
             "secrets",
-            "rollout",
         ];
         reader.known_keys(root, &known, "");
         self.name = reader.text(root, "name");
@@ -284,6 +296,11 @@ impl Config {
         }
         if let Some(table) = reader.table(root, "rollout") {
             self.rollout = RolloutConfig::read(table, reader);
+        }
+        if let Some(table) = reader.table(root, "review") {
+            reader.known_keys(table, &["signatures", "allowed_signers"], "review");
+            self.review.signatures = reader.count(table, "signatures").unwrap_or_default();
+            self.review.allowed_signers = reader.directory(table, "allowed_signers");
         }
         self.dependencies = reader.dependencies(root);
         self.lints = reader.lints(root);
@@ -453,6 +470,15 @@ impl Reader {
                 None
             }
         }
+    }
+
+    fn count(&mut self, table: &Node, key: &str) -> Option<u32> {
+        let node = &table.get(key)?.node;
+        let count = if let Kind::Scalar(Value::Int(count)) = &node.kind { u32::try_from(*count).ok() } else { None };
+        if count.is_none() {
+            self.wrong_kind(node, key, "a number from 0");
+        }
+        count
     }
 
     fn quantity(&mut self, table: &Node, key: &str, ty: &Type, expected: &str) -> Option<u64> {

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod render;
+pub mod sarif;
 
 use std::collections::HashSet;
 use std::fmt;

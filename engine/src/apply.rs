@@ -43,6 +43,8 @@ pub struct ApplyOptions {
     pub jobs: usize,
     /// Ends the run early.
     pub cancel: Arc<Cancel>,
+    /// What is left as it is although it would change, by position in the catalog: nobody accepted it.
+    pub withheld: BTreeSet<usize>,
     /// The saved plan that is carried out: what is not as it says is stopped.
     pub saved: Option<SavedPlan>,
     /// Commands are traced, and what they write without having declared it is told.
@@ -65,6 +67,7 @@ impl ApplyOptions {
             root: RootSpec::Machine,
             jobs: 0,
             cancel: Arc::default(),
+            withheld: BTreeSet::new(),
             saved: None,
             audit: false,
             undoes: None,
@@ -256,7 +259,7 @@ fn carry_out(
             });
         }
         let reactions = Reactions::new(catalog, planned, pending);
-        let scheduler = Scheduler::new(&work, &pool, events, options.saved.as_ref(), tell, reactions);
+        let scheduler = Scheduler::new(&work, &pool, events, options, tell, reactions);
         let results = scheduler.run(&messages);
         pool.close();
         results

@@ -73,7 +73,7 @@ pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
 };
 pub use root::RootSpec;
-pub use saved::{SavedChange, SavedPlan, SavedPlanError};
+pub use saved::{SavedChange, SavedPlan, SavedPlanError, SavedPlans};
 pub use script::Told;
 pub use stead_catalog::OutcomeKind;
 pub use system::accounts::Shadow;

@@ -33,7 +33,9 @@ impl ManagedPaths {
         let mut managed = Self::default();
         for place in catalog.resources.par_iter().flat_map_iter(places_of).collect::<Vec<_>>() {
             match place.kind {
-                PlaceKind::Path => drop(managed.paths.insert(PathBuf::from(&*place.name), ())),
+                PlaceKind::Path => {
+                    managed.paths.insert(PathBuf::from(&*place.name), ());
+                }
                 _ => drop(managed.others.insert(place.name)),
             }
         }

@@ -6,6 +6,8 @@
 //!
 //! Format: `stead-plan`, a version byte, the length of the body (u32, little-endian), the body in JSON, BLAKE3 of all before it.
 
+mod many;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -18,6 +20,8 @@ use stead_catalog::{Action, PlannedResource};
 use crate::Planned;
 use crate::journal::{hex, now_ns, unhex};
 use crate::machine::random;
+
+pub use many::SavedPlans;
 
 const MAGIC: &[u8] = b"stead-plan";
 const VERSION: u8 = 1;

@@ -25,7 +25,7 @@ pub use html::{HtmlPage, overview_html};
 pub use lines::{Diff, Hunk, Line, LineKind, unified};
 pub use many::{
     CatalogDifference, ExactChange, GroupBy, NodeChanges, NodeEntry, Overview, OverviewKind, SharedChange, SourceLine,
-    SourceLines, compare, overview_markdown, overview_markdown_within, overview_text, sort_nodes, wanted,
+    SourceLines, Types, compare, overview_markdown, overview_markdown_within, overview_text, sort_nodes, wanted,
 };
 pub use markdown::{MARKDOWN_LIMIT, markdown, markdown_within};
 pub use nodes::{NodePattern, matches_node, natural_order, node_line, node_patterns};

@@ -20,7 +20,7 @@ use crate::lines::Diff;
 use crate::nodes::{natural_order, node_line, node_patterns};
 use crate::value::text_sides;
 
-pub use compare::{CatalogDifference, SourceLine, SourceLines, compare, wanted};
+pub use compare::{CatalogDifference, SourceLine, SourceLines, Types, compare, wanted};
 pub use markdown::{overview_markdown, overview_markdown_within};
 pub use text::overview_text;
 
@@ -307,6 +307,11 @@ impl Overview {
         let mut groups: Vec<_> = groups.into_iter().map(|((code, message), nodes)| (code, message, nodes)).collect();
         groups.sort_by(|a, b| b.2.len().cmp(&a.2.len()).then_with(|| (a.0, a.1).cmp(&(b.0, b.1))));
         groups
+    }
+
+    /// The first words of every form: `412 of 500 nodes would change; 88 unchanged`.
+    pub fn headline(&self) -> String {
+        text::summary(self).into_iter().take(1).flatten().map(|piece| piece.text).collect()
     }
 
     /// Nodes that change, and nodes that do not.

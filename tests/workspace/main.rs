@@ -101,27 +101,34 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Strings in the form of codes that are none: names of tools and of states of units.
-const NO_CODES: [&str; 20] = [
+const NO_CODES: [&str; 27] = [
     "apt-config",
     "apt-get",
     "auto-restart",
     "content-length",
     "content-range",
+    "content-type",
     "deb-systemd-helper",
     "deb-systemd-invoke",
     "dpkg-deb",
     "dpkg-divert",
     "dpkg-statoverride",
+    "find-principals",
     "last-modified",
     "locale-archive",
     "package-index",
     "packed-refs",
+    "private-token",
     "reload-or-restart",
+    "rev-parse",
+    "ssh-keygen",
     "systemd-jobs",
     "systemd-sysusers",
     "systemd-tmpfiles",
     "tzdata-legacy",
     "update-alternatives",
+    "user-agent",
+    "x-github-api-version",
 ];
 
 /// Every code that a machine or the command line can come up with has a page that `stead explain` shows.

@@ -1,16 +1,21 @@
 //! `stead apply`: changes what the plan shows, after asking.
 
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use stead_catalog::{Catalog, Value};
-use stead_engine::{Alarm, ApplyOptions, CollectError, Journal, Registry, Retention, RootSpec, SavedPlan, WatchError};
-use stead_report::{TextOptions, plan_text};
+use stead_engine::{
+    Alarm, ApplyOptions, CollectError, Journal, Planned, Registry, Retention, RootSpec, SavedPlan, SavedPlans, WatchError,
+};
+use stead_report::{NodeChanges, Overview, OverviewKind, TextOptions, plan_text};
 
+use crate::accept::Acceptance;
 use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project;
+use crate::signatures;
 use crate::terminal::Terminal;
 use crate::{guard, ledger, machine, many, running, selection};
 
@@ -32,6 +37,9 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     if let Some(name) = &arguments.resume {
         return many::resume(name, arguments, terminal);
     }
+    if arguments.path.is_file() && SavedPlans::is_one(&arguments.path) {
+        return many::apply_saved(&arguments.path, arguments, terminal);
+    }
     if let Some(on) = &arguments.on {
         return many::apply(on, arguments, terminal);
     }
@@ -48,9 +56,13 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
             "the last run was never confirmed, and the machine was restarted since: it stays; `stead confirm` takes note of that";
         terminal.note(&terminal.warning_line("not-confirmed", text));
     }
-    let Compiled { registry, catalog, retention, ledger } = compile(&task, &state_dir, terminal)?;
+    let Compiled { registry, catalog, retention, ledger } = compile(&task, &arguments.path, &state_dir, terminal)?;
     let cache = machine::cache_dir(&arguments.machine, &arguments.fetch, &task.root);
-    let planned = machine::plan(&catalog, &registry, &task.root, &state_dir, cache.as_deref(), terminal)?;
+    let mut planned = machine::plan(&catalog, &registry, &task.root, &state_dir, cache.as_deref(), terminal)?;
+    let withheld = match &arguments.accept {
+        Some(file) => withhold(file, &catalog, &mut planned)?,
+        None => BTreeSet::new(),
+    };
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
         running::show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
@@ -70,8 +82,16 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     }
     let root = task.root.clone();
     let audit = arguments.audit_exec;
-    let options =
-        ApplyOptions { root: task.root, saved: task.saved, cancel, audit, cache, ledger, ..ApplyOptions::new(state_dir.clone()) };
+    let options = ApplyOptions {
+        root: task.root,
+        saved: task.saved,
+        withheld,
+        cancel,
+        audit,
+        cache,
+        ledger,
+        ..ApplyOptions::new(state_dir.clone())
+    };
     if arguments.watch {
         let (registry, whole, options) = (&registry, &catalog, &options);
         // What is taken away once is not watched for: whoever makes it again means it.
@@ -140,6 +160,20 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
     })
 }
 
+/// Holds back in a plan what nobody accepted.
+fn withhold(file: &Path, catalog: &Catalog, planned: &mut Planned) -> Result<BTreeSet<usize>, Failure> {
+    let acceptance = Acceptance::read(file)?;
+    let mut overview = Overview::new(OverviewKind::Plan);
+    overview.add(NodeChanges::of(planned.plan.clone(), |_| Vec::new()));
+    acceptance.check_plan(&overview.hash())?;
+    let withheld = acceptance.withheld(catalog, &planned.plan)?;
+    let ids: HashSet<_> = withheld.iter().map(|at| &catalog.resources[*at].id).collect();
+    for entry in planned.plan.resources.iter_mut().filter(|entry| ids.contains(&entry.id)) {
+        entry.held = Some("not accepted".into());
+    }
+    Ok(withheld)
+}
+
 /// What a project says.
 struct Compiled {
     registry: Registry,
@@ -149,8 +183,9 @@ struct Compiled {
     ledger: Option<String>,
 }
 
-fn compile(task: &Task, state_dir: &Path, terminal: &Terminal) -> Result<Compiled, Failure> {
+fn compile(task: &Task, path: &Path, state_dir: &Path, terminal: &Terminal) -> Result<Compiled, Failure> {
     let loaded = project::load(&task.path, task.network)?;
+    signatures::demand_for(&loaded, task.saved.is_some().then_some(path), terminal)?;
     let node = loaded.node(&task.node, task.root.path(), terminal)?;
     let catalog = loaded.compile(&node, terminal)?;
     let catalog = ledger::with_orphans(catalog, &loaded, &task.select, state_dir, terminal);

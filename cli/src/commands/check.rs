@@ -32,6 +32,9 @@ pub(crate) fn run(arguments: &CheckArguments, terminal: &Terminal) -> Result<Exi
     if arguments.json {
         let lines: String = diagnostics.iter().map(|diagnostic| diagnostic::json::to_json(diagnostic, &texts) + "\n").collect();
         terminal.print(&lines)?;
+    } else if arguments.sarif {
+        let prefix = crate::review::Repository::of(&loaded.root).map(|repository| repository.prefix).unwrap_or_default();
+        terminal.print(&diagnostic::sarif::to_sarif(&diagnostics, &texts, env!("CARGO_PKG_VERSION"), &prefix))?;
     } else {
         let counts = counts(&diagnostics);
         terminal.show_diagnostics(diagnostics, &texts);

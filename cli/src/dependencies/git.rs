@@ -32,6 +32,24 @@ pub(crate) struct Git<'a> {
     pub(crate) repository: &'a Path,
 }
 
+/// Runs git where it finds a repository by itself.
+///
+/// # Errors
+///
+/// The system's, where it cannot be started: `NotFound` where there is no git.
+pub(crate) fn plain(arguments: &[&OsStr]) -> io::Result<Ended> {
+    let mut command = Command::new("git");
+    command.args(arguments).stdin(Stdio::null());
+    ended(command.output()?)
+}
+
+fn ended(output: std::process::Output) -> io::Result<Ended> {
+    Ok(match output.status.success() {
+        true => Ended::Well(String::from_utf8_lossy(&output.stdout).into_owned()),
+        false => Ended::Badly(last_words(&String::from_utf8_lossy(&output.stderr))),
+    })
+}
+
 impl Git<'_> {
     /// Runs git on the repository.
     ///
@@ -57,11 +75,7 @@ impl Git<'_> {
             command.env("GIT_TERMINAL_PROMPT", "0");
         }
         command.stdin(if is_attended { Stdio::inherit() } else { Stdio::null() });
-        let output = command.output()?;
-        Ok(match output.status.success() {
-            true => Ended::Well(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Ended::Badly(last_words(&String::from_utf8_lossy(&output.stderr))),
-        })
+        ended(command.output()?)
     }
 }
 

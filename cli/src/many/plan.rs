@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stead_catalog::{Catalog, Map, Plan, Target, Value};
 use stead_compiler::{Diagnostic, NodeContext, Project, Severity};
 use stead_engine::ssh::{self, SshOptions};
-use stead_report::{
-    GroupBy, NodeChanges, Overview, OverviewKind, TextOptions, json, overview_markdown, overview_text, sort_nodes,
-};
+use stead_engine::{SavedPlan, SavedPlans};
+use stead_report::{NodeChanges, Overview, OverviewKind, TextOptions, json, overview_text, sort_nodes};
 
 use super::progress::Bars;
 use super::{Asked, HostFailure, Ready, pool};
@@ -178,7 +177,7 @@ pub(super) fn show_failures(asked: &[Asked], terminal: &Terminal) -> usize {
 }
 
 /// The plans of hosts as one.
-fn overview(asked: &[Asked], keeps_all: bool) -> Overview {
+pub(super) fn overview(asked: &[Asked], keeps_all: bool) -> Overview {
     let mut overview = Overview::new(OverviewKind::Plan);
     if keeps_all {
         overview = overview.keeping_all();
@@ -203,19 +202,9 @@ pub(super) fn plans_text(asked: &[Asked], by: By, options: &TextOptions) -> Stri
     overview_text(&overview(asked, false), by.into(), options)
 }
 
-impl From<By> for GroupBy {
-    fn from(by: By) -> Self {
-        match by {
-            By::Change => Self::Change,
-            By::Node => Self::Node,
-            By::State => Self::State,
-        }
-    }
-}
-
 /// `stead plan --on`.
 pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    refuse_alone(on, arguments.machine.root.as_deref(), arguments.output.as_deref())?;
+    refuse_alone(on, arguments.machine.root.as_deref())?;
     let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
     stop_at_mistakes(&loaded, terminal)?;
     let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
@@ -223,19 +212,14 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &stead_engine::RootSpec::Machine);
     let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state);
     asking.fetch = !arguments.fetch.no_fetch;
-    let asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
+    let asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.overview.json));
     asking.show_diagnostics(&loaded, terminal);
     let plans: Vec<&Plan> = asked.iter().filter_map(|asked| Some(&asked.result.as_ref().ok()?.planned.plan)).collect();
-    let text = if arguments.json {
-        let mut document = Vec::new();
-        json::write_overview(&overview(&asked, true), &mut document).map_err(Failure::Output)?;
-        String::from_utf8_lossy(&document).into_owned()
-    } else if arguments.markdown {
-        overview_markdown(&overview(&asked, false), arguments.by.into())
-    } else {
-        plans_text(&asked, arguments.by, &TextOptions { brief: arguments.brief, ..terminal.text_options() })
-    };
-    terminal.print(&text)?;
+    let overview = overview(&asked, arguments.overview.json);
+    crate::overview::show(&overview, &arguments.overview, &format!("Plan for {on}"), true, terminal)?;
+    if let Some(file) = &arguments.output {
+        save(file, on, &asked, arguments, terminal)?;
+    }
     let failed = show_failures(&asked, terminal);
     let is_incomplete = plans.iter().any(|plan| plan.resources.iter().any(|resource| resource.error.is_some()));
     let is_pending = plans.iter().any(|plan| !plan.is_empty());
@@ -249,10 +233,21 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
 }
 
 /// Options that are about this machine make no sense for others.
-pub(super) fn refuse_alone(on: &str, root: Option<&Path>, output: Option<&Path>) -> Result<(), Failure> {
-    let wrong = [(root.is_some(), "--root"), (output.is_some(), "--output")];
-    match wrong.into_iter().find(|(given, _)| *given) {
-        Some((_, option)) => Err(Failure::OnlyHere { option, on: on.to_owned() }),
+pub(super) fn refuse_alone(on: &str, root: Option<&Path>) -> Result<(), Failure> {
+    match root {
+        Some(_) => Err(Failure::OnlyHere { option: "--root", on: on.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// Saves the plan of every host that has one, for `stead apply FILE`.
+fn save(file: &Path, on: &str, asked: &[Asked], arguments: &PlanArguments, terminal: &Terminal) -> Result<(), Failure> {
+    let plans: Vec<SavedPlan> = asked.iter().filter_map(|asked| asked.result.as_ref().ok()?.planned.saved.clone()).collect();
+    let project = std::path::absolute(&arguments.source.path).unwrap_or_else(|_| arguments.source.path.clone());
+    let hosts = super::summary::hosts(plans.len());
+    let saved = SavedPlans::new(&project.to_string_lossy(), on, selection::to_words(&arguments.select), plans);
+    saved.write(file).map_err(|source| Failure::SavedPlan { path: file.to_owned(), source })?;
+    let file = stead_report::clean(&file.to_string_lossy()).into_owned();
+    terminal.note(&format!("\nsaved to {file} for {hosts}; `stead apply {file}` carries it out, once\n"));
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `stead apply --on`: one plan to approve, then batch after batch, each looked at before the next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use stead_catalog::{Action, Target};
 use stead_compiler::config::{RolloutConfig, Share};
 use stead_engine::ssh::{self, SshOptions};
-use stead_engine::{Cancel, Remote, RemoteApply, RemoteError, Retention, RootSpec, SavedPlan};
+use stead_engine::{Cancel, Remote, RemoteApply, RemoteError, Retention, RootSpec, SavedPlan, SavedPlans};
 use stead_report::{TextOptions, json};
 
 use super::outcome::HostOutcome;
@@ -45,18 +45,49 @@ pub(crate) fn resume(name: &RolloutName, arguments: &ApplyArguments, terminal: &
     arguments.path = PathBuf::from(&recorded.head.project);
     arguments.select = selection::from_words(&recorded.head.selection);
     let only: Vec<String> = left.into_iter().cloned().collect();
-    run(&recorded.head.on, Some(&only), &arguments, terminal)
+    run(&recorded.head.on, Some(&only), &arguments, None, terminal)
 }
 
 /// Applies to many hosts.
 pub(crate) fn apply(on: &str, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    run(on, None, arguments, terminal)
+    run(on, None, arguments, None, terminal)
 }
 
-fn run(on: &str, only: Option<&[String]>, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    refuse_alone(on, arguments.machine.root.as_deref(), None)?;
+/// Applies what `stead plan --on … -o FILE` has saved: to those hosts, what was planned there and nothing else.
+pub(crate) fn apply_saved(file: &Path, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if arguments.on.is_some() || !selection::to_words(&arguments.select).is_empty() || arguments.node.node.is_some() {
+        return Err(Failure::PlanIsFixed);
+    }
+    let saved = SavedPlans::read(file).map_err(|source| Failure::SavedPlan { path: file.to_owned(), source })?;
+    let mut arguments = arguments.clone();
+    arguments.path = PathBuf::from(&saved.project);
+    arguments.select = selection::from_words(&saved.selection);
+    // What was saved was looked at.
+    arguments.yes = true;
+    let only: Vec<String> = saved.plans.iter().map(|plan| plan.node.clone()).collect();
+    run(&saved.on, Some(&only), &arguments, Some((file, &saved)), terminal)
+}
+
+/// Holds each host to the plan that was saved for it.
+fn hold(asked: &mut [Asked], saved: &SavedPlans) {
+    for asked in asked {
+        if let Ok(ready) = &mut asked.result {
+            ready.planned.saved = saved.of(&asked.target.name).cloned();
+        }
+    }
+}
+
+fn run(
+    on: &str,
+    only: Option<&[String]>,
+    arguments: &ApplyArguments,
+    saved: Option<(&Path, &SavedPlans)>,
+    terminal: &Terminal,
+) -> Result<ExitCode, Failure> {
+    refuse_alone(on, arguments.machine.root.as_deref())?;
     for (given, option) in [
         (arguments.watch, "--watch"),
+        (arguments.accept.is_some(), "--accept"),
         (arguments.confirm_within.is_some(), "--confirm-within"),
         (arguments.rollback_on_failure, "--rollback-on-failure"),
     ] {
@@ -66,8 +97,14 @@ fn run(on: &str, only: Option<&[String]>, arguments: &ApplyArguments, terminal: 
     }
     let loaded = crate::project::load(&arguments.path, arguments.network)?;
     stop_at_mistakes(&loaded, terminal)?;
+    crate::signatures::demand_for(&loaded, saved.map(|(file, _)| file), terminal)?;
     let plan = RolloutPlan::of(arguments, &loaded.project.config().rollout);
     let mut targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
+    if let Some(gone) =
+        only.filter(|_| saved.is_some()).into_iter().flatten().find(|name| !targets.iter().any(|target| *target.name == ***name))
+    {
+        return Err(Failure::NoTargets(gone.clone()));
+    }
     targets.retain(|target| only.is_none_or(|only| only.iter().any(|name| **name == *target.name)));
     plan.sort(&mut targets);
     let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
@@ -76,8 +113,11 @@ fn run(on: &str, only: Option<&[String]>, arguments: &ApplyArguments, terminal: 
     let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state.clone());
     asking.fetch = !arguments.fetch.no_fetch;
     (asking.remember, asking.keep) = (true, true);
-    let asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
+    let mut asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
     asking.show_diagnostics(&loaded, terminal);
+    if let Some((_, saved)) = saved {
+        hold(&mut asked, saved);
+    }
     if !arguments.json {
         let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
         running::show(&plans_text(&asked, By::default(), &options), arguments.yes, terminal)?;
@@ -104,6 +144,7 @@ fn run(on: &str, only: Option<&[String]>, arguments: &ApplyArguments, terminal: 
         forks: arguments.many.ssh.forks,
         audit: arguments.audit_exec,
         retention: retention(&loaded),
+        is_held: saved.is_some(),
         failures: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
     };
@@ -198,6 +239,8 @@ struct Rollout<'a> {
     forks: usize,
     audit: bool,
     retention: Retention,
+    /// Hosts are held to what was saved for them.
+    is_held: bool,
     failures: AtomicUsize,
     /// Hosts that are done, of those that have something to do.
     done: AtomicUsize,
@@ -329,7 +372,7 @@ impl Rollout<'_> {
         // A worker that waited too long may be gone; a new one is held to the plan that was shown.
         let kept = ready.remote.take().filter(Remote::is_there);
         let (mut remote, saved) = match kept {
-            Some(remote) => (remote, None),
+            Some(remote) => (remote, ready.planned.saved.clone().filter(|_| self.is_held)),
             None => match self.again(&target, &ready, bar) {
                 Ok((remote, saved)) => (remote, saved),
                 Err(failure) => return HostOutcome::not_begun(failure),

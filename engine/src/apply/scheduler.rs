@@ -61,6 +61,8 @@ pub(super) struct Scheduler<'a> {
     pub(super) pool: &'a Pool<Task>,
     pub(super) events: &'a dyn Events,
     pub(super) saved: Option<&'a SavedPlan>,
+    /// What nobody accepted, by position in the catalog.
+    pub(super) withheld: &'a BTreeSet<usize>,
     pub(super) tell: Sender<Message>,
     entries: Vec<PlannedResource>,
     places: Vec<Place>,
@@ -98,7 +100,7 @@ impl<'a> Scheduler<'a> {
         work: &'a Work<'a>,
         pool: &'a Pool<Task>,
         events: &'a dyn Events,
-        saved: Option<&'a SavedPlan>,
+        options: &'a crate::ApplyOptions,
         tell: Sender<Message>,
         reactions: Reactions<'a>,
     ) -> Self {
@@ -118,7 +120,8 @@ impl<'a> Scheduler<'a> {
             work,
             pool,
             events,
-            saved,
+            saved: options.saved.as_ref(),
+            withheld: &options.withheld,
             tell,
             places,
             reactions,

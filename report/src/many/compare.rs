@@ -117,6 +117,21 @@ impl SourceLines {
     }
 }
 
+/// What has to be known of resource types.
+#[derive(Clone, Copy)]
+pub struct Types<'a> {
+    /// Whether a `watch` makes a type react.
+    pub reacts: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Whether an attribute of a type has the value that it has anyway.
+    pub is_default: &'a (dyn Fn(&str, &str, &Value) -> bool + Sync),
+}
+
+impl std::fmt::Debug for Types<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Types")
+    }
+}
+
 /// How the catalogs of a node differ.
 #[derive(Clone, Debug)]
 pub struct CatalogDifference {
@@ -133,24 +148,18 @@ impl CatalogDifference {
 }
 
 /// What a catalog wants, as the plan of a node of which nothing is known.
-pub fn wanted(catalog: &Catalog) -> Plan {
+pub fn wanted(catalog: &Catalog, types: Types<'_>) -> Plan {
     let written = written_edges(catalog);
     let resources = catalog.resources.iter().enumerate().map(|(at, resource)| {
         let mut planned = planned(resource, Action::Create);
-        planned.changes = differences(None, Some((resource, edges_of(&written, at))));
+        planned.changes = differences(None, Some((resource, edges_of(&written, at))), types);
         planned
     });
     Plan { node: catalog.node.clone(), catalog_hash: *catalog.hash().as_bytes(), resources: resources.collect() }
 }
 
-/// Compares the catalogs of a node; one is absent where the node is new or gone. `reacts` says of a resource type whether a
-/// watch makes it react; `lines` are the lines of source that differ.
-pub fn compare(
-    base: Option<&Catalog>,
-    head: Option<&Catalog>,
-    reacts: &dyn Fn(&str) -> bool,
-    lines: &SourceLines,
-) -> CatalogDifference {
+/// Compares the catalogs of a node; one is absent where the node is new or gone. `lines` are the lines of source that differ.
+pub fn compare(base: Option<&Catalog>, head: Option<&Catalog>, types: Types<'_>, lines: &SourceLines) -> CatalogDifference {
     let empty = Catalog::default();
     let (old, new) = (base.unwrap_or(&empty), head.unwrap_or(&empty));
     let node = head.or(base).map_or_else(|| "".into(), |catalog| catalog.node.clone());
@@ -168,7 +177,7 @@ pub fn compare(
         let changes = if was.as_ref().is_some_and(|(was, edges)| same(was, resource) && *edges == edges_of(&new_edges, at)) {
             Vec::new()
         } else {
-            differences(was, Some((resource, edges_of(&new_edges, at))))
+            differences(was, Some((resource, edges_of(&new_edges, at))), types)
         };
         let mut planned = planned(resource, if changes.is_empty() && action == Action::Update { Action::None } else { action });
         acts[at] = planned.action != Action::None;
@@ -183,11 +192,11 @@ pub fn compare(
         planned.changes = changes;
         difference.plan.resources.push(planned);
     }
-    react(new, &mut acts, &mut difference, reacts);
+    react(new, &mut acts, &mut difference, types.reacts);
     let kept: std::collections::HashSet<&ResourceId> = new.resources.iter().map(|resource| &resource.id).collect();
     for (at, resource) in old.resources.iter().enumerate().filter(|(_, resource)| !kept.contains(&resource.id)) {
         let mut planned = planned(resource, Action::Delete);
-        planned.changes = differences(Some((resource, edges_of(&old_edges, at))), None);
+        planned.changes = differences(Some((resource, edges_of(&old_edges, at))), None, types);
         difference
             .lines
             .insert(resource.id.clone(), causes(&old.node, Sides { old: Some(resource), new: None }, &planned.changes, lines));
@@ -264,13 +273,15 @@ fn edges_of<'a, 'b>(edges: &'b Written<'a>, at: usize) -> &'b [(EdgeKind, &'a Re
 type Side<'a, 'b> = (&'a Resource, &'b [(EdgeKind, &'a ResourceId)]);
 
 /// Attribute by attribute, then the requisites, then guards and the like.
-fn differences(old: Option<Side<'_, '_>>, new: Option<Side<'_, '_>>) -> Vec<Change> {
+fn differences(old: Option<Side<'_, '_>>, new: Option<Side<'_, '_>>, types: Types<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     let (before, after) = (old.map(|(resource, _)| &resource.attributes), new.map(|(resource, _)| &resource.attributes));
-    let key_of_id = |name: &str, value: &Value| {
-        // The name of a resource stands in its id already.
-        let id = new.or(old).map(|(resource, _)| &*resource.id.name);
-        matches!(name, "path" | "name") && value.as_str() == id
+    let is_plain = |name: &str, value: &Value| {
+        // The name of a resource stands in its id already, and what is so anyway need not be told.
+        new.or(old).is_some_and(|(resource, _)| {
+            (matches!(name, "path" | "name") && value.as_str() == Some(&*resource.id.name))
+                || (types.is_default)(&resource.id.type_name, name, value)
+        })
     };
     let mut names: Vec<&Arc<str>> = after.iter().flat_map(|attributes| attributes.iter().map(|(name, _)| name)).collect();
     for (name, _) in before.iter().flat_map(|attributes| attributes.iter()) {
@@ -280,7 +291,7 @@ fn differences(old: Option<Side<'_, '_>>, new: Option<Side<'_, '_>>) -> Vec<Chan
     }
     for name in names {
         let (a, b) = (before.and_then(|side| side.get(name)), after.and_then(|side| side.get(name)));
-        if a == b || b.or(a).is_some_and(|value| (old.is_none() || new.is_none()) && key_of_id(name, value)) {
+        if a == b || b.or(a).is_some_and(|value| (old.is_none() || new.is_none()) && is_plain(name, value)) {
             continue;
         }
         let is_content = &**name == "content";

@@ -57,12 +57,15 @@ pub(crate) fn summary(overview: &Overview) -> Vec<Vec<Piece>> {
     let mut lines = vec![first];
     let mut parts: Vec<Piece> = Vec::new();
     for action in ORDER {
-        let (resources, times) = count(overview, |change| {
+        let (different, times) = count(overview, |change| {
             change.resource.action == action && change.resource.error.is_none() && change.resource.held.is_none()
         });
         if times > 0 {
             let (_, _, style) = action_look(action, false);
-            let words = format!("{times} to {} ({resources})", overview.kind().word(action));
+            let words = match overview.kind() {
+                OverviewKind::Wanted => format!("{times} resources, {different} of them different"),
+                kind => format!("{times} to {} ({})", kind.word(action), changes(different)),
+            };
             parts.push(piece(if parts.is_empty() { style } else { Style::Plain }, if parts.is_empty() { "" } else { ", " }));
             parts.push(piece(style, words));
         }
@@ -80,10 +83,13 @@ pub(crate) fn summary(overview: &Overview) -> Vec<Vec<Piece>> {
 const ORDER: [Action; 6] = [Action::Delete, Action::Replace, Action::Restart, Action::Run, Action::Update, Action::Create];
 
 /// Different changes, and how often they happen on all nodes together.
-fn count(overview: &Overview, fits: impl Fn(&SharedChange) -> bool) -> (String, usize) {
+fn count(overview: &Overview, fits: impl Fn(&SharedChange) -> bool) -> (usize, usize) {
     let found: Vec<&SharedChange> = overview.shared().iter().filter(|change| fits(change)).collect();
-    let different = if found.len() == 1 { "1 change".to_owned() } else { format!("{} changes", found.len()) };
-    (different, found.iter().map(|change| change.nodes.len()).sum())
+    (found.len(), found.iter().map(|change| change.nodes.len()).sum())
+}
+
+fn changes(count: usize) -> String {
+    if count == 1 { "1 change".to_owned() } else { format!("{count} changes") }
 }
 
 pub(crate) fn nodes(count: usize) -> String {
@@ -193,7 +199,7 @@ impl Writer<'_> {
     fn alike(&mut self) {
         for group in order::alike(self.overview) {
             let names = self.overview.name_nodes(&group.nodes, NODES);
-            let many = if group.changes.len() == 1 { "1 change".to_owned() } else { format!("{} changes", group.changes.len()) };
+            let many = changes(group.changes.len());
             let each = if group.nodes.len() == 1 { "," } else { ", each with" };
             self.heading(&format!("{}{each} {many}: {names}", nodes(group.nodes.len())));
             for index in group.changes {

@@ -55,3 +55,35 @@ fn too_many_failures_end_the_rollout_and_one_ends_nothing_by_itself() {
     assert!(text.stdout.contains("1 failed") && text.stdout.contains("exec[\"break\"]"), "{text}");
     assert!(text.stderr.contains("--resume"), "{text}");
 }
+
+#[test]
+fn a_saved_plan_of_many_hosts_is_held_to_what_it_saw() {
+    let Some(fleet) = Fleet::boot(2) else { return };
+    let names: Vec<String> = fleet.hosts.iter().map(|host| host.name()).collect();
+    fleet.write(
+        "site.stead",
+        "node \"*\" {\n  file \"/srv/a\" { content = \"a\\n\" }\n  file \"/srv/b\" { content = \"b\\n\" }\n}\n",
+    );
+    let all = fleet.all();
+    let text = fleet.stead("plan", &["--on", &all, "-o", "/root/many.plan"]).expect_code(0);
+    assert!(
+        text.stdout.contains("2 of 2 nodes would change") && text.stderr.contains("saved to /root/many.plan for 2 hosts"),
+        "{text}"
+    );
+    // Somebody was there meanwhile.
+    fleet.hosts[1].write("/srv/b", "mine\n");
+    let output = fleet.operator.stead(&["apply", "/root/many.plan", "--json"]).expect_code(1);
+    assert_eq!(outcomes(&output), pairs(&[(names[0].as_str(), "changed"), (&names[1], "failed")]), "{output}");
+    assert_eq!(fleet.hosts[0].read("/srv/b").as_deref(), Some("b\n"));
+    assert_eq!(fleet.hosts[1].read("/srv/a").as_deref(), Some("a\n"));
+    assert_eq!(fleet.hosts[1].read("/srv/b").as_deref(), Some("mine\n"));
+    // It is used once, and for nothing but what it is of.
+    let again = fleet.operator.stead(&["apply", "/root/many.plan"]).expect_code(1);
+    assert!(again.stdout.contains("applied before") || again.stderr.contains("applied before"), "{again}");
+    let _ = fleet.operator.stead(&["apply", "/root/many.plan", "--on", &all]).expect_code(2);
+    // A change of the source makes it another catalog.
+    let _ = fleet.stead("plan", &["--on", &all, "-o", "/root/next.plan"]).expect_code(0);
+    fleet.write("site.stead", "node \"*\" { file \"/srv/c\" { content = \"c\\n\" } }\n");
+    let _ = fleet.operator.stead(&["apply", "/root/next.plan"]).expect_code(1);
+    assert_eq!(fleet.hosts[0].read("/srv/c"), None);
+}

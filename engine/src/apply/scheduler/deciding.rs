@@ -14,6 +14,9 @@ impl Scheduler<'_> {
         if self.work.shared.cancel.is_cancelled() {
             return Some(Outcome::skipped("cancelled", "the run was cancelled before its turn"));
         }
+        if self.withheld.contains(&index) {
+            return Some(Outcome::skipped("not-accepted", "it is not among the changes that were accepted"));
+        }
         let entry = self.entry(index);
         if let Some((code, message)) = &entry.error {
             let (message, hint) = match message.split_once("\nhint: ") {

@@ -1,0 +1,181 @@
+//! The nodes whose facts lie in the project, and their catalogs: compiled in parallel, no machine looked at.
+//!
+//! Sources are read and checked once, whatever the number of nodes. Nodes are worked on a few hundred at a time, and what is made
+//! of a catalog is handed over in the order of their names, so that memory does not grow with catalogs that nobody needs any more.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use stead_catalog::{Catalog, Value};
+use stead_compiler::{Diagnostic, Project, Severity};
+use stead_engine::Registry;
+use stead_report::Types;
+
+use crate::failure::Failure;
+use crate::project::Loaded;
+use crate::terminal::Terminal;
+
+/// Nodes that are compiled before what came of them is put together.
+const AT_ONCE: usize = 256;
+/// Different diagnostics that are kept to be shown.
+const MOST_DIAGNOSTICS: usize = 1000;
+
+/// A node whose facts are stored.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredNode {
+    pub(crate) name: Arc<str>,
+    path: PathBuf,
+}
+
+/// Why a node has no catalog: code and message.
+pub(crate) type NoCatalog = (Arc<str>, Arc<str>);
+
+/// What is to be said about the sources of a node.
+#[derive(Default)]
+pub(crate) struct Remarks {
+    found: Vec<Diagnostic>,
+    facts: Option<(Arc<str>, Arc<str>)>,
+}
+
+/// The nodes of a project with stored facts, in natural order.
+///
+/// # Errors
+/// [`Failure::NoStoredFacts`] where there is none.
+pub(crate) fn nodes(loaded: &Loaded) -> Result<Vec<StoredNode>, Failure> {
+    let nodes = nodes_if_any(loaded);
+    if nodes.is_empty() {
+        let directory = loaded.root.join(&*loaded.project.config().facts.directory);
+        return Err(Failure::NoStoredFacts(directory));
+    }
+    Ok(nodes)
+}
+
+/// The nodes of a project with stored facts, in natural order; there may be none.
+pub(crate) fn nodes_if_any(loaded: &Loaded) -> Vec<StoredNode> {
+    let directory = loaded.root.join(&*loaded.project.config().facts.directory);
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut nodes: Vec<StoredNode> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .filter_map(|path| Some(StoredNode { name: path.file_stem()?.to_str()?.into(), path }))
+        .collect();
+    stead_report::sort_nodes(&mut nodes, |node| &node.name);
+    nodes
+}
+
+/// Says that the sources have mistakes, whatever the node.
+///
+/// # Errors
+/// [`Failure::Diagnosed`] where they have.
+pub(crate) fn stop_at_mistakes(loaded: &Loaded, terminal: &Terminal) -> Result<(), Failure> {
+    if !loaded.project.has_errors() {
+        return Ok(());
+    }
+    let diagnostics = loaded.project.diagnostics().to_vec();
+    let texts = loaded.texts(&diagnostics);
+    terminal.show_diagnostics(diagnostics, &texts);
+    Err(Failure::Diagnosed)
+}
+
+/// Compiles for one node.
+pub(crate) fn compile(project: &Project, node: &StoredNode) -> (Result<Catalog, NoCatalog>, Remarks) {
+    let file: Arc<str> = format!("{}/{}.json", project.config().facts.directory, node.name).into();
+    let bytes = match std::fs::read(&node.path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("cannot read {}: {error}", node.path.display());
+            return (Err(("unreadable-file".into(), message.into())), Remarks::default());
+        }
+    };
+    let (facts, mut found) = stead_compiler::facts::from_json(&file, &bytes, project.facts_type());
+    let text = || Some((file.clone(), String::from_utf8_lossy(&bytes).into()));
+    // What is wrong with facts is shown in their file, which is not kept otherwise.
+    let facts_text = if found.is_empty() { None } else { text() };
+    let mut catalog = None;
+    if !found.iter().any(Diagnostic::is_error) {
+        let (compiled, more) = stead_compiler::compile(project, &project.node(node.name.clone(), facts));
+        found.extend(more);
+        catalog = compiled;
+    }
+    let first = found.iter().find(|diagnostic| diagnostic.is_error());
+    let catalog = catalog.ok_or_else(|| match first {
+        Some(diagnostic) => (diagnostic.code.into(), diagnostic.message.as_str().into()),
+        None => ("no-catalog".into(), "its catalog cannot be made".into()),
+    });
+    found.retain(|diagnostic| diagnostic.severity != Severity::Hint);
+    (catalog, Remarks { found, facts: facts_text })
+}
+
+/// Hands over what overviews have to know of resource types.
+pub(crate) fn with_types<T>(registry: &Registry, then: impl FnOnce(Types<'_>) -> T) -> T {
+    let reacts = |name: &str| registry.schema(name).is_some_and(|schema| schema.reacts);
+    let is_default = |name: &str, attribute: &str, value: &Value| {
+        let schema = registry.schema(name);
+        schema.and_then(|schema| schema.attribute(attribute)?.default.as_ref()) == Some(value)
+    };
+    then(Types { reacts: &reacts, is_default: &is_default })
+}
+
+/// Works on items in parallel, some hundred at a time, and hands what came of each over in order.
+pub(crate) fn each<I: Sync, T: Send>(items: &[I], make: impl Fn(&I) -> T + Sync, mut take: impl FnMut(T)) {
+    for some in items.chunks(AT_ONCE) {
+        let made: Vec<T> = some.par_iter().map(&make).collect();
+        made.into_iter().for_each(&mut take);
+    }
+}
+
+/// What there is to say about the sources, once, however many nodes it concerns.
+#[derive(Default)]
+pub(crate) struct Said {
+    known: HashSet<(&'static str, String, Option<(Arc<str>, u32)>)>,
+    diagnostics: Vec<Diagnostic>,
+    facts: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Said {
+    /// Takes note of what came with a catalog.
+    pub(crate) fn take(&mut self, remarks: Remarks) {
+        for diagnostic in remarks.found {
+            let place = diagnostic.primary().map(|label| (label.file.clone(), label.span.start));
+            let is_new = self.diagnostics.len() < MOST_DIAGNOSTICS
+                && self.known.insert((diagnostic.code, diagnostic.message.clone(), place));
+            if is_new {
+                self.diagnostics.push(diagnostic);
+                self.facts.extend(remarks.facts.clone());
+            }
+        }
+    }
+
+    /// Forgets what is no error.
+    pub(crate) fn errors_alone(mut self) -> Self {
+        self.diagnostics.retain(Diagnostic::is_error);
+        self
+    }
+
+    /// Says whether there is nothing to be said.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// Adds what is to be said whatever the node.
+    pub(crate) fn with_project(mut self, project: &Project) -> Self {
+        let own = project.diagnostics().iter().filter(|diagnostic| diagnostic.severity != Severity::Hint);
+        self.diagnostics.splice(0..0, own.cloned());
+        self
+    }
+
+    /// What there is to say, in order.
+    pub(crate) fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Shows it.
+    pub(crate) fn show(mut self, loaded: &Loaded, terminal: &Terminal) {
+        stead_compiler::diagnostic::arrange(&mut self.diagnostics);
+        loaded.remember_facts(self.facts);
+        let texts = loaded.texts(&self.diagnostics);
+        terminal.show_diagnostics(self.diagnostics, &texts);
+    }
+}
