@@ -99,7 +99,7 @@ pub(crate) fn demand(forge: Forge, finding: &Finding) -> Result<(), ForgeError> 
         Forge::Github => github::reviewed(&github::Place::of_environment(commit)?, &finding.context())?,
         Forge::Gitlab => gitlab::reviewed(&gitlab::Place::of_environment(commit)?, &finding.context())?,
     };
-    if reviewed.iter().any(|hash| *hash == finding.hash) {
+    if reviewed.contains(&finding.hash) {
         return Ok(());
     }
     Err(ForgeError::NotReviewed { hash: finding.hash.clone(), reviewed })

@@ -126,10 +126,13 @@ pub(crate) fn each<I: Sync, T: Send>(items: &[I], make: impl Fn(&I) -> T + Sync,
     }
 }
 
+/// What tells one diagnostic from another: code, message, and the place it is about.
+type Known = (&'static str, String, Option<(Arc<str>, u32)>);
+
 /// What there is to say about the sources, once, however many nodes it concerns.
 #[derive(Default)]
 pub(crate) struct Said {
-    known: HashSet<(&'static str, String, Option<(Arc<str>, u32)>)>,
+    known: HashSet<Known>,
     diagnostics: Vec<Diagnostic>,
     facts: BTreeMap<Arc<str>, Arc<str>>,
 }

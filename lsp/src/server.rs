@@ -310,15 +310,15 @@ impl Server {
         let folders = self.workspace.folders.iter().filter(|folder| folder.join("stead.toml").is_file());
         keys.extend(folders.map(|folder| Key { root: folder.clone(), file: None }));
         for key in keys {
-            let is_stale = self.workspace.state(&key).is_none_or(crate::workspace::State::is_stale);
             let is_new = self.workspace.state(&key).is_none();
             let token = if is_new { self.begin_progress("Loading") } else { None };
             match catch_unwind(AssertUnwindSafe(|| self.workspace.refresh(&key))) {
-                Ok(Ok(_)) if is_stale => {
-                    self.publish(&key);
-                    self.compile(&key);
+                Ok(Ok(_)) => {
+                    if self.workspace.state_mut(&key).is_some_and(crate::workspace::State::is_news) {
+                        self.publish(&key);
+                        self.compile(&key);
+                    }
                 }
-                Ok(Ok(_)) => {}
                 Ok(Err(reason)) => self.log(&format!("{}: {reason}", key.root.display())),
                 Err(_) => self.log(&format!("{}: internal error", key.root.display())),
             }

@@ -43,12 +43,19 @@ pub(crate) struct State {
     pub(crate) compiled: Option<Arc<Compiled>>,
     /// The files that diagnostics were sent for.
     pub(crate) published: BTreeSet<Arc<str>>,
+    /// The version whose diagnostics were sent.
+    told: u64,
 }
 
 impl State {
     /// Says whether something changed that was not looked at.
     pub(crate) fn is_stale(&self) -> bool {
         self.project.is_none() || !self.changed.is_empty()
+    }
+
+    /// Says whether there is a version whose diagnostics were not sent, and takes it as sent. A request may have loaded it first.
+    pub(crate) fn is_news(&mut self) -> bool {
+        std::mem::replace(&mut self.told, self.generation) != self.generation
     }
 
     /// What compiling gave, where it was this version that was compiled.
@@ -174,6 +181,7 @@ impl Workspace {
             generation: 0,
             compiled: None,
             published: BTreeSet::new(),
+            told: 0,
         };
         self.projects.insert(key.clone(), state);
         Ok(())

@@ -137,10 +137,10 @@ fn search(root: &Path, under: &str, depth: usize, found: &mut BTreeMap<Arc<str>,
             if depth < MAX_DEPTH {
                 search(root, &path, depth + 1, found);
             }
-        } else if let Ok(metadata) = fs::metadata(entry.path()) {
-            if metadata.is_file() {
-                found.insert(path.into(), metadata.len());
-            }
+        } else if let Ok(metadata) = fs::metadata(entry.path())
+            && metadata.is_file()
+        {
+            found.insert(path.into(), metadata.len());
         }
     }
 }
