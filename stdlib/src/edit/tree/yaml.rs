@@ -250,7 +250,20 @@ impl Editor<'_> {
         }
     }
 
-    /// Takes one of several parts of a node away. Comments above it stay.
+    /// The end of the lines from here on that are comments deeper than this column.
+    fn after_remarks(&self, mut at: usize, column: usize) -> usize {
+        let is_deeper = |line: &str| {
+            let remark = line.trim_start_matches(' ');
+            remark.starts_with('#') && line.len() - remark.len() > column
+        };
+        while at < self.text.len() && is_deeper(&self.text[at..]) {
+            at = self.next_line(at);
+        }
+        at
+    }
+
+    /// Takes one of several parts of a node away. Comments above it stay; those below that stand deeper than it were its own, and
+    /// would become lines of a text above.
     fn take(&self, parent: &Node, parts: &[(usize, &Node)], index: usize) -> Option<String> {
         let (start, node) = parts[index];
         if parent.is_flow() {
@@ -262,7 +275,7 @@ impl Editor<'_> {
         let end = node.content_end(self.text).max(start);
         let first = self.line_start(start);
         if self.text[first..start].trim().is_empty() {
-            return self.splice(first, self.next_line(end), "");
+            return self.splice(first, self.after_remarks(self.next_line(end), self.column(start)), "");
         }
         // It stands behind a dash: the next part takes its place there.
         let (next, _) = parts.get(index + 1)?;
