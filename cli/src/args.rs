@@ -253,7 +253,7 @@ pub(crate) struct SecretSetArguments {
     /// The data file; made where it is missing.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Where in it: db.users[0].password.
+    /// Where in it: `db.users[0].password`.
     #[arg(value_name = "KEY")]
     pub(crate) key: String,
 }

@@ -2,7 +2,7 @@
 //! calls, and what could stand where the cursor is.
 //!
 //! Nothing here decides anything about the language. The checker runs as it does for `stead check`, with a recorder
-//! ([`notes::Notes`]) handed in; an ordinary check has none and pays nothing. A file is indexed when it is first asked for.
+//! (`notes::Notes`) handed in; an ordinary check has none and pays nothing. A file is indexed when it is first asked for.
 
 mod items;
 pub(crate) mod notes;

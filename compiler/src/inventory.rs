@@ -1,6 +1,6 @@
 //! The machines of a project: what its sources declare, and what inventories of other tools say, made one.
 //!
-//! Every kind of inventory is read into [`Declared`]: hosts and groups as they are written, each with its place. [`resolve`] finds the
+//! Every kind of inventory is read into `Declared`: hosts and groups as they are written, each with its place. `resolve` finds the
 //! members of the groups, and hands what a group says down to them. Nothing here reads a file or runs a program: texts are handed in.
 
 mod foreign;

@@ -1,6 +1,6 @@
 //! What is told though it keeps no catalog from being made: every lint, and how bad it is where a project says nothing else.
 //!
-//! The table `[lints]` of `stead.toml` sets another severity; `# stead: allow(CODE) reason` silences one line ([`allow`]).
+//! The table `[lints]` of `stead.toml` sets another severity; `# stead: allow(CODE) reason` silences one line (`allow`).
 
 pub(crate) mod allow;
 pub(crate) mod code;

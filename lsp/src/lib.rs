@@ -2,7 +2,7 @@
 //!
 //! There is no second parser, resolver or type rule here. A request is translated into a question to [`stead_compiler`] (its index of
 //! places, its diagnostics, a probe of what could stand at a place) and the answer into the protocol. Each feature is a file in
-//! [`features`]. The protocol's types are known here and nowhere else.
+//! `features`. The protocol's types are known here and nowhere else.
 //!
 //! The server is synchronous: one thread reads messages, one answers them in order, one compiles for the known nodes in the
 //! background, and long commands run on threads of their own. What it cannot do by itself (opening directories, asking this machine for facts,
