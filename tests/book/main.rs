@@ -94,7 +94,8 @@ fn examples_compile() {
                 files.insert(name, &block.text);
                 is_project |= name == "stead.toml";
             }
-            if block.is("stead") {
+            // What counts on files that the page's commands make is held to what they print.
+            if block.is("stead") && block.option("check") != Some("console") {
                 checked += 1;
                 if let Err(said) = check(&block, &files, is_project) {
                     problems.push_str(&format!("{}:{}\n{said}", page.display(), block.line));
