@@ -101,10 +101,12 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Strings in the form of codes that are none: names of tools and of states of units.
-const NO_CODES: [&str; 27] = [
+const NO_CODES: [&str; 30] = [
     "apt-config",
     "apt-get",
     "auto-restart",
+    "availability-zone",
+    "cloud-name",
     "content-length",
     "content-range",
     "content-type",
@@ -114,6 +116,7 @@ const NO_CODES: [&str; 27] = [
     "dpkg-divert",
     "dpkg-statoverride",
     "find-principals",
+    "instance-id",
     "last-modified",
     "locale-archive",
     "package-index",
