@@ -130,9 +130,12 @@ impl Line {
         let state = Arc::new(LineState { is_lost: AtomicBool::new(false), heard: Mutex::new(Instant::now()), cancel });
         let (out, outgoing) = mpsc::channel();
         let (tell, incoming) = mpsc::channel();
-        let first = preamble(nonce).into_bytes();
+        // The first line is out before anything is read: whoever spoke wrongly still learns to whom. It fits any pipe.
+        if frames::write(&mut *output, preamble(nonce).as_bytes()).is_err() {
+            state.lose();
+        }
         let (reading, writing) = (state.clone(), state.clone());
-        thread::spawn(move || write_all(&mut *output, first, &outgoing, &writing));
+        thread::spawn(move || write_all(&mut *output, &outgoing, &writing));
         thread::spawn(move || read_all(&mut *input, &tell, &reading));
         (Self { out, state }, incoming)
     }
@@ -159,8 +162,8 @@ impl Line {
     }
 }
 
-fn write_all(output: &mut dyn Write, first: Vec<u8>, outgoing: &Receiver<Outgoing>, state: &LineState) {
-    let mut next = Some(first);
+fn write_all(output: &mut dyn Write, outgoing: &Receiver<Outgoing>, state: &LineState) {
+    let mut next: Option<Vec<u8>> = None;
     loop {
         if let Some(frame) = next.take()
             && !state.is_lost.load(Ordering::SeqCst)
