@@ -6,12 +6,11 @@
 //!
 //! Format: `stead-plan`, a version byte, the length of the body (u32, little-endian), the body in JSON, BLAKE3 of all before it.
 
+mod envelope;
 mod many;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -21,12 +20,17 @@ use crate::Planned;
 use crate::journal::{hex, now_ns, unhex};
 use crate::machine::random;
 
+use envelope::{Envelope, MALFORMED};
 pub use many::SavedPlans;
 
-const MAGIC: &[u8] = b"stead-plan";
-const VERSION: u8 = 1;
-/// A file larger than this is no plan: a million resources fit in.
-const MAX_SIZE: u64 = 256 << 20;
+/// A million resources fit in.
+const FILE: Envelope = Envelope {
+    magic: b"stead-plan",
+    version: 1,
+    max_size: 256 << 20,
+    reserve: 64,
+    too_large: "the plan is too large to be saved",
+};
 
 /// Why a saved plan cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -153,18 +157,12 @@ impl SavedPlan {
     /// # Errors
     /// [`SavedPlanError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), SavedPlanError> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        // A file that was there before may have had another mode.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(&self.encode()?)?;
-        file.sync_all()?;
-        Ok(())
+        envelope::write(path, &self.encode()?)
     }
 
     /// Says whether a file looks like a saved plan.
     pub fn is_one(path: &Path) -> bool {
-        let mut start = [0; MAGIC.len()];
-        File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == MAGIC
+        FILE.is_one(path)
     }
 
     /// Reads a plan from a file.
@@ -172,9 +170,7 @@ impl SavedPlan {
     /// # Errors
     /// Each of [`SavedPlanError`].
     pub fn read(path: &Path) -> Result<Self, SavedPlanError> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-        Self::decode(&bytes)
+        Self::decode(&FILE.read(path)?)
     }
 
     /// Writes the plan as bytes.
@@ -196,16 +192,7 @@ impl SavedPlan {
                 .map(|(id, change)| (id.clone(), change.action.name().to_owned(), hex(&change.fingerprint)))
                 .collect(),
         };
-        let body = serde_json::to_vec(&body).map_err(|error| SavedPlanError::Io(error.into()))?;
-        let too_large = || SavedPlanError::Io(io::Error::new(io::ErrorKind::FileTooLarge, "the plan is too large to be saved"));
-        let length = u32::try_from(body.len()).ok().filter(|length| u64::from(*length) < MAX_SIZE - 64).ok_or_else(too_large)?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&body);
-        let hash = blake3::hash(&bytes);
-        bytes.extend_from_slice(hash.as_bytes());
-        Ok(bytes)
+        FILE.seal(&body)
     }
 
     /// Reads a plan from bytes, trusting nothing.
@@ -213,35 +200,14 @@ impl SavedPlan {
     /// # Errors
     /// Each of [`SavedPlanError`] but `Io`.
     pub fn decode(bytes: &[u8]) -> Result<Self, SavedPlanError> {
-        if bytes.len() as u64 > MAX_SIZE {
-            return Err(SavedPlanError::NotAPlan);
-        }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(SavedPlanError::NotAPlan)?;
-        let (version, rest) = rest.split_first().ok_or(SavedPlanError::Damaged("it is cut short"))?;
-        if *version != VERSION {
-            return Err(SavedPlanError::Newer(*version));
-        }
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or(SavedPlanError::Damaged("it is cut short"))?;
-        let length = u32::from_le_bytes(*length) as usize;
-        if rest.len() != length.saturating_add(32) {
-            return Err(SavedPlanError::Damaged("it is cut short, or something was added"));
-        }
-        let (body, hash) = rest.split_at(length);
-        if blake3::hash(&bytes[..bytes.len() - 32]).as_bytes() != hash {
-            return Err(SavedPlanError::Damaged("its content does not match its hash"));
-        }
-        let malformed = SavedPlanError::Damaged("a part of it cannot be read");
-        let body: Body = match serde_json::from_slice(body) {
-            Ok(body) => body,
-            Err(_) => return Err(malformed),
-        };
+        let body: Body = FILE.open(bytes)?;
         let hash = |text: &str| unhex(text).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let mut changes = BTreeMap::new();
         for (id, action, fingerprint) in &body.changes {
-            let (Some(action), Some(fingerprint)) = (Action::from_name(action), hash(fingerprint)) else { return Err(malformed) };
+            let (Some(action), Some(fingerprint)) = (Action::from_name(action), hash(fingerprint)) else { return Err(MALFORMED) };
             changes.insert(id.clone(), SavedChange { action, fingerprint });
         }
-        let (Some(id), Some(catalog_hash)) = (hash(&body.id), hash(&body.catalog_hash)) else { return Err(malformed) };
+        let (Some(id), Some(catalog_hash)) = (hash(&body.id), hash(&body.catalog_hash)) else { return Err(MALFORMED) };
         Ok(Self {
             id,
             node: body.node,
@@ -321,7 +287,7 @@ mod tests {
         assert_eq!(code(&good[..good.len() - 1]), "plan-damaged");
         assert_eq!(code(&[&*good, b"x"].concat()), "plan-damaged");
         let mut newer = good.clone();
-        newer[MAGIC.len()] = 9;
+        newer[FILE.magic.len()] = 9;
         assert_eq!(code(&newer), "plan-too-new");
     }
 
@@ -329,7 +295,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0..400_usize, flip in 0..400_usize) {
             let _ = SavedPlan::decode(&bytes);
-            let _ = SavedPlan::decode(&[MAGIC, &bytes].concat());
+            let _ = SavedPlan::decode(&[FILE.magic, &bytes].concat());
             let mut plan = sample().encode().unwrap();
             let at = flip % plan.len();
             plan[at] ^= 0x40;

@@ -2,20 +2,22 @@
 //!
 //! Format: `stead-fleet-plan`, a version byte, the length of the body (u32, little-endian), the body in JSON, BLAKE3 of all before it.
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::envelope::{self, Envelope, MALFORMED};
 use super::{SavedPlan, SavedPlanError};
 use crate::journal::{hex, now_ns, unhex};
 
-const MAGIC: &[u8] = b"stead-fleet-plan";
-const VERSION: u8 = 1;
-/// A file larger than this is no plan: ten thousand nodes with a hundred changes each fit in.
-const MAX_SIZE: u64 = 1 << 30;
+/// Ten thousand nodes with a hundred changes each fit in.
+const FILE: Envelope = Envelope {
+    magic: b"stead-fleet-plan",
+    version: 1,
+    max_size: 1 << 30,
+    reserve: 128,
+    too_large: "the plans are too large to be saved",
+};
 
 /// The plans of many nodes in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +59,7 @@ impl SavedPlans {
 
     /// Says whether a file looks like one.
     pub fn is_one(path: &Path) -> bool {
-        let mut start = [0; MAGIC.len()];
-        File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == MAGIC
+        FILE.is_one(path)
     }
 
     /// Writes the plans to a file that only this user can read.
@@ -66,11 +67,7 @@ impl SavedPlans {
     /// # Errors
     /// [`SavedPlanError::Io`].
     pub fn write(&self, path: &Path) -> Result<(), SavedPlanError> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(&self.encode()?)?;
-        file.sync_all()?;
-        Ok(())
+        envelope::write(path, &self.encode()?)
     }
 
     /// Reads plans from a file.
@@ -78,9 +75,7 @@ impl SavedPlans {
     /// # Errors
     /// Each of [`SavedPlanError`].
     pub fn read(path: &Path) -> Result<Self, SavedPlanError> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-        Self::decode(&bytes)
+        Self::decode(&FILE.read(path)?)
     }
 
     /// Writes the plans as bytes.
@@ -96,16 +91,7 @@ impl SavedPlans {
             created_ns: self.created_ns,
             plans: plans?,
         };
-        let body = serde_json::to_vec(&body).map_err(|error| SavedPlanError::Io(error.into()))?;
-        let too_large = || SavedPlanError::Io(io::Error::new(io::ErrorKind::FileTooLarge, "the plans are too large to be saved"));
-        let length = u32::try_from(body.len()).ok().filter(|length| u64::from(*length) < MAX_SIZE - 128).ok_or_else(too_large)?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&body);
-        let hash = blake3::hash(&bytes);
-        bytes.extend_from_slice(hash.as_bytes());
-        Ok(bytes)
+        FILE.seal(&body)
     }
 
     /// Reads plans from bytes, trusting nothing.
@@ -113,26 +99,8 @@ impl SavedPlans {
     /// # Errors
     /// Each of [`SavedPlanError`] but `Io`.
     pub fn decode(bytes: &[u8]) -> Result<Self, SavedPlanError> {
-        if bytes.len() as u64 > MAX_SIZE {
-            return Err(SavedPlanError::NotAPlan);
-        }
-        let rest = bytes.strip_prefix(MAGIC).ok_or(SavedPlanError::NotAPlan)?;
-        let (version, rest) = rest.split_first().ok_or(SavedPlanError::Damaged("it is cut short"))?;
-        if *version != VERSION {
-            return Err(SavedPlanError::Newer(*version));
-        }
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or(SavedPlanError::Damaged("it is cut short"))?;
-        let length = u32::from_le_bytes(*length) as usize;
-        if rest.len() != length.saturating_add(32) {
-            return Err(SavedPlanError::Damaged("it is cut short, or something was added"));
-        }
-        let (body, hash) = rest.split_at(length);
-        if blake3::hash(&bytes[..bytes.len() - 32]).as_bytes() != hash {
-            return Err(SavedPlanError::Damaged("its content does not match its hash"));
-        }
-        let malformed = || SavedPlanError::Damaged("a part of it cannot be read");
-        let body: Body = serde_json::from_slice(body).map_err(|_| malformed())?;
-        let plan = |text: &String| SavedPlan::decode(&unhex(text).ok_or_else(malformed)?);
+        let body: Body = FILE.open(bytes)?;
+        let plan = |text: &String| SavedPlan::decode(&unhex(text).ok_or(MALFORMED)?);
         let plans: Vec<SavedPlan> = body.plans.iter().map(plan).collect::<Result<_, _>>()?;
         let mut names: Vec<&str> = plans.iter().map(|plan| &*plan.node).collect();
         names.sort_unstable();
