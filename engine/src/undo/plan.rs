@@ -195,6 +195,7 @@ impl Undo {
             }
         }
         let Gathered { mut items, not_undone, .. } = gathered;
+        order::places_before_times(&mut items);
         order::units_after_their_files(&mut items);
         items.sort_by(|a, b| b.written.cmp(&a.written).then_with(|| a.id.cmp(&b.id)));
         let edges = order::edges(&items);
