@@ -94,6 +94,7 @@ const TYPES: &[TypeEntry] = &[
 /// How what the types record in the journal is brought back by an undo, besides paths: every `Restorer` of this crate.
 static RESTORERS: &[&Restorer] = &[
     &user::USER,
+    &user::SUBORDINATE,
     &accounts::GROUP,
     &kernel_module::MODULE,
     &locale::LOCALE,

@@ -120,7 +120,7 @@ fn report(seed: u64, mut catalog: Catalog, mut found: Fault) -> String {
 
 /// What accounts there are, but for those that packages make and leave.
 fn accounts(host: &Host) -> String {
-    host.must("cat /etc/passwd /etc/group /etc/shadow /etc/gshadow | grep -v '^demo-web:' | sort")
+    host.must("cat /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid | grep -v '^demo-web:' | sort")
 }
 
 fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {

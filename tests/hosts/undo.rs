@@ -9,11 +9,13 @@ use crate::site::{Site, planned};
 
 /// What a run and its undo leave behind: logs, caches and what the tools themselves keep; the account files are compared by themselves.
 pub(crate) fn is_kept(line: &str) -> bool {
-    const KEPT: [&str; 16] = [
+    const KEPT: [&str; 18] = [
         " /etc/passwd: content",
         " /etc/group: content",
         " /etc/shadow: content",
         " /etc/gshadow: content",
+        " /etc/subuid: content",
+        " /etc/subgid: content",
         " /var/log",
         " /var/cache",
         " /var/lib/stead",
@@ -39,6 +41,7 @@ fn a_server_is_what_it_was() {
          user \"deploy\" { group = \"ops\", shell = \"/bin/bash\" }\n\
          user \"ann\" { shell = \"/bin/sh\", groups = [\"ops\"], exclusive_groups = true }\n\
          user \"bob\" { state = absent, remove_home = true }\n\
+         user \"carl\" { state = absent }\n\
          let web = package \"demo-web\" {}\n\
          file \"/etc/demo-web.d/site.conf\" { content = \"x\\n\", mode = 0644, owner = \"deploy\", group = \"ops\", require = [directory[\"/etc/demo-web.d\"]] }\n\
          directory \"/etc/demo-web.d\" { mode = 0750 }\n\
@@ -50,10 +53,10 @@ fn a_server_is_what_it_was() {
         return;
     };
     let host = &site.host;
-    host.must("useradd -m -s /bin/bash -G adm ann && useradd -m bob && echo keep > /home/bob/note && chmod 640 /home/bob/note");
+    host.must("useradd -m -s /bin/bash -G adm ann && useradd -m bob && useradd -m carl && echo keep > /home/bob/note && chmod 640 /home/bob/note");
     let before = host.snapshot();
     // The account that the package's script makes stays, as Debian wants it.
-    let local = "cat /etc/passwd /etc/group | grep -v ^demo-web: | sort";
+    let local = "cat /etc/passwd /etc/group /etc/subuid /etc/subgid | grep -v ^demo-web: | sort";
     let accounts = host.must(local);
     let cron = host.must("systemctl is-active cron; systemctl is-enabled cron || true");
     site.converge();

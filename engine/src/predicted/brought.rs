@@ -74,6 +74,8 @@ pub struct Lost {
     pub takes: Vec<PathBuf>,
     /// Units that will not run any more.
     pub stops: Vec<Arc<str>>,
+    /// Units that will not be started with others any more: their links are taken away.
+    pub disables: Vec<Arc<str>>,
 }
 
 impl Predicted<'_> {
@@ -82,18 +84,23 @@ impl Predicted<'_> {
         let known: BTreeSet<PathBuf> = known.iter().map(|path| self.resolve(path)).collect();
         let gone =
             self.files.below(Path::new("/")).filter(|(path, entry)| matches!(entry, Entry::Removed) && !known.contains(*path));
+        let was_there = |path: &&Path| matches!(self.base.stat(path), Ok(Known::Is(Some(_))));
         // The links that enable a unit are told as such.
-        let is_link = |path: &Path| {
+        let is_link = |path: &&Path| {
             path.parent().is_some_and(|above| above.extension().is_some_and(|suffix| suffix == "wants" || suffix == "requires"))
         };
-        let was_there = |path: &Path| !is_link(path) && matches!(self.base.stat(path), Ok(Known::Is(Some(_))));
-        let takes = gone.map(|(path, _)| path.to_owned()).filter(|path| was_there(path)).collect();
+        let (links, takes): (Vec<&Path>, Vec<&Path>) = gone.map(|(path, _)| path).filter(was_there).partition(is_link);
+        let disabled: BTreeSet<&str> = links.iter().filter_map(|link| link.file_name()?.to_str()).collect();
         let runs = |state: &crate::UnitState| state.active == Known::Is(ActiveState::Active);
         let stopped = self.units.iter().filter(|(name, state)| {
             let ran = matches!(self.base.unit(name), Ok(Known::Is(before)) if runs(&before));
             ran && matches!(state.active, Known::Is(_)) && !runs(state)
         });
-        Lost { takes, stops: stopped.map(|(name, _)| name.clone()).collect() }
+        Lost {
+            takes: takes.into_iter().map(Path::to_owned).collect(),
+            stops: stopped.map(|(name, _)| name.clone()).collect(),
+            disables: disabled.into_iter().map(Arc::from).collect(),
+        }
     }
 
     /// These packages will be installed or upgraded, and with them come what they ship and what their scripts do. Where an

@@ -271,10 +271,12 @@ impl Package {
         if !makes.is_empty() {
             changes.push(Change::value("makes", Shown::Absent, some_of(makes)));
         }
-        let Lost { takes, stops } = &observed.lost;
-        if !stops.is_empty() {
-            let names = Value::list(stops.iter().map(|name| Value::string(name.clone())));
-            changes.push(Change::value("stops", Shown::Value(names), Shown::Absent));
+        let Lost { takes, stops, disables } = &observed.lost;
+        for (attribute, names) in [("stops", stops), ("disables", disables)] {
+            if !names.is_empty() {
+                let names = Value::list(names.iter().map(|name| Value::string(name.clone())));
+                changes.push(Change::value(attribute, Shown::Value(names), Shown::Absent));
+            }
         }
         if !takes.is_empty() {
             changes.push(Change::value("takes", some_of(takes), Shown::Absent));

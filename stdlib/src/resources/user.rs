@@ -17,9 +17,11 @@ mod difference;
 mod home;
 mod look;
 mod steps;
+mod subordinate;
 
 use home::Skeleton;
 pub(super) use steps::USER;
+pub(super) use subordinate::SUBORDINATE;
 
 /// A user account: its id, groups, home and shell.
 ///
@@ -366,6 +368,9 @@ impl ResourceType for User {
         let user = self.predicted_user(observed, present.as_ref(), effects);
         let (before, after) = (present.as_ref().map(|user| user.groups.clone()).unwrap_or_default(), user.groups.clone());
         effects.put_user(user.clone());
+        if present.is_none() && !self.system {
+            subordinate::predict_new(effects, &self.because());
+        }
         accounts::predict_groups(effects, &self.name, &before, &after);
         if self.password.is_some() || self.locked.is_some() || self.expires.is_some() {
             let old = observed.shadow.clone().unwrap_or(Shadow { hash: "!".into(), expires: None });

@@ -101,7 +101,7 @@ impl Announced {
                             packages.extend(values.filter_map(|value| value.split(' ').next().map(str::to_owned)));
                         }
                         "users" | "groups" => self.paths.extend(ACCOUNTS.map(str::to_owned)),
-                        "enables" => self.units(values),
+                        "enables" | "disables" => self.units(values),
                         "makes" => self.paths.extend(values),
                         "takes" => self.trees.extend(values),
                         _ => {}

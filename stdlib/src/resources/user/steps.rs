@@ -7,7 +7,7 @@ use stead_engine::system::accounts::Tool;
 use stead_engine::undo::recorded_strings;
 use stead_engine::{ApplyError, FileKind, Known, Machine, Owner, Predicted, Restore, Restorer, Stat, World};
 
-use super::{ObservedUser, Primary, State, User};
+use super::{ObservedUser, Primary, State, User, subordinate};
 use crate::accounts;
 
 /// A user is brought back with all its fields but the password, which is never kept.
@@ -150,6 +150,10 @@ impl User {
             None => serde_json::Value::Null,
             Some(user) => self.recorded(machine, observed, user)?,
         };
+        if self.state == State::Absent {
+            // Before the user as well.
+            subordinate::record(machine, &self.name)?;
+        }
         machine.record(&USER, &self.name, before)?;
         if let (true, Known::Is(Some(group))) = (self.state == State::Absent && self.takes_group(observed), &observed.own_group) {
             accounts::record_group(machine, &self.name, Some(group))?;
