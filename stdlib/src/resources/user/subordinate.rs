@@ -15,7 +15,7 @@ const FILES: [(&str, &str, &str, &str); 2] =
 pub(crate) static SUBORDINATE: Restorer = Restorer {
     kind: "subordinate_ids",
     is_tree: false,
-    look: |world, user| Ok(ids(world, user)?.known()?),
+    look: |world, user| ids(world, user)?.known(),
     restore: |_, before| if before.is_null() { Restore::Nothing } else { Restore::Setting(set) },
 };
 
