@@ -3,14 +3,23 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use stead_engine::Journal;
-
-use crate::failure::Failure;
-
+mod inventory;
 mod many;
+mod review;
+mod runs;
+mod secret;
 
+pub(crate) use inventory::{InventoryArguments, InventoryCommand, InventorySource};
 pub(crate) use many::{
     By, InventoryCleanArguments, ManyArguments, RolloutArguments, RolloutName, SshArguments, SshCheckArguments, WorkerArguments,
+};
+pub(crate) use review::{Forge, ReviewArguments, SignArguments};
+pub(crate) use runs::{
+    ConfirmArguments, DriftArguments, GcArguments, GuardArguments, HistoryArguments, LedgerArguments, RunName, ShowArguments,
+    UndoArguments,
+};
+pub(crate) use secret::{
+    SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretSetArguments,
 };
 
 /// A typed state language, planned exactly and applied in parallel.
@@ -177,109 +186,6 @@ pub(crate) struct InitArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct InventoryArguments {
-    #[command(subcommand)]
-    pub(crate) command: InventoryCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum InventoryCommand {
-    /// Lists the machines, all or those that a target means.
-    List(InventoryListArguments),
-    /// Shows what is known of one machine.
-    Show(InventoryShowArguments),
-    /// Shows the groups with what is in them.
-    Graph(InventorySource),
-    /// Removes what Stead keeps on hosts to work on them: the worker, and contents it was sent. Journals stay.
-    Clean(InventoryCleanArguments),
-}
-
-/// Whose machines, and how to write them.
-#[derive(Debug, Args)]
-pub(crate) struct InventorySource {
-    /// A directory with a stead.toml, or a .stead file.
-    #[arg(default_value = ".", value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    #[command(flatten)]
-    pub(crate) network: NetworkArguments,
-    /// Write JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InventoryListArguments {
-    #[command(flatten)]
-    pub(crate) source: InventorySource,
-    /// Only the machines that are meant: 'web-* and os:debian and not tag:canary'.
-    #[arg(long, value_name = "TARGETS")]
-    pub(crate) on: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InventoryShowArguments {
-    /// The machine.
-    #[arg(value_name = "HOST")]
-    pub(crate) host: String,
-    #[command(flatten)]
-    pub(crate) source: InventorySource,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SecretArguments {
-    #[command(subcommand)]
-    pub(crate) command: SecretCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SecretCommand {
-    /// Sets one value, read from standard input or asked for on a terminal.
-    Set(SecretSetArguments),
-    /// Opens the secrets of a file in $VISUAL or $EDITOR, and encrypts what was changed.
-    ///
-    /// The plain text stands in a file that only you can read, in memory where the system has a place for that, and is removed when the editor
-    /// ends or Stead is stopped.
-    Edit(SecretEditArguments),
-    /// Encrypts every secret of a project anew, for the recipients that stead.toml names now.
-    Rekey(SecretCheckArguments),
-    /// Tells which secrets of a project your keys open, and which are encrypted for other recipients than stead.toml names.
-    Check(SecretCheckArguments),
-    /// Makes a key, and prints its public half.
-    Keygen(SecretKeygenArguments),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SecretSetArguments {
-    /// The data file; made where it is missing.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Where in it: `db.users[0].password`.
-    #[arg(value_name = "KEY")]
-    pub(crate) key: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SecretEditArguments {
-    /// The data file.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SecretCheckArguments {
-    /// A directory with a stead.toml.
-    #[arg(default_value = ".", value_name = "PATH")]
-    pub(crate) path: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SecretKeygenArguments {
-    /// Where to write it [default: ~/.config/stead/identity].
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct DepsArguments {
     #[command(subcommand)]
     pub(crate) command: DepsCommand,
@@ -392,48 +298,6 @@ pub(crate) struct OverviewArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ReviewArguments {
-    /// Two revisions of the repository: BASE..HEAD.
-    #[arg(value_name = "BASE..HEAD")]
-    pub(crate) range: String,
-    /// A directory with a stead.toml.
-    #[arg(default_value = ".", value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    #[command(flatten)]
-    pub(crate) network: NetworkArguments,
-    #[command(flatten)]
-    pub(crate) overview: OverviewArguments,
-    /// Exit with 2 when something differs.
-    #[arg(long)]
-    pub(crate) detailed_exitcode: bool,
-    /// Tell a forge: a comment on the change, kept up to date, the state of its commit, and remarks at their lines.
-    #[arg(long, value_enum, value_name = "FORGE")]
-    pub(crate) publish: Option<Forge>,
-    /// Exit with 1 unless exactly these catalogs were reviewed in the change that HEAD merged, as `--publish` recorded it.
-    #[arg(long, value_enum, value_name = "FORGE", conflicts_with = "publish")]
-    pub(crate) require_reviewed: Option<Forge>,
-}
-
-/// A forge whose API is spoken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Forge {
-    /// GitHub, and what speaks as it does: GITHUB_TOKEN, GITHUB_REPOSITORY, GITHUB_REF or STEAD_PULL, GITHUB_API_URL.
-    Github,
-    /// GitLab: GITLAB_TOKEN, CI_API_V4_URL, CI_PROJECT_ID, CI_MERGE_REQUEST_IID, CI_COMMIT_SHA.
-    Gitlab,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SignArguments {
-    /// A plan that `stead plan -o FILE` has saved.
-    #[arg(value_name = "FILE")]
-    pub(crate) plan: PathBuf,
-    /// The key; of one that an agent holds, its public half [default: ~/.ssh/id_ed25519].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
@@ -536,161 +400,6 @@ pub(crate) struct ApplyArguments {
     /// Go on with the hosts of an earlier apply that are not done: its number, or `last`.
     #[arg(long, value_name = "ROLLOUT", conflicts_with_all = ["on", "only", "except", "tags"])]
     pub(crate) resume: Option<RolloutName>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ConfirmArguments {
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GuardArguments {
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// How long it waits after the end of the apply.
-    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
-    pub(crate) within: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DriftArguments {
-    #[command(flatten)]
-    pub(crate) source: SourceArguments,
-    #[command(flatten)]
-    pub(crate) select: SelectArguments,
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// Write JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// One line a resource, without its attributes.
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) brief: bool,
-    /// Exit with 2 when something has drifted.
-    #[arg(long)]
-    pub(crate) detailed_exitcode: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LedgerArguments {
-    /// A directory with a stead.toml.
-    #[arg(default_value = ".", value_name = "PATH")]
-    pub(crate) path: PathBuf,
-    #[command(flatten)]
-    pub(crate) network: NetworkArguments,
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// Forget that this resource was made: 'file["/etc/motd"]'.
-    #[arg(long, value_name = "RESOURCE", num_args = 1)]
-    pub(crate) forget: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct GcArguments {
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// Drop the oldest runs until the journal takes no more than this [default: 1GiB].
-    #[arg(long, value_name = "SIZE", value_parser = crate::commands::gc::size)]
-    pub(crate) max_size: Option<u64>,
-    /// Drop runs that began longer ago than this.
-    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
-    pub(crate) max_age: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct HistoryArguments {
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// At most this many runs.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) limit: u32,
-    /// Write JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// A run: its number, or the newest one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RunName {
-    Number(i64),
-    Last,
-}
-
-impl std::str::FromStr for RunName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(number) if number > 0 => Ok(Self::Number(number)),
-            _ if text == "last" => Ok(Self::Last),
-            _ => Err("expected the number of a run, or `last`".to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for RunName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Last => f.write_str("yet"),
-        }
-    }
-}
-
-impl RunName {
-    /// The run's number; `None` when there is no run at all.
-    pub(crate) fn number(&self, journal: &Journal) -> Result<Option<i64>, Failure> {
-        match self {
-            Self::Number(number) => Ok(Some(*number)),
-            Self::Last => Ok(journal.last_run().map_err(Failure::Journal)?.map(|run| run.id)),
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShowArguments {
-    /// The run, as `stead history` numbers it, or `last`.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: RunName,
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// Write JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// One line a resource, without its attributes.
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) brief: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UndoArguments {
-    /// The run, as `stead history` numbers it, or `last`.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: RunName,
-    /// Only what the run did to these resources or types, with what cannot stay without it.
-    #[arg(long, value_name = "SELECTOR", num_args = 1)]
-    pub(crate) only: Vec<String>,
-    /// Leave these resources or types as they are.
-    #[arg(long, value_name = "SELECTOR", num_args = 1)]
-    pub(crate) except: Vec<String>,
-    /// Undo as well what has been changed by others since, and remove directories with what others put into them.
-    #[arg(long)]
-    pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) machine: MachineArguments,
-    /// Save the plan, for `stead apply FILE`, and change nothing.
-    #[arg(short, long = "output", value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-    /// Write the plan as JSON and change nothing; with `--yes`, one JSON object a line for each event while running.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// One line a resource, without its attributes.
-    #[arg(long, conflicts_with = "json")]
-    pub(crate) brief: bool,
-    /// Do not ask.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

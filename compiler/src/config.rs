@@ -25,13 +25,20 @@ use stead_grammar::ast::Span;
 
 use crate::data::{self, Format, Hierarchy, Kind, MergeRules, Node, Pattern, Strategy};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::inventory::InventoryFormat;
 use crate::lints;
 use crate::template::Whitespace;
 
+mod dependencies;
+mod inventory;
+mod program;
 mod rollout;
+mod secrets;
 
+pub use dependencies::{Dependency, DependencySource, GitReference};
+pub use inventory::{InventoryConfig, InventoryFile};
+pub use program::Program;
 pub use rollout::{HealthCheck, HealthKind, RolloutConfig, Share};
+pub use secrets::SecretsConfig;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "stead.toml";
@@ -119,85 +126,6 @@ impl Default for FactsConfig {
     }
 }
 
-/// A program that is run without a shell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Program {
-    /// The program and its arguments; never empty.
-    pub argv: Vec<Arc<str>>,
-    /// How long it may take, in nanoseconds.
-    pub timeout_ns: u64,
-    /// Where `stead.toml` says so.
-    pub span: Span,
-}
-
-/// The table `[inventory]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InventoryConfig {
-    /// Inventories of other tools, in order.
-    pub files: Vec<InventoryFile>,
-    /// How long a program that prints an inventory may take, in nanoseconds; 30 seconds when absent.
-    pub timeout_ns: Option<u64>,
-}
-
-/// An inventory of another tool: a file, or a program that prints one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InventoryFile {
-    /// Its path: below the project, absolute, or below the user's home with `~/`.
-    pub path: Arc<str>,
-    /// Its form, where it cannot be told by its name.
-    pub format: Option<InventoryFormat>,
-    /// Where `stead.toml` says so.
-    pub span: Span,
-}
-
-/// The table `[secrets]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SecretsConfig {
-    /// Public keys that secrets are encrypted for: `age1…` or `ssh-ed25519 …`.
-    pub recipients: Vec<(Arc<str>, Span)>,
-    /// Programs that tell a secret, by the name that `secret:NAME` uses.
-    pub commands: BTreeMap<Arc<str>, Program>,
-}
-
-/// How long a program that tells a fact or a secret may take when nothing is said: 10 seconds.
-const PROGRAM_TIMEOUT_NS: u64 = 10_000_000_000;
-
-/// A project that this one depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dependency {
-    /// Where it comes from.
-    pub source: DependencySource,
-    /// Where `stead.toml` says so.
-    pub span: Span,
-}
-
-/// Where a dependency comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DependencySource {
-    /// A git repository.
-    Git {
-        /// Its URL.
-        url: Arc<str>,
-        /// Which commit of it.
-        reference: GitReference,
-    },
-    /// A directory, relative to the project.
-    Path(Arc<str>),
-}
-
-/// Which commit of a repository.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GitReference {
-    /// What the repository's default branch points at.
-    Default,
-    /// A commit.
-    Rev(Arc<str>),
-    /// A tag.
-    Tag(Arc<str>),
-    /// A branch.
-    Branch(Arc<str>),
-}
-
 /// How strict to be about a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LintLevel {
@@ -273,14 +201,10 @@ impl Config {
             self.facts.programs = reader.programs(table, "programs");
         }
         if let Some(table) = reader.table(root, "inventory") {
-            reader.known_keys(table, &["files", "timeout"], "inventory");
-            self.inventory.files = reader.inventory_files(table);
-            self.inventory.timeout_ns = reader.quantity(table, "timeout", &Type::Duration, "a duration such as \"30s\"");
+            self.inventory = InventoryConfig::read(table, reader);
         }
         if let Some(table) = reader.table(root, "secrets") {
-            reader.known_keys(table, &["recipients", "commands"], "secrets");
-            self.secrets.recipients = reader.texts(table, "recipients");
-            self.secrets.commands = reader.programs(table, "commands");
+            self.secrets = SecretsConfig::read(table, reader);
         }
         if let Some(table) = reader.table(root, "templates") {
             reader.known_keys(table, &["trim_blocks", "lstrip_blocks", "keep_trailing_newline"], "templates");
@@ -397,70 +321,6 @@ impl Reader {
         self.texts(table, key).into_iter().map(|(text, _)| text).collect()
     }
 
-    /// `NAME = ["program", "argument"]`, or `NAME = { command = […], timeout = "5s" }`.
-    fn programs(&mut self, table: &Node, key: &str) -> BTreeMap<Arc<str>, Program> {
-        let mut programs = BTreeMap::new();
-        let Some(table) = self.table(table, key) else { return programs };
-        let Kind::Map(entries) = &table.kind else { return programs };
-        for (name, entry) in entries.iter() {
-            let (argv, timeout) = match &entry.node.kind {
-                Kind::Map(_) => {
-                    self.known_keys(&entry.node, &["command", "timeout"], &format!("{key}.{name}"));
-                    let timeout = self.quantity(&entry.node, "timeout", &Type::Duration, "a duration such as \"5s\"");
-                    (self.texts(&entry.node, "command"), timeout)
-                }
-                _ => (self.texts(table, name), None),
-            };
-            if argv.first().is_none_or(|(program, _)| program.is_empty()) {
-                if !self.found.iter().any(|told| told.labels.iter().any(|label| entry.node.span.contains(label.span))) {
-                    let message = format!("`{name}` names no program");
-                    self.error("invalid-setting", entry.key_span, message)
-                        .hints
-                        .push(format!("write {name} = [\"program\", \"argument\"]: it is run without a shell"));
-                }
-                continue;
-            }
-            let argv = argv.into_iter().map(|(word, _)| word).collect();
-            let timeout_ns = timeout.unwrap_or(PROGRAM_TIMEOUT_NS);
-            programs.insert(name.clone(), Program { argv, timeout_ns, span: entry.key_span });
-        }
-        programs
-    }
-
-    /// Paths, or `{ path = "…", format = "…" }`.
-    fn inventory_files(&mut self, table: &Node) -> Vec<InventoryFile> {
-        let Some(entry) = table.get("files") else { return Vec::new() };
-        let Kind::List(items) = &entry.node.kind else {
-            self.wrong_kind(&entry.node, "files", "a list of paths");
-            return Vec::new();
-        };
-        let mut files = Vec::with_capacity(items.len());
-        for item in items.iter() {
-            match &item.kind {
-                Kind::Scalar(Value::String(path)) => {
-                    files.push(InventoryFile { path: path.clone(), format: None, span: item.span })
-                }
-                Kind::Map(_) => {
-                    self.known_keys(item, &["path", "format"], "inventory.files");
-                    let Some(path) = self.text(item, "path") else {
-                        self.error("invalid-setting", item.span, "an inventory needs a `path`".into());
-                        continue;
-                    };
-                    let name = self.text(item, "format");
-                    let format = name.as_ref().and_then(|name| InventoryFormat::named(name, &path));
-                    if let (Some(name), None) = (&name, format) {
-                        let span = item.get("format").map_or(item.span, |entry| entry.node.span);
-                        let hint = format!("the forms are {}", InventoryFormat::NAMES.join(", "));
-                        self.error("invalid-setting", span, format!("there is no form of inventory `{name}`")).hints.push(hint);
-                    }
-                    files.push(InventoryFile { path, format, span: item.span });
-                }
-                _ => self.wrong_kind(item, "files", "a list of paths"),
-            }
-        }
-        files
-    }
-
     fn bool(&mut self, table: &Node, key: &str) -> Option<bool> {
         let node = &table.get(key)?.node;
         match &node.kind {
@@ -559,75 +419,6 @@ impl Reader {
             }
         }
         MergeRules::new(rules)
-    }
-
-    fn dependencies(&mut self, root: &Node) -> BTreeMap<Arc<str>, Dependency> {
-        let mut out = BTreeMap::new();
-        let Some(table) = self.table(root, "dependencies") else { return out };
-        let Kind::Map(entries) = &table.kind else { return out };
-        for (name, entry) in entries.iter() {
-            let valid = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            if !valid {
-                let hint = format!("name it `{}`", name.replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
-                self.error("invalid-setting", entry.key_span, format!("`{name}` is no name that `use` can write"))
-                    .hints
-                    .push(hint);
-                continue;
-            }
-            if !matches!(entry.node.kind, Kind::Map(_)) {
-                self.wrong_kind(&entry.node, name, "a table such as { git = \"https://…\", tag = \"v1\" }");
-                continue;
-            }
-            if let Some(source) = self.dependency(name, &entry.node, entry.key_span) {
-                out.insert(name.clone(), Dependency { source, span: entry.key_span });
-            }
-        }
-        out
-    }
-
-    fn dependency(&mut self, name: &str, table: &Node, key_span: Span) -> Option<DependencySource> {
-        self.known_keys(table, &["git", "rev", "tag", "branch", "path"], &format!("dependencies.{name}"));
-        let given: Vec<&str> = ["rev", "tag", "branch"].into_iter().filter(|key| table.get(key).is_some()).collect();
-        match (self.text(table, "git"), self.text(table, "path")) {
-            (Some(_), Some(_)) => {
-                self.error("invalid-setting", key_span, format!("`{name}` has both `git` and `path`"));
-                None
-            }
-            (None, Some(path)) => {
-                if let Some(key) = given.first() {
-                    let span = table.get(key).map_or(key_span, |entry| entry.key_span);
-                    self.error("invalid-setting", span, format!("`{key}` is for a git repository, and `{name}` is a directory"));
-                }
-                Some(DependencySource::Path(path))
-            }
-            (Some(url), None) => {
-                if let [_, second, ..] = given[..] {
-                    let span = table.get(second).map_or(key_span, |entry| entry.key_span);
-                    self.error("invalid-setting", span, format!("`{name}` has more than one of `rev`, `tag` and `branch`"));
-                }
-                if url.starts_with('-') {
-                    let span = table.get("git").map_or(key_span, |entry| entry.node.span);
-                    self.error("invalid-setting", span, format!("`{url}` is not a URL"));
-                    return None;
-                }
-                let reference = match given.first() {
-                    Some(&"rev") => self.text(table, "rev").map(GitReference::Rev),
-                    Some(&"tag") => self.text(table, "tag").map(GitReference::Tag),
-                    Some(_) => self.text(table, "branch").map(GitReference::Branch),
-                    None => None,
-                };
-                Some(DependencySource::Git { url, reference: reference.unwrap_or(GitReference::Default) })
-            }
-            (None, None) => {
-                if table.get("git").is_none() && table.get("path").is_none() {
-                    self.error("invalid-setting", key_span, format!("`{name}` says neither `git` nor `path`"))
-                        .hints
-                        .push("write { git = \"https://…\", tag = \"v1\" }".into());
-                }
-                None
-            }
-        }
     }
 
     fn lints(&mut self, root: &Node) -> BTreeMap<Arc<str>, LintLevel> {

@@ -1,0 +1,49 @@
+//! The part of the command line that is about review.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{NetworkArguments, OverviewArguments};
+
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArguments {
+    /// Two revisions of the repository: BASE..HEAD.
+    #[arg(value_name = "BASE..HEAD")]
+    pub(crate) range: String,
+    /// A directory with a stead.toml.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) network: NetworkArguments,
+    #[command(flatten)]
+    pub(crate) overview: OverviewArguments,
+    /// Exit with 2 when something differs.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// Tell a forge: a comment on the change, kept up to date, the state of its commit, and remarks at their lines.
+    #[arg(long, value_enum, value_name = "FORGE")]
+    pub(crate) publish: Option<Forge>,
+    /// Exit with 1 unless exactly these catalogs were reviewed in the change that HEAD merged, as `--publish` recorded it.
+    #[arg(long, value_enum, value_name = "FORGE", conflicts_with = "publish")]
+    pub(crate) require_reviewed: Option<Forge>,
+}
+
+/// A forge whose API is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Forge {
+    /// GitHub, and what speaks as it does: GITHUB_TOKEN, GITHUB_REPOSITORY, GITHUB_REF or STEAD_PULL, GITHUB_API_URL.
+    Github,
+    /// GitLab: GITLAB_TOKEN, CI_API_V4_URL, CI_PROJECT_ID, CI_MERGE_REQUEST_IID, CI_COMMIT_SHA.
+    Gitlab,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArguments {
+    /// A plan that `stead plan -o FILE` has saved.
+    #[arg(value_name = "FILE")]
+    pub(crate) plan: PathBuf,
+    /// The key; of one that an agent holds, its public half [default: ~/.ssh/id_ed25519].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
