@@ -6,14 +6,12 @@ use std::path::Path;
 use stead_catalog::Value;
 
 use super::{optional, read_text, record};
+use crate::system::dpkg;
 
 /// How many packages are installed, by the database of the system's own package manager; `None` where none is known.
 pub(super) fn packages(root: &Path) -> Value {
-    let dpkg = read_text(&root.join("var/lib/dpkg/status"));
-    if let Some(status) = dpkg {
-        let installed =
-            status.lines().filter(|line| *line == "Status: install ok installed" || *line == "Status: hold ok installed");
-        return count(installed.count());
+    if let Some(installed) = dpkg::count_installed(root) {
+        return count(installed);
     }
     if let Some(installed) = read_text(&root.join("lib/apk/db/installed")) {
         return count(installed.lines().filter(|line| line.starts_with("P:")).count());

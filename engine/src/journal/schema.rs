@@ -122,6 +122,8 @@ pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", false)?;
     // Pages that go from the log to the database together: a large run writes most of them several times before that.
     connection.pragma_update(None, "wal_autocheckpoint", 8192)?;
+    // KiB of pages in memory: enough that a large run does not write out and read back those it changes again and again.
+    connection.pragma_update(None, "cache_size", -16384)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
 }

@@ -15,8 +15,10 @@ use super::kept::Kept;
 use super::tree;
 use crate::{ObserveError, PackageState};
 
+mod status;
 mod version;
 
+pub(crate) use status::count_installed;
 pub use version::{compare_versions, matches_version};
 
 /// Where the database lies.
@@ -115,7 +117,7 @@ impl Dpkg {
     }
 
     fn load(&self) -> Result<Database, ObserveError> {
-        let content = tree::read(&self.root, STATUS).map_err(|error| ObserveError::io(STATUS, &error))?.ok_or_else(|| {
+        let content = status::take(&self.root).map_err(|error| ObserveError::io(STATUS, &error))?.ok_or_else(|| {
             ObserveError::Unavailable { service: "the package database", message: format!("{STATUS} is not there") }
         })?;
         let mut updates = Vec::new();
