@@ -4,22 +4,49 @@ use base64::Engine as _;
 use sha1::{Digest, Sha1};
 
 /// The keys' bytes, whether they are armored or not; `None` when these are no keys.
+///
+/// Armor is read strictly (RFC 9580, section 6.2): where a laxer reader could find other keys in it, there are none.
 pub(crate) fn dearmored(bytes: &[u8]) -> Option<Vec<u8>> {
-    const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
     if !is_armored(bytes) {
         return Some(bytes.to_vec());
     }
-    let text = std::str::from_utf8(bytes).ok()?;
+    let mut lines = std::str::from_utf8(bytes).ok()?.lines().map(str::trim);
     let mut all = Vec::new();
-    for block in text.split(BEGIN).skip(1) {
-        let block = block.split("-----END").next()?.replace('\r', "");
-        // Headers end at an empty line; the checksum begins with `=`.
-        let body = block.split_once("\n\n").map_or(block.as_str(), |(_, body)| body);
-        let encoded: String =
-            body.lines().map(str::trim).take_while(|line| !line.starts_with('=')).filter(|line| !line.contains(": ")).collect();
-        all.extend(base64::engine::general_purpose::STANDARD.decode(encoded).ok()?);
+    while let Some(line) = lines.next() {
+        match line {
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----" => all.extend(block(&mut lines)?),
+            // What stands around the blocks is a comment; another kind of block is not.
+            other if other.starts_with("-----") => return None,
+            _ => {}
+        }
     }
     Some(all)
+}
+
+/// The bytes of a block whose first line was read.
+fn block<'l>(lines: &mut impl Iterator<Item = &'l str>) -> Option<Vec<u8>> {
+    loop {
+        match lines.next()? {
+            "" => break,
+            header if header.contains(": ") || header.ends_with(':') => {}
+            _ => return None,
+        }
+    }
+    let mut encoded = String::new();
+    loop {
+        let line = lines.next()?;
+        match line {
+            "-----END PGP PUBLIC KEY BLOCK-----" => break,
+            // The checksum is the last line.
+            sum if sum.starts_with('=') => {
+                let is_end = lines.next()? == "-----END PGP PUBLIC KEY BLOCK-----";
+                is_end.then_some(())?;
+                break;
+            }
+            _ => encoded.push_str(line),
+        }
+    }
+    base64::engine::general_purpose::STANDARD.decode(encoded).ok()
 }
 
 /// Blanks and `0x` taken out of a fingerprint.
@@ -105,6 +132,18 @@ mod tests {
         let armored =
             format!("-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: 1\n\n{encoded}\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n");
         assert_eq!(fingerprints(armored.as_bytes()), Some(found));
+        // What another reader could take for a key is not passed over.
+        let other = encoded.replacen('m', "n", 1);
+        for odd in [
+            armored.replace("\n\n", &format!("\n \n{other}\n\n")),
+            armored.replace("=abcd\n", &format!("=abcd\n{other}\n")),
+            armored.replace("PUBLIC", "PRIVATE"),
+            armored.replace("Version: 1\n\n", ""),
+            format!("{armored}{}", armored.replace("PUBLIC KEY BLOCK", "MESSAGE")),
+        ] {
+            assert_eq!(fingerprints(odd.as_bytes()), None, "{odd}");
+        }
+        assert_eq!(fingerprints(format!("our key:\n{armored}\n{armored}").as_bytes()).map(|all| all.len()), Some(2));
     }
 
     #[test]

@@ -123,6 +123,20 @@ fn packages_come_over_http_with_the_key_that_the_fingerprint_names() {
     let output = assert_refused(&site, "wrong-key", &[&stranger, &maker]);
     assert!(output.stdout.contains("compare with what its maker publishes"), "a way out\n{output}");
 
+    // apt trusts every key of the file: the wanted one with a stranger's behind it, or before it, armored or not.
+    for (name, make) in [
+        ("both.asc", "cat maker.asc stranger.asc"),
+        ("reversed.asc", "cat stranger.asc maker.asc"),
+        ("both.gpg", "cat maker.gpg stranger.gpg"),
+        ("mixed.asc", "cat stranger.gpg maker.asc"),
+    ] {
+        host.must(&format!("cd /srv/keys && {make} > /srv/{name}"));
+        server.put(&format!("/{name}"), Page::new(std::fs::read(host.path(&format!("/srv/{name}"))).expect("it was made")));
+        source(&format!("/{name}"));
+        let words: &[&str] = if name == "mixed.asc" { &["no public key"] } else { &[&stranger, &maker] };
+        assert_refused(&site, "wrong-key", words);
+    }
+
     source("/maker.asc");
     site.converge();
     assert_eq!(host.must("demo-tool"), "demo-tool 3.3\n");
@@ -133,6 +147,13 @@ fn packages_come_over_http_with_the_key_that_the_fingerprint_names() {
     site.nothing_is_left();
     let asked = server.take_asked();
     assert!(asked.is_empty(), "a plan with nothing to do asks nobody: {asked:?}");
+
+    // The key on the machine is no better when somebody adds one to it.
+    let key_path = "/etc/apt/keyrings/extra.asc";
+    host.must(&format!("cat /srv/keys/stranger.asc >> {key_path}"));
+    assert_eq!(planned(&site.plan(), ID).action, "update");
+    site.converge();
+    assert_eq!(read(host, key_path), read(host, "/srv/keys/maker.asc"));
 
     // The server goes away, and a package of it is to be installed: told by what cannot be reached.
     host.must("apt-get -q -y purge demo-tool");

@@ -91,7 +91,7 @@ pub struct Repository {
     pub key_file: Option<Blob>,
     /// A URL that the key is fetched from when it is not there. Needs `fingerprint`.
     pub key_url: Option<Arc<str>>,
-    /// The fingerprint that the key has to have, 40 digits.
+    /// The fingerprint that the key has to have, 40 digits. Every key in the file has to be this one, as apt trusts them all.
     pub fingerprint: Option<Arc<str>>,
     /// Take it as it is, without a signature.
     #[default(false)]
@@ -263,10 +263,17 @@ impl Repository {
     fn check_key(&self, key: &[u8]) -> Result<(), String> {
         let Some(found) = openpgp::fingerprints(key) else { return Err("this is no public key of OpenPGP".into()) };
         let Some(wanted) = &self.fingerprint else { return Ok(()) };
-        if found.contains(&openpgp::bare_fingerprint(wanted)) {
+        let wanted = openpgp::bare_fingerprint(wanted);
+        // apt takes a signature of any key in the file: one stranger among them is as good as all.
+        if found.iter().all(|one| *one == wanted) {
             return Ok(());
         }
-        Err(format!("the key has the fingerprint {}, expected {}", found.join(" and "), openpgp::bare_fingerprint(wanted)))
+        let (they, have) = if found.len() == 1 {
+            ("the key has the fingerprint", "expected")
+        } else {
+            ("the keys in it have the fingerprints", "expected no other than")
+        };
+        Err(format!("{they} {}, {have} {wanted}", found.join(" and ")))
     }
 
     /// The key; `None` where there is none.
