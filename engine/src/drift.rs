@@ -65,8 +65,8 @@ impl Drift {
             }
             let resource = &catalog.resources[*position];
             match applied.get(&entry.id.to_string()) {
-                // What only reacts, or runs anew each time, has not been changed by anybody.
-                Some(left) if left.wanted == wanted(resource) && !entry.changes.is_empty() => {
+                // What only reacts, runs anew each time, or tells only an apply how it is, has not been changed by anybody.
+                Some(left) if left.wanted == wanted(resource) && !entry.changes.is_empty() && entry.unknown.is_none() => {
                     let (changed, by) = traces(resource, registry, root);
                     drift.drifted.push(Drifted { resource: entry.clone(), run: left.run, since: left.at, changed, by });
                 }

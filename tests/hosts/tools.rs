@@ -219,3 +219,34 @@ fn a_web_server_is_waited_for_and_judged_by_its_answer() {
     });
     assert_eq!(host.read("/etc/held"), None);
 }
+
+#[test]
+fn what_may_change_a_server_is_sent_by_an_apply_only() {
+    let Some(site) = Site::new("") else { return };
+    let (host, server) = (&site.host, WebServer::start());
+    server.put("/jobs", Page::new("ok\n"));
+    site.source(&format!(
+        "http_check \"jobs\" {{ url = \"{}\", method = \"POST\", content = \"go\", body = \"ok\" }}\n",
+        server.url(host, "/jobs")
+    ));
+    let asked = || server.take_asked().into_iter().map(|asked| asked.line).collect::<Vec<_>>();
+    let plan = site.plan();
+    let jobs = planned(&plan, "http_check[\"jobs\"]");
+    assert_eq!(jobs.action, "run");
+    assert!(jobs.raw.to_string().contains("only an apply"), "why it is not known is told: {plan:?}");
+    assert_eq!(asked(), [""; 0]);
+    let _ = site.apply().expect_code(0);
+    assert_eq!(asked(), ["POST /jobs"]);
+    let drift = site.stead("drift", &[]).expect_code(0);
+    assert!(drift.stdout.contains("nothing has drifted"), "{drift}");
+    let _ = site.plan();
+    assert_eq!(asked(), [""; 0]);
+    server.put("/jobs", Page::new("no\n"));
+    site.source(&format!(
+        "http_check \"jobs\" {{ url = \"{}\", method = \"POST\", body = \"ok\", within = 1s, interval = 400ms }}\n",
+        server.url(host, "/jobs")
+    ));
+    let output = site.apply().expect_code(1);
+    assert_eq!(output.outcome("http_check[\"jobs\"]"), "failed", "{output}");
+    assert!(!asked().is_empty());
+}

@@ -21,7 +21,8 @@ const MAX_BODY: u64 = 1 << 20;
 ///
 /// It is healthy when the status is one of `status` and the body matches `body`. Where nothing that comes before it changes, the plan asks at
 /// once: there is nothing to do when the answer is good. After a change it asks until it is, and fails when that takes longer than
-/// `within`; what requires it is held then. Compares to Salt's `http.wait_for_successful_query`, Puppet's `http_conn_validator`, and
+/// `within`; what requires it is held then. A plan asks only with `GET` and `HEAD`: any other method may change something at the server,
+/// so that such a check runs in every apply. Compares to Salt's `http.wait_for_successful_query`, Puppet's `http_conn_validator`, and
 /// Ansible's `uri` with `until`.
 ///
 /// ```stead
@@ -58,7 +59,7 @@ pub struct HttpCheck {
     pub name: Arc<str>,
     /// The URL, with `http` or `https`; the name when absent.
     pub url: Option<Guarded<Arc<str>>>,
-    /// How it is asked.
+    /// How it is asked. Other methods than `GET` and `HEAD` are sent by an apply only, and by every one.
     #[default("GET")]
     pub method: Arc<str>,
     /// The status, or those, that are good; any from 200 to 299 when absent.
@@ -187,7 +188,11 @@ impl ResourceType for HttpCheck {
     type Observed = Health;
 
     fn observe(&self, world: &dyn World) -> Result<Health, ObserveError> {
-        self.ask(world)
+        // What only looks sends nothing that the server could act on (RFC 9110, section 9.2.1).
+        if matches!(&*self.method, "GET" | "HEAD") {
+            return self.ask(world);
+        }
+        Ok(Health::Later(format!("{} is sent, which only an apply does", self.method).into()))
     }
 
     fn diff(&self, observed: &Health) -> Difference {
