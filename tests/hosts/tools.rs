@@ -130,15 +130,17 @@ fn an_environment_is_made_and_packages_come_from_a_directory_of_wheels() {
     site.converge();
     assert_eq!(version(), "2.0\n");
     assert_eq!(host.must("/opt/venv/bin/pip list 2>/dev/null | grep -c -e '^helper *1.5'"), "1\n");
-    let _ = host.stead(&["undo", "2", "--yes"]);
-    // The index that it came from is not in the journal's word for it: a version that pip cannot find is told, and nothing is lost.
-    assert!(["1.0\n", "2.0\n"].contains(&&*version()));
+    // The version that was there comes from where it came from then, and what 2.0 brought along goes again.
+    let undone = host.stead(&["undo", "2", "--yes"]).expect_code(0);
+    assert_eq!(version(), "1.0\n", "{undone}");
+    assert_eq!(host.must("/opt/venv/bin/pip list 2>/dev/null | grep -c helper || true"), "0\n", "{undone}");
+    assert!(undone.stdout.contains("helper") && !undone.stdout.contains("cannot be undone"), "{undone}");
 
     site.source(&source("9.9"));
     let output = site.apply().expect_code(1);
     assert_eq!(output.outcome("pip[\"demo\"]"), "failed", "{output}");
     assert!(output.stdout.contains("pip-failed") && output.stdout.contains("9.9"), "{output}");
-    assert!(["1.0\n", "2.0\n"].contains(&&*version()), "what is there stays");
+    assert_eq!(version(), "1.0\n", "what is there stays");
 
     host.write("/srv/requirements.txt", "demo==1.0\nhelper>=1\n");
     site.source(&format!(
@@ -158,6 +160,48 @@ fn an_environment_is_made_and_packages_come_from_a_directory_of_wheels() {
     site.source("virtualenv \"/opt/venv\" { state = absent }\n");
     site.converge();
     assert_eq!(host.must("ls -A /opt"), "stead-tests\n");
+}
+
+#[test]
+fn an_undo_of_pip_works_as_the_same_user_with_any_interpreter() {
+    let from = "find_links = \"/srv/wheels\", no_index = true";
+    let source = |version: &str| {
+        format!(
+            "user \"app\" {{ uid = 3100, home = \"/srv/home\" }}\n\
+             virtualenv \"/srv/home/venv\" {{ user = \"app\" }}\n\
+             pip \"demo\" {{ python = \"/srv/home/venv/bin/python3\", user = \"app\", version = \"{version}\", {from}, require = [virtualenv[\"/srv/home/venv\"]] }}\n"
+        )
+    };
+    let Some(site) = Site::with_tools(&source("1.0")) else { return };
+    let host = &site.host;
+    host.write("/root/wheels.py", WHEELS);
+    host.must("python3 /root/wheels.py");
+    site.converge();
+    site.source(&source("2.0"));
+    site.converge();
+    let undone = host.stead(&["undo", "2", "--yes"]).expect_code(0);
+    assert_eq!(host.must("/srv/home/venv/bin/python -c 'import demo; print(demo.version)'"), "1.0\n", "{undone}");
+    assert_eq!(host.run("/srv/home/venv/bin/python -c 'import helper'").code, 1, "{undone}");
+    assert_eq!(host.must("find /srv/home ! -user app"), "", "all of it is still the user's");
+    // The interpreter of another environment is not taken for the distribution's.
+    let undone = host.stead(&["undo", "1", "--yes"]).expect_code(0);
+    assert_eq!(host.must("ls -A /srv"), "wheels\n", "{undone}");
+
+    // Where the index is a secret, it is not kept: what does not need it is undone, and the rest is told.
+    let secret = |version: &str| {
+        format!(
+            "virtualenv \"/opt/venv\" {{}}\n\
+             pip \"demo\" {{ venv = \"/opt/venv\", version = \"{version}\", find_links = \"/srv/wheels\", index_url = secret(\"http://u:hunter2@127.0.0.1:9/\"), wait = 1s, options = [\"--retries=0\"] }}\n"
+        )
+    };
+    site.source(&secret("1.0"));
+    site.converge();
+    site.source(&secret("2.0"));
+    site.converge();
+    let undo = host.stead(&["undo", "last", "--yes"]).expect_code(1);
+    let said = format!("{}{}", undo.stdout, undo.stderr);
+    assert!(said.contains("demo==1.0") && said.contains("was not kept") && !said.contains("hunter2"), "{undo}");
+    assert_eq!(host.must("/opt/venv/bin/python -c 'import demo; print(demo.version)'"), "2.0\n");
 }
 
 #[test]

@@ -58,6 +58,7 @@ pub enum Restore {
     /// A resource of the library: it is planned, shown and applied as any other.
     Resource(RestoringResource),
     /// A setting that no resource manages alone: what [`Restorer::look`] finds is compared key by key with what was recorded, and set.
+    /// A key `how` of the record, which only says how that is done, is not compared.
     Setting(SetBack),
     /// The same, and what of it cannot be brought back.
     SettingWithout(SetBack, String),

@@ -46,6 +46,28 @@ pub(super) fn shown(value: Option<&Json>) -> Shown {
     }
 }
 
+/// What of a record says how it is brought back, such as by whom: neither compared nor shown.
+const HOW: &str = "how";
+
+/// Key by key; what is itself a set of named things, name by name.
+fn differences(found: &Json, before: &Json) -> Vec<Change> {
+    let object = before.as_object().or_else(|| found.as_object());
+    let mut changes = Vec::new();
+    for key in object.into_iter().flat_map(|object| object.keys()).filter(|key| *key != HOW) {
+        let (found, before) = (found.get(key.as_str()), before.get(key.as_str()));
+        match (found, before) {
+            _ if found == before => {}
+            (Some(Json::Object(has)), Some(Json::Object(had))) => {
+                let names: std::collections::BTreeSet<&String> = has.keys().chain(had.keys()).collect();
+                let differing = names.into_iter().filter(|name| has.get(*name) != had.get(*name));
+                changes.extend(differing.map(|name| Change::value(name, shown(has.get(name)), shown(had.get(name)))));
+            }
+            _ => changes.push(Change::value(key, shown(found), shown(before))),
+        }
+    }
+    changes
+}
+
 impl Described for SettingState {
     fn schema() -> Schema {
         schema()
@@ -80,11 +102,7 @@ impl ResourceType for SettingState {
             (_, Json::Null) => Action::Delete,
             _ => Action::Update,
         };
-        let keys = self.before.as_object().or_else(|| found.as_object()).into_iter().flat_map(|object| object.keys());
-        let changes: Vec<Change> = keys
-            .filter(|key| found.get(key.as_str()) != self.before.get(key.as_str()))
-            .map(|key| Change::value(key, shown(found.get(key.as_str())), shown(self.before.get(key.as_str()))))
-            .collect();
+        let changes = differences(found, &self.before);
         if changes.is_empty() && action == Action::Update {
             Difference::NONE
         } else {
@@ -102,7 +120,10 @@ impl ResourceType for SettingState {
     fn predict(&self, _observed: &Known<Json>, _difference: &Difference, _effects: &mut Predicted<'_>) {}
 
     fn apply(&self, observed: &Known<Json>, _difference: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
-        let found = observed.clone().known()?;
+        let mut found = observed.clone().known()?;
+        if let (Some(found), Some(how)) = (found.as_object_mut(), self.before.get(HOW)) {
+            found.insert(HOW.to_owned(), how.clone());
+        }
         machine.record(self.restorer, &self.name, found)?;
         (self.set)(machine, &self.name, &self.before)?;
         Ok(Applied::Done)

@@ -1,19 +1,21 @@
 //! The resource type `pip`.
 
+mod before;
 mod installed;
 mod requirement;
+mod tool;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{
-    Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, Restore, Restorer, Run, World,
-};
+use stead_catalog::{Action, Change, Footprint, Place, Problem, Shown, Value};
+use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, World};
 
-use self::installed::Installed;
+pub(crate) use self::before::PIP;
+use self::installed::{Home, Installed};
 use self::requirement::Requirement;
+use self::tool::Tool;
 use crate::filesystem::Holder;
 use crate::problems::Problems;
 use crate::values::{AbsolutePath, Account, Guarded, Many};
@@ -65,7 +67,7 @@ pub struct Pip {
     pub requirements: Option<AbsolutePath>,
     /// The virtual environment; the system's own Python when absent.
     pub venv: Option<AbsolutePath>,
-    /// The system's interpreter, where there is no `venv`.
+    /// The interpreter, where there is no `venv`: the system's, or another that is called `python3.N` behind its links.
     #[default("/usr/bin/python3")]
     pub python: AbsolutePath,
     /// The index that packages come from. A user and password in it are shown nowhere.
@@ -111,28 +113,9 @@ pub struct ObservedPip {
     found: Vec<(Requirement, Known<Option<Arc<str>>>)>,
     /// The file of requirements is known later.
     later: Option<Arc<str>>,
+    /// Where packages are, where that is known.
+    home: Option<Home>,
 }
-
-/// A package of an environment is brought back to the version it had. The name is the environment (or the interpreter), `|`, the package.
-pub(crate) static PIP: Restorer = Restorer {
-    kind: "pip",
-    is_tree: false,
-    look: |world, name| {
-        let (place, package) = name.split_once('|').unwrap_or(("", name));
-        let venv = Some(Path::new(place)).filter(|place| !place.starts_with("/usr/bin"));
-        let installed = Installed::look(world, venv)?.known()?;
-        Ok(installed.version(package).map_or(serde_json::Value::Null, |version| serde_json::json!({ "version": &*version })))
-    },
-    restore: |name, before| {
-        let (place, package) = name.split_once('|').unwrap_or(("", name));
-        let pip = Restore::resource("pip", "name", package);
-        let pip = if place.starts_with("/usr/bin") { pip.with("break_system_packages", true) } else { pip.with("venv", place) };
-        match before.get("version").and_then(serde_json::Value::as_str) {
-            Some(version) => pip.with("version", version).into(),
-            None => pip.with("state", "absent").into(),
-        }
-    },
-};
 
 impl Pip {
     fn id(&self) -> String {
@@ -231,64 +214,27 @@ impl Pip {
         }
     }
 
-    fn command(&self) -> Run {
-        let mut words: Vec<Arc<str>> = vec![self.python().into(), "-m".into(), "pip".into()];
-        words.push(if self.state == State::Absent { "uninstall" } else { "install" }.into());
-        words.extend(["--disable-pip-version-check", "--no-input", "--quiet"].map(Arc::from));
-        if self.break_system_packages && self.venv.is_none() {
-            words.push("--break-system-packages".into());
-        }
-        if self.state == State::Absent {
-            words.extend(["--yes".into(), "--".into(), self.name.clone()]);
-        } else {
-            if self.state == State::Latest {
-                words.push("--upgrade".into());
-            }
-            if self.no_index {
-                words.push("--no-index".into());
-            }
-            words.extend(self.options.iter().cloned());
-            for (option, value) in [
-                ("--find-links", self.find_links.as_deref()),
-                ("--constraint", self.constraints.as_ref().map(AbsolutePath::as_str)),
-            ] {
-                words.extend(value.into_iter().flat_map(|value| [option.into(), value.into()]));
-            }
-            match &self.requirements {
-                Some(path) => words.extend(["--requirement".into(), path.shared().clone()]),
-                None => words.extend(["--".into(), self.specification().into()]),
-            }
-        }
-        // What may hold a password is no argument.
-        let mut env: Vec<(Arc<str>, Arc<str>)> = vec![
-            ("PIP_DEFAULT_TIMEOUT".into(), self.wait.as_secs().max(1).to_string().into()),
-            ("LC_ALL".into(), "C.UTF-8".into()),
-        ];
-        let mut secrets = Vec::new();
-        let mut set = |name: &str, values: Vec<&Guarded<Arc<str>>>| {
-            if values.is_empty() {
-                return;
-            }
-            let joined: Vec<&str> = values.iter().map(|value| &**value.reveal()).collect();
-            env.push((name.into(), joined.join(" ").into()));
-            for value in values {
-                let parts = stead_engine::net::UrlParts::of(value.reveal());
-                secrets.extend(parts.and_then(|parts| parts.credentials).map(Arc::from));
-                secrets.extend(value.is_sensitive().then(|| value.reveal().clone()));
-            }
-        };
-        set("PIP_INDEX_URL", self.index_url.iter().collect());
-        set("PIP_EXTRA_INDEX_URL", self.extra_index_url.iter().collect());
-        set("PIP_PROXY", self.proxy.iter().collect());
-        Run {
-            command: Command::Argv(words),
-            user: self.user.clone(),
-            cwd: None,
-            env,
-            timeout: None,
-            stdin: None,
-            secrets,
-            umask: None,
+    /// How pip is run for it.
+    fn tool(&self) -> Tool {
+        let mut tool = Tool::default();
+        tool.python = self.python().into();
+        tool.user.clone_from(&self.user);
+        tool.break_system_packages = self.break_system_packages && self.venv.is_none();
+        tool.no_index = self.no_index;
+        tool.options.clone_from(&self.options);
+        tool.find_links.clone_from(&self.find_links);
+        tool.wait = self.wait;
+        tool.place("PIP_INDEX_URL", &self.index_url.iter().collect::<Vec<_>>());
+        tool.place("PIP_EXTRA_INDEX_URL", &self.extra_index_url.iter().collect::<Vec<_>>());
+        tool.place("PIP_PROXY", &self.proxy.iter().collect::<Vec<_>>());
+        tool
+    }
+
+    /// Where its packages are.
+    fn home(&self, world: &dyn World) -> Result<Known<Home>, ObserveError> {
+        match &self.venv {
+            Some(venv) => Ok(Known::Is(Home::Venv(venv.as_path().to_owned()))),
+            None => Home::of(world, self.python.as_path()),
         }
     }
 
@@ -314,9 +260,13 @@ impl ResourceType for Pip {
         }
         let wanted = match self.wanted(world)? {
             Known::Is(wanted) => wanted,
-            Known::Unknown(because) => return Ok(ObservedPip { found: Vec::new(), later: Some(because) }),
+            Known::Unknown(because) => return Ok(ObservedPip { found: Vec::new(), later: Some(because), home: None }),
         };
-        let installed = Installed::look(world, self.venv.as_ref().map(AbsolutePath::as_path))?;
+        let home = self.home(world)?;
+        let installed = match &home {
+            Known::Is(home) => Installed::look(world, home)?,
+            Known::Unknown(because) => Known::Unknown(because.clone()),
+        };
         let found: Vec<_> = wanted
             .into_iter()
             .map(|requirement| {
@@ -331,9 +281,9 @@ impl ResourceType for Pip {
             .iter()
             .any(|(requirement, version)| !matches!(version, Known::Is(version) if self.is_met(requirement, version.as_deref())));
         if is_open || self.state == State::Latest {
-            self.refuse(world)?;
+            self.refuse(world, home.value())?;
         }
-        Ok(ObservedPip { found, later: None })
+        Ok(ObservedPip { found, later: None, home: home.value().cloned() })
     }
 
     fn diff(&self, observed: &ObservedPip) -> Difference {
@@ -402,40 +352,33 @@ impl ResourceType for Pip {
             })
     }
 
-    fn predict(&self, _: &ObservedPip, _: &Difference, effects: &mut Predicted<'_>) {
+    fn predict(&self, observed: &ObservedPip, _: &Difference, effects: &mut Predicted<'_>) {
         // What a package brings is known once it is there.
-        match &self.venv {
-            Some(venv) => {
-                effects.bring_below(venv.as_path(), &self.id());
-            }
-            None => installed::SYSTEM.iter().for_each(|(path, _)| effects.bring_below(Path::new(path), &self.id())),
+        let home = observed.home.clone().or_else(|| self.venv.as_ref().map(|venv| Home::Venv(venv.as_path().to_owned())));
+        for root in home.unwrap_or(Home::Distribution(None)).roots() {
+            effects.bring_below(&root, &self.id());
         }
     }
 
-    fn apply(&self, observed: &ObservedPip, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
+    fn apply(&self, _: &ObservedPip, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
         let place = self.venv.as_ref().map_or_else(|| self.python.as_str(), AbsolutePath::as_str);
-        for (requirement, version) in &observed.found {
-            let before = version.value().cloned().flatten();
-            let before = before.map_or(serde_json::Value::Null, |version| serde_json::json!({ "version": &*version }));
-            machine.record(&PIP, &format!("{place}|{}", requirement.name), before)?;
-        }
-        let output = machine.run(&self.command())?;
-        if output.status == 0 {
+        let tool = self.tool();
+        before::record(machine, place, &tool)?;
+        if self.state == State::Absent {
+            tool.uninstall(machine, &self.name, vec![self.name.clone()])?;
             return Ok(Applied::Done);
         }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let line = said.lines().find(|line| line.contains("ERROR:")).or_else(|| said.lines().last()).unwrap_or_default();
-        let hint = if said.contains("No module named pip") {
-            "require package \"python3-pip\", or make the environment with its own pip"
-        } else {
-            "look whether the index can be reached, and whether it has that version"
-        };
-        Err(ObserveError::Impossible {
-            code: "pip-failed",
-            message: format!("{}: {}", self.name, line.trim_start_matches("ERROR: ")),
-            hint: format!("{hint}\npip wrote:\n{said}"),
+        let mut words: Vec<Arc<str>> = Vec::new();
+        if self.state == State::Latest {
+            words.push("--upgrade".into());
         }
-        .into())
+        words.extend(self.constraints.iter().flat_map(|path| ["--constraint".into(), path.shared().clone()]));
+        match &self.requirements {
+            Some(path) => words.extend(["--requirement".into(), path.shared().clone()]),
+            None => words.extend(["--".into(), self.specification().into()]),
+        }
+        tool.install(machine, &self.name, words)?;
+        Ok(Applied::Done)
     }
 
     /// Whether something newer is on offer shows only when pip is asked.
@@ -450,7 +393,7 @@ impl ResourceType for Pip {
 
 impl Pip {
     /// Refuses what pip would not do.
-    fn refuse(&self, world: &dyn World) -> Result<(), ObserveError> {
+    fn refuse(&self, world: &dyn World, home: Option<&Home>) -> Result<(), ObserveError> {
         let python = self.python();
         if matches!(world.exists(Path::new(&python))?, Known::Is(false))
             && !matches!(world.stat(Path::new(&python))?, Known::Is(Some(_)))
@@ -465,7 +408,10 @@ impl Pip {
                 hint: declare,
             });
         }
-        if self.venv.is_none() && !self.break_system_packages && installed::is_managed(world)? {
+        if let Some(home) = home
+            && !self.break_system_packages
+            && home.is_managed(world)?
+        {
             return Err(ObserveError::Impossible {
                 code: "externally-managed",
                 message: format!("the distribution keeps {} to its own packages (PEP 668)", self.python),
