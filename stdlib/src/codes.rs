@@ -28,6 +28,7 @@ const PAGES: &[(&str, &str)] = pages![
     "edit-too-large",
     "externally-managed",
     "fetch-failed",
+    "foreign-repository",
     "gid-in-use",
     "git-failed",
     "group-in-use",

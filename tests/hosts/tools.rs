@@ -93,6 +93,84 @@ fn a_working_tree_belongs_to_its_user_and_a_clone_is_undone() {
     assert_eq!(left, Vec::<&String>::new(), "an undone clone leaves nothing");
 }
 
+#[test]
+fn an_undo_of_git_brings_back_what_was_checked_out() {
+    let Some(site) = Site::with_tools(
+        "git \"/opt/app\" { url = \"/srv/app.git\", rev = \"main\", update = true, remote = \"up\" }\ngit \"/opt/bare.git\" { url = \"/srv/app.git\", bare = true, rev = \"main\", update = true }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    host.must(REPOSITORY);
+    site.converge();
+    let state = "git -C /opt/app rev-parse --symbolic-full-name HEAD; git -C /opt/app for-each-ref refs/heads refs/tags; \
+                 git -C /opt/app remote -v; git -C /opt/app status --porcelain; cat /opt/app/run; \
+                 git -C /opt/bare.git for-each-ref; git -C /opt/bare.git symbolic-ref HEAD";
+    let before = host.must(state);
+    commit(host, "2");
+    host.must("cd /srv/w && git tag v2 && git push -q origin v2 && git branch side && git push -q origin side");
+    site.converge();
+    assert_ne!(host.must(state), before);
+    // The repository is not to be reached any more: what is there is enough.
+    host.must("mv /srv/app.git /srv/away.git");
+    let undone = host.stead(&["undo", "2", "--yes"]).expect_code(0);
+    assert_eq!(host.must(state), before, "the branch, not only its commit\n{undone}");
+    assert!(!undone.stdout.contains("cannot be undone"), "{undone}");
+    // And the undo is undone.
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(host.must("/opt/app/run"), "2\n");
+    host.must("mv /srv/away.git /srv/app.git");
+
+    // Another branch and thrown away changes: the branch comes back, and the loss is told.
+    host.must("echo mine >> /opt/app/run");
+    site.source("git \"/opt/app\" { url = \"/srv/app.git\", rev = \"side\", remote = \"up\", force = true }\n");
+    site.converge();
+    let undone = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(
+        host.must("git -C /opt/app symbolic-ref HEAD; git -C /opt/app branch --list side; cat /opt/app/run | tail -1"),
+        "refs/heads/main\necho 2\n"
+    );
+    assert!(undone.stdout.contains("local changes of 1 file"), "{undone}");
+}
+
+#[test]
+fn programs_of_another_users_repository_are_not_run() {
+    let tree = |more: &str| format!("git \"/opt/tree\" {{ url = \"/srv/app.git\", rev = \"main\", force = true{more} }}\n");
+    let Some(site) = Site::with_tools(&tree("")) else { return };
+    let host = &site.host;
+    host.must(REPOSITORY);
+    // The administrator trusts all of them, as many do who were told to by git.
+    host.must("git config --system safe.directory '*'");
+    site.converge();
+    host.must(
+        "useradd -m mallory; cd /opt/tree && echo '* filter=x' > .git/info/attributes && printf '#!/bin/sh\\nid -un >> /tmp/ran; cat\\n' > /tmp/filter && sed s,/tmp/ran,/tmp/other-ran, /tmp/filter > /tmp/other && chmod 755 /tmp/filter /tmp/other && \
+         git config filter.x.clean /tmp/filter && git config filter.x.smudge /tmp/filter && git config core.fsmonitor /tmp/other && \
+         git config core.askPass /tmp/other && git config core.alternateRefsCommand /tmp/other && \
+         printf '#!/bin/sh\\n/tmp/other </dev/null\\n' > .git/hooks/post-checkout && chmod 755 .git/hooks/post-checkout && \
+         chown -R mallory: . && touch run && echo 3 >> run",
+    );
+    let refused = || {
+        let plan = site.stead("plan", &["--json"]).expect_code(1);
+        assert!(plan.stdout.contains("foreign-repository") && plan.stdout.contains("mallory"), "{plan}");
+        let output = site.apply().expect_code(1);
+        assert!(output.stdout.contains("foreign-repository"), "{output}");
+        site.source("git \"/opt/tree\" { state = absent }\n");
+        assert!(site.apply().expect_code(1).stdout.contains("foreign-repository"));
+        site.source(&tree(""));
+        assert_eq!(host.read("/tmp/ran"), None, "nothing of it has run");
+    };
+    refused();
+    // Only what decides is theirs.
+    host.must("chown root: /opt/tree /opt/tree/.git");
+    refused();
+    // As themselves they may; what is no filter is not run for them either.
+    host.must("chown mallory: /opt/tree /opt/tree/.git");
+    site.source(&tree(", user = \"mallory\""));
+    site.converge();
+    assert_eq!(host.must("sort -u /tmp/ran"), "mallory\n");
+    assert_eq!(host.read("/tmp/other-ran"), None);
+}
+
 /// A directory of wheels at `/srv/wheels`: `demo` 1.0 and 2.0, where the second needs `helper`.
 const WHEELS: &str = r#"
 import zipfile, pathlib

@@ -1,5 +1,6 @@
 //! The resource type `git`.
 
+mod before;
 mod checkout;
 mod look;
 
@@ -7,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stead_catalog::{Action, Change, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{
-    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Predicted, ResourceType, Restore, Restorer, World,
-};
+use stead_engine::{Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Predicted, ResourceType, World};
 
+pub(crate) use self::before::GIT;
 use self::look::Head;
 use crate::filesystem::{self, Holder};
 use crate::problems::Problems;
@@ -110,36 +110,6 @@ pub struct ObservedGit {
     /// Local changes that git tells, where it was asked.
     dirty: usize,
 }
-
-/// A working tree is brought to the commit it had; one that was not there is removed again.
-pub(crate) static GIT: Restorer = Restorer {
-    kind: "git",
-    is_tree: true,
-    look: |world, name| {
-        let directory = Path::new(name);
-        let mut head = look::head(world, &directory.join(".git"), "origin")?.known()?;
-        if !head.is_repository {
-            head = look::head(world, directory, "origin")?.known()?;
-        }
-        Ok(if head.is_repository {
-            serde_json::json!({ "commit": head.commit, "branch": head.branch })
-        } else {
-            serde_json::Value::Null
-        })
-    },
-    restore: |name, before| {
-        let text = |key: &str| before.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
-        match (text("commit"), text("url")) {
-            _ if before.is_null() => Restore::resource("git", "path", name).with("state", "absent").with("force", true).into(),
-            (Some(commit), Some(url)) => {
-                let rev = commit;
-                let git = Restore::resource("git", "path", name).with("url", url).with("rev", rev).with("force", true);
-                git.with_some("user", text("user")).into()
-            }
-            _ => Restore::Impossible("the commit it was at is not known".into()),
-        }
-    },
-};
 
 impl Git {
     fn path(&self) -> &Path {
@@ -281,6 +251,9 @@ impl ResourceType for Git {
                     Known::Is(wanted) => self.is_settled(head, wanted.as_deref()),
                     Known::Unknown(_) => true,
                 };
+                if self.force || !settled {
+                    self.refuse_foreign(world)?;
+                }
                 if !self.bare && head.commit.is_some() && (self.force || !settled) {
                     observed.dirty = self.count_changes(world)?;
                     if observed.dirty > 0 && !self.force {
@@ -290,6 +263,7 @@ impl ResourceType for Git {
             }
             Known::Is(None) => {
                 filesystem::parent(world, self.path())?;
+                self.refuse_foreign(world)?;
             }
             Known::Unknown(_) => {}
         }

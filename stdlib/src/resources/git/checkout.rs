@@ -6,7 +6,7 @@ use stead_catalog::Command;
 use stead_engine::{ApplyError, Known, Machine, ObserveError, Run};
 
 use super::look::Head;
-use super::{GIT, Git, ObservedGit};
+use super::{Git, ObservedGit};
 use crate::filesystem::Holder;
 use crate::values::Account;
 
@@ -14,16 +14,22 @@ use crate::values::Account;
 const HELPER: &str = "credential.helper=!f() { test \"$1\" = get && printf 'username=%s\\npassword=%s\\n' \"$STEAD_GIT_USER\" \"$STEAD_GIT_PASSWORD\"; }; f";
 
 impl Git {
-    /// A command line of git. Nothing that lies in the repository is run: no hook, no file-system monitor.
+    /// A command line of git. No hook, file-system monitor or password program that the repository's configuration names is run; its
+    /// filters are, which only the owner can have configured: git itself and [`Git::refuse_foreign`] hold to that.
     pub(super) fn words(&self, in_tree: bool, words: &[&str]) -> Vec<Arc<str>> {
         let path = self.path.as_str();
         let mut all: Vec<Arc<str>> = vec!["git".into()];
         if in_tree {
-            all.extend(["-C".into(), Arc::from(path), "-c".into(), format!("safe.directory={path}").into()]);
+            all.extend(["-C".into(), Arc::from(path)]);
         }
-        for setting in
-            ["core.hooksPath=/dev/null", "core.fsmonitor=false", "advice.detachedHead=false", "protocol.ext.allow=never"]
-        {
+        for setting in [
+            "core.hooksPath=/dev/null",
+            "core.fsmonitor=false",
+            "core.askPass=",
+            "core.alternateRefsCommand=",
+            "advice.detachedHead=false",
+            "protocol.ext.allow=never",
+        ] {
             all.extend(["-c".into(), Arc::from(setting)]);
         }
         if self.credentials().is_some() {
@@ -71,7 +77,18 @@ impl Git {
         env
     }
 
-    fn git(&self, machine: &Machine, in_tree: bool, words: &[&str]) -> Result<String, ApplyError> {
+    pub(super) fn git(&self, machine: &Machine, in_tree: bool, words: &[&str]) -> Result<String, ApplyError> {
+        self.git_with(machine, in_tree, words, None)
+    }
+
+    /// The same, with something to read.
+    pub(super) fn git_with(
+        &self,
+        machine: &Machine,
+        in_tree: bool,
+        words: &[&str],
+        stdin: Option<Arc<[u8]>>,
+    ) -> Result<String, ApplyError> {
         let secrets = self.credentials().map(|(_, password)| Arc::from(password)).into_iter().collect();
         let output = machine.run(&Run {
             command: Command::Argv(self.words(in_tree, words)),
@@ -79,7 +96,7 @@ impl Git {
             cwd: None,
             env: self.environment(),
             timeout: None,
-            stdin: None,
+            stdin,
             secrets,
             umask: None,
         })?;
@@ -104,11 +121,8 @@ impl Git {
 
     /// Brings the repository to what is wanted, whatever state it is in: a clone that was killed is gone on with.
     pub(super) fn check_out(&self, machine: &Machine, head: Option<&Head>, observed: &ObservedGit) -> Result<(), ApplyError> {
-        let before = match head {
-            None => serde_json::Value::Null,
-            Some(head) => serde_json::json!({ "commit": head.commit, "branch": head.branch, "url": head.url, "user": self.user }),
-        };
-        machine.record(&GIT, self.path.as_str(), before)?;
+        self.refuse_foreign(machine.world())?;
+        self.record(machine, head, observed)?;
         let fresh = head.is_none();
         if fresh {
             self.make_directory(machine)?;

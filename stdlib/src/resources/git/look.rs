@@ -1,13 +1,16 @@
 //! Reading a repository without git (gitrepository-layout(5)), and asking it what cannot be read.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::Command;
-use stead_engine::{Known, Look, ObserveError, Probe, World};
+use stead_engine::{FileKind, Known, Look, ObserveError, Owner, Probe, World};
 
 use super::Git;
+use crate::filesystem::Holder;
+use crate::values::Account;
 
 /// What is checked out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +81,67 @@ fn read(world: &dyn World, path: &Path) -> Look<Option<String>> {
     }
 }
 
+/// What a working tree, or a bare repository, is at, in the terms of the journal: what is checked out, its branches and tags (all
+/// references of a bare one), and where its remotes are.
+pub(super) fn recorded(world: &dyn World, path: &Path) -> Result<serde_json::Value, ObserveError> {
+    let (mut directory, mut is_bare) = (path.join(".git"), false);
+    let mut found = head(world, &directory, "")?.known()?;
+    if !found.is_repository {
+        (directory, is_bare) = (path.to_owned(), true);
+        found = head(world, &directory, "")?.known()?;
+    }
+    if !found.is_repository {
+        return Ok(serde_json::Value::Null);
+    }
+    let config = read(world, &directory.join("config"))?.known()?.unwrap_or_default();
+    let is_kept = |name: &str| is_bare || name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
+    let mut references = references(world, &directory)?;
+    references.retain(|name, _| is_kept(name));
+    Ok(serde_json::json!({
+        "commit": found.commit,
+        "branch": found.branch,
+        "references": references,
+        "remotes": remotes(&config),
+    }))
+}
+
+/// All references with what they point to.
+fn references(world: &dyn World, directory: &Path) -> Result<BTreeMap<String, String>, ObserveError> {
+    let packed = read(world, &directory.join("packed-refs"))?.known()?.unwrap_or_default();
+    let lines = packed.lines().filter(|line| !line.starts_with(['#', '^']));
+    let mut found: BTreeMap<String, String> =
+        lines.filter_map(|line| line.split_once(' ')).map(|(commit, name)| (name.to_owned(), commit.to_owned())).collect();
+    let mut names = vec!["refs".to_owned()];
+    while let Some(name) = names.pop() {
+        // A name is a path in there; git makes none that is deeper.
+        if name.len() > 4096 {
+            continue;
+        }
+        for (entry, kind) in world.list(&directory.join(&name))?.known()?.unwrap_or_default() {
+            let name = format!("{name}/{}", entry.to_string_lossy());
+            match kind {
+                FileKind::Directory => names.push(name),
+                FileKind::File => {
+                    let text = read(world, &directory.join(&name))?.known()?.unwrap_or_default();
+                    // A reference to another reference follows by itself.
+                    if Git::is_commit(text.trim()) {
+                        found.insert(name, text.trim().to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The URLs of all remotes, without passwords.
+fn remotes(config: &str) -> BTreeMap<String, String> {
+    let names = config.lines().filter_map(|line| line.trim().strip_prefix("[remote \"")?.strip_suffix("\"]"));
+    let url = |name: &str| remote_url(config, name).map(|url| stead_engine::net::without_credentials(&url));
+    names.filter_map(|name| Some((name.to_owned(), url(name)?))).collect()
+}
+
 /// The URL of a remote in a configuration.
 fn remote_url(config: &str, remote: &str) -> Option<Arc<str>> {
     let header = format!("[remote \"{remote}\"]");
@@ -146,6 +210,59 @@ impl Git {
         }
     }
 
+    /// Refuses a repository of somebody else: git runs programs that its configuration names, such as filters, and would run them as
+    /// the user that it runs as here.
+    ///
+    /// # Errors
+    /// `foreign-repository`, and what looking fails with.
+    pub(super) fn refuse_foreign(&self, world: &dyn World) -> Result<(), ObserveError> {
+        let runs_as = match &self.user {
+            None => Owner::Id(world.identity().0),
+            Some(user) => match Holder::user(world, &Account::Name(user.clone()))?.id {
+                Known::Is(id) => id,
+                Known::Unknown(_) => return Ok(()),
+            },
+        };
+        let directory = self.directory();
+        let inside: [PathBuf; 3] = [self.path().to_owned(), directory.clone(), directory.join("config")];
+        for path in inside {
+            let Known::Is(Some(stat)) = world.stat(&path)? else { continue };
+            let refused = |why: String, hint: String| {
+                Err(ObserveError::Impossible {
+                    code: "foreign-repository",
+                    message: format!(
+                        "{} {why}, and git would run as {} what the repository says",
+                        path.display(),
+                        self.runs_as(world)
+                    ),
+                    hint,
+                })
+            };
+            if stat.uid != runs_as {
+                let owner = match &stat.uid {
+                    Owner::Id(id) => world.user_name(*id).unwrap_or_else(|| id.to_string().into()),
+                    Owner::Pending(name) => name.clone(),
+                };
+                let hint = format!("say `user = \"{owner}\"`, or give the repository to {}", self.runs_as(world));
+                return refused(format!("belongs to {owner}"), hint);
+            }
+            // A configuration that others write is theirs.
+            let by_group = stat.mode & 0o020 != 0 && stat.gid != Owner::Id(0);
+            let is_open = stat.mode & 0o002 != 0 || by_group && runs_as == Owner::Id(0);
+            if is_open && path != self.path() {
+                return refused("can be written by others".into(), "take the permission away: `chmod go-w`".into());
+            }
+        }
+        Ok(())
+    }
+
+    fn runs_as(&self, world: &dyn World) -> Arc<str> {
+        self.user.clone().unwrap_or_else(|| {
+            let uid = world.identity().0;
+            world.user_name(uid).unwrap_or_else(|| uid.to_string().into())
+        })
+    }
+
     /// How many files have local changes, or are not known to git.
     pub(super) fn count_changes(&self, world: &dyn World) -> Result<usize, ObserveError> {
         match self.query(world, &["status", "--porcelain", "--ignore-submodules=none"])? {
@@ -162,6 +279,9 @@ impl Git {
     /// Runs git to ask something: its status and what it wrote.
     fn query(&self, world: &dyn World, words: &[&str]) -> Look<(i32, String)> {
         let in_tree = words.first() != Some(&"ls-remote");
+        if in_tree {
+            self.refuse_foreign(world)?;
+        }
         let probe = Probe {
             command: Command::Argv(self.words(in_tree, words)),
             user: self.user.clone(),
