@@ -1,7 +1,9 @@
-//! The project's own automation: `cargo xtask codegen` writes the generated pages of the book.
+//! The project's own automation: `cargo xtask codegen` writes the generated pages of the book, and the queries of editors that name
+//! captures in their own way.
 //!
 //! Generated files are committed; a test fails when running the generator would change one.
 
+pub mod queries;
 pub mod reference;
 
 use std::collections::BTreeMap;
@@ -19,7 +21,9 @@ pub fn workspace() -> &'static Path {
 /// # Errors
 /// When a page that goes into them cannot be read.
 pub fn generated() -> io::Result<BTreeMap<PathBuf, String>> {
-    reference::pages(workspace())
+    let mut files = reference::pages(workspace())?;
+    files.extend(queries::files(workspace())?);
+    Ok(files)
 }
 
 /// Returns the generated files that are missing, different or left over.

@@ -1,4 +1,6 @@
-; The last pattern that matches a node wins.
+; Made by `cargo xtask codegen` of editors/tree-sitter-stead/queries/highlights.scm.
+
+; The last pattern that matches a node wins where editors disagree, so what is general comes first.
 
 (identifier) @variable
 

@@ -1,3 +1,5 @@
+; Made by `cargo xtask codegen` of editors/tree-sitter-stead/queries/injections.scm.
+
 ((comment) @injection.content
   (#set! injection.language "comment"))
 

@@ -1,3 +1,5 @@
+; Made by `cargo xtask codegen` of editors/tree-sitter-stead/queries/locals.scm.
+
 (source_file) @local.scope
 (state_declaration) @local.scope
 (function_declaration) @local.scope
@@ -19,6 +21,5 @@
 (function_declaration name: (identifier) @local.definition)
 (type_declaration name: (identifier) @local.definition)
 (enum_declaration name: (identifier) @local.definition)
-
 
 (identifier) @local.reference
