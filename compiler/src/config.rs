@@ -262,15 +262,27 @@ impl Reader {
         &mut self.found[at]
     }
 
+    /// A mistake in what is `written` at `span`, with what was meant most likely.
+    fn meant(&mut self, code: &'static str, span: Span, message: String, written: &str, best: Option<&str>, hint: String) {
+        let file = self.file.clone();
+        let diagnostic = self.error(code, span, message);
+        diagnostic.hints.push(hint);
+        if let Some(best) = best {
+            diagnostic.suggest_in_data(&file, span, written, best);
+        }
+    }
+
     fn known_keys(&mut self, table: &Node, known: &[&str], name: &str) {
         let Kind::Map(entries) = &table.kind else { return };
         for (key, entry) in entries.iter().filter(|(key, _)| !known.contains(&&***key)) {
             let place = if name.is_empty() { String::new() } else { format!(" in `[{name}]`") };
-            let hint = match closest(key, known.iter().copied()) {
+            let best = closest(key, known.iter().copied());
+            let hint = match best {
                 Some(best) => format!("did you mean `{best}`?"),
                 None => format!("known keys{place} are {}", known.join(", ")),
             };
-            self.error("unknown-setting", entry.key_span, format!("unknown key `{key}`{place}")).hints.push(hint);
+            let best = best.filter(|best| !entries.contains_key(*best));
+            self.meant("unknown-setting", entry.key_span, format!("unknown key `{key}`{place}"), key, best, hint);
         }
     }
 
@@ -399,13 +411,13 @@ impl Reader {
                     Kind::Scalar(Value::String(name)) => match Strategy::parse(name) {
                         Some(strategy) => rules.push((key.to_string(), strategy)),
                         None => {
-                            let hint = match closest(name, Strategy::NAMES) {
+                            let best = closest(name, Strategy::NAMES);
+                            let hint = match best {
                                 Some(best) => format!("did you mean `{best}`?"),
                                 None => format!("the strategies are {}", Strategy::NAMES.join(", ")),
                             };
-                            self.error("invalid-setting", entry.node.span, format!("unknown merge strategy `{name}`"))
-                                .hints
-                                .push(hint);
+                            let message = format!("unknown merge strategy `{name}`");
+                            self.meant("invalid-setting", entry.node.span, message, name, best, hint);
                         }
                     },
                     Kind::Map(_) => {
@@ -427,7 +439,11 @@ impl Reader {
         let Kind::Map(entries) = &table.kind else { return out };
         for (code, entry) in entries.iter() {
             if lints::get(code).is_none() {
-                self.found.push(lints::allow::unknown(code).at(&self.file, entry.key_span, ""));
+                let mut diagnostic = lints::allow::unknown(code).at(&self.file, entry.key_span, "");
+                if let Some(best) = closest(code, lints::LINTS.iter().map(|lint| lint.code)) {
+                    diagnostic.suggest_in_data(&self.file, entry.key_span, code, best);
+                }
+                self.found.push(diagnostic);
             }
             let text = if let Kind::Scalar(Value::String(text)) = &entry.node.kind { &**text } else { "" };
             match LintLevel::ALL.into_iter().find(|level| level.name() == text) {
@@ -444,8 +460,12 @@ impl Reader {
                         other => closest(other, LintLevel::ALL.map(LintLevel::name)),
                     };
                     let message = format!("the level of `{code}` is none of \"error\", \"warning\", \"hint\", \"off\"");
+                    let file = self.file.clone();
                     let diagnostic = self.error("invalid-setting", entry.node.span, message);
-                    diagnostic.hints.extend(meant.map(|meant| format!("did you mean \"{meant}\"?")));
+                    if let Some(meant) = meant {
+                        diagnostic.hints.push(format!("did you mean \"{meant}\"?"));
+                        diagnostic.suggest_in_data(&file, entry.node.span, text, meant);
+                    }
                 }
             }
         }

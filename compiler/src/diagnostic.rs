@@ -204,6 +204,18 @@ impl Diagnostic {
         diagnostic.hint_opt(problem.hint.clone())
     }
 
+    /// Offers `replacement` for what is `written` at `span` in a data file: inside the quotes, where it has some. Where escapes are written, the
+    /// place of the text is not known, and nothing is offered.
+    pub(crate) fn suggest_in_data(&mut self, file: &Arc<str>, span: Span, written: &str, replacement: &str) {
+        let quotes = (span.len() as usize).checked_sub(written.len());
+        let inner = match quotes {
+            Some(0) => span,
+            Some(2) => Span::new(span.start + 1, span.end - 1),
+            _ => return,
+        };
+        self.suggestions.push(Suggestion { file: file.clone(), span: inner, replacement: replacement.to_owned() });
+    }
+
     /// Returns the place it is about.
     pub fn primary(&self) -> Option<&Label> {
         self.labels.iter().find(|label| label.primary).or(self.labels.first())

@@ -4,6 +4,7 @@
 //! Nothing here decides anything about the language. The checker runs as it does for `stead check`, with a recorder
 //! (`notes::Notes`) handed in; an ordinary check has none and pays nothing. A file is indexed when it is first asked for.
 
+mod data_fields;
 mod items;
 pub(crate) mod notes;
 mod probe;

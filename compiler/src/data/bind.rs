@@ -84,11 +84,18 @@ impl Binder<'_> {
                 good = false;
                 let of = if record.name.is_empty() { String::new() } else { format!(" of {}", record.name) };
                 let message = format!("{}: unknown field `{key}`{of}", self.subject(path));
-                let hint = match closest(key, names()) {
+                let best = closest(key, names());
+                let hint = match best {
                     Some(best) => format!("did you mean `{best}`?"),
                     None => format!("the fields are {}", names().collect::<Vec<_>>().join(", ")),
                 };
-                self.found.push(Diagnostic::error("unknown-field", message).at(&entry.node.file, entry.key_span, "").hint(hint));
+                let file = &entry.node.file;
+                let mut diagnostic = Diagnostic::error("unknown-field", message).at(file, entry.key_span, "").hint(hint);
+                // One that is there already is not what was meant.
+                if let Some(best) = best.filter(|best| !entries.contains_key(*best)) {
+                    diagnostic.suggest_in_data(file, entry.key_span, key, best);
+                }
+                self.found.push(diagnostic);
             }
         }
         let mut out = Map::with_capacity(record.fields.len());
@@ -129,6 +136,9 @@ impl Binder<'_> {
                 {
                     diagnostic = diagnostic.hint(hint);
                 }
+                if mismatch.path.is_empty() && !is_secret(ty) {
+                    mend(&mut diagnostic, node, ty, value);
+                }
                 self.found.push(if is_secret(ty) { diagnostic.hidden() } else { diagnostic });
                 None
             }
@@ -137,6 +147,24 @@ impl Binder<'_> {
 
     fn subject(&self, path: &[String]) -> String {
         format!("data key `{}{}`", self.key, path_text(path))
+    }
+}
+
+/// Offers what was meant by a value of a data file, where there is no doubt.
+fn mend(diagnostic: &mut Diagnostic, node: &Node, ty: &Type, value: &Value) {
+    match (ty, value) {
+        (Type::Mode, Value::Int(n)) if diagnostic.code == "decimal-mode" => {
+            let written = n.to_string();
+            // JSON has no numbers that start with a zero.
+            let mode = if node.file.ends_with(".json") { format!("\"0{n:0>3}\"") } else { format!("0{n:0>3}") };
+            diagnostic.suggest_in_data(&node.file, node.span, &written, &mode);
+        }
+        (Type::Enum(choice), Value::String(text)) => {
+            if let Some(best) = closest(text, choice.members.iter().map(|member| &**member)) {
+                diagnostic.suggest_in_data(&node.file, node.span, text, best);
+            }
+        }
+        _ => {}
     }
 }
 

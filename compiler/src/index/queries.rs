@@ -247,13 +247,7 @@ impl Project {
         let roots = self.data.roots();
         let holders = roots.filter_map(|root| root.lookup(before.iter().map(|key| &**key)));
         let entries = holders.filter_map(|node| node.get(last));
-        let place = |entry: &data::Entry| DataPlace {
-            file: entry.node.file.clone(),
-            key: entry.key_span,
-            span: entry.node.span,
-            value: entry.node.to_value(),
-        };
-        entries.map(place).collect()
+        entries.map(DataPlace::of).collect()
     }
 
     /// The keys below a path of the data, in any file, each with one of its values.

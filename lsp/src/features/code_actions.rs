@@ -126,11 +126,41 @@ mod tests {
             "Write as a mode",
             "file \"/x\" { mode = 0644 }\n",
         );
+        check("file \"/x\" { mode = 6$044 }\n", "Write as a mode", "file \"/x\" { mode = 0644 }\n");
         check("nee$0dy \"/x\" { }\n", "Add the missing attributes", "needy \"/x\" { target = \"\" }\n");
         check(
             "//- site.stead\nnode \"n\" { ser$0ve() }\n//- web/a.stead\nstate serve() { }\n",
             "Import `serve`",
             "//- site.stead\nuse web { serve }\n\nnode \"n\" { serve() }\n",
+        );
+    }
+
+    #[test]
+    fn data_and_settings_are_mended_where_they_stand() {
+        let with = |data: &str| {
+            format!(
+                "//- site.stead\nenum Env {{ prod, dev }}\ntype V {{ port: Port, mode: Mode = 0644 }}\nstate w(v: V, env: Env = dev) {{ file \"/${{v.port}}${{env}}\" {{ mode = v.mode }} }}\nnode \"*\" {{ w() }}\n//- data/common.{data}"
+            )
+        };
+        let mends = |data: &str, title: &str, expected: &str| {
+            let name = data.split_once('\n').map_or("", |(name, _)| name);
+            let head = if name == "yaml" { "//- data/common.yaml\n" } else { "" };
+            check(&with(data), title, &format!("{head}{expected}"));
+        };
+        mends("yaml\nw:\n  v: { por$0tt: 1 }\n", "Replace with `port`", "w:\n  v: { port: 1 }\n");
+        mends("json\n{\"w\": {\"v\": {\"por$0tt\": 1}}}\n", "Replace with `port`", "{\"w\": {\"v\": {\"port\": 1}}}\n");
+        mends("yaml\nw:\n  v: { port: 1, mode: 64$00 }\n", "Replace with `0640`", "w:\n  v: { port: 1, mode: 0640 }\n");
+        mends(
+            "json\n{\"w\": {\"v\": {\"port\": 1, \"mode\": 64$00}}}\n",
+            "Replace with `\"0640\"`",
+            "{\"w\": {\"v\": {\"port\": 1, \"mode\": \"0640\"}}}\n",
+        );
+        mends("yaml\nw:\n  env: pr$0d\n  v: { port: 1 }\n", "Replace with `prod`", "w:\n  env: prod\n  v: { port: 1 }\n");
+        check("//- site.stead\n\n//- stead.toml\nnmae$0 = \"x\"\n", "Replace with `name`", "name = \"x\"\n");
+        check(
+            "//- site.stead\n\n//- stead.toml\n[lints]\nshadowed-nam$0 = \"off\"\n",
+            "Replace with `shadowed-name`",
+            "[lints]\nshadowed-name = \"off\"\n",
         );
     }
 

@@ -18,6 +18,9 @@ pub(crate) struct Reference {
 pub(crate) fn target_at(snapshot: &Snapshot, offset: u32) -> Option<(Target, Place)> {
     let here = |span| Place { file: snapshot.name.clone(), span };
     if snapshot.is_data() {
+        if let Some((field, key)) = snapshot.project.field_of_data(&snapshot.name, offset) {
+            return Some((Target::Field(field), here(key)));
+        }
         let (path, key) = snapshot.project.data_path_at(&snapshot.name, offset)?;
         return match snapshot.project.parameter_of_data(&path) {
             Some((place, _)) if path.len() == 2 => Some((Target::Variable(place), here(key))),
@@ -42,7 +45,8 @@ pub(crate) fn all(snapshot: &Snapshot, target: &Target) -> Vec<Reference> {
     let project = &snapshot.project;
     let mut found: Vec<Reference> = Vec::new();
     for (file, index) in project.indexes() {
-        found.extend(index.uses.iter().filter(|one| is_same(&one.target, target)).map(|one| Reference {
+        // In `data.web.port` each name is a use by itself, so `data.web` is found there as well.
+        found.extend(index.uses.iter().filter(|one| one.target == *target).map(|one| Reference {
             place: Place { file: file.clone(), span: one.span },
             is_declaration: one.is_declaration,
             is_shorthand: one.is_shorthand,
@@ -61,6 +65,11 @@ pub(crate) fn all(snapshot: &Snapshot, target: &Target) -> Vec<Reference> {
         is_shorthand: false,
     }));
     if let Target::Field(place) = target {
+        found.extend(project.data_places_of_field(place).into_iter().map(|one| Reference {
+            place: Place { file: one.file, span: one.key },
+            is_declaration: false,
+            is_shorthand: false,
+        }));
         for file in templates(snapshot) {
             let Some(index) = project.template_index(&file) else { continue };
             let fields = index.uses.iter().filter(|name| {
@@ -86,11 +95,6 @@ pub(crate) fn templates(snapshot: &Snapshot) -> Vec<Arc<str>> {
     names.sort();
     names.dedup();
     names
-}
-
-/// A path of the data is named by each longer one as well.
-fn is_same(used: &Target, target: &Target) -> bool {
-    used == target
 }
 
 /// Everywhere that what stands at a place is named.
@@ -147,6 +151,10 @@ mod tests {
         check(
             "//- site.stead\nuse web { serve }\nnode \"n\" { serve(po$0rt = 1) }\n//- web/a.stead\nstate serve(port: Port) { file \"/x\" { content = \"${port}\" } }\n//- data/common.yaml\nserve:\n  port: 2\n",
             &["data/common.yaml:2:3", "site.stead:2:18", "web/a.stead:1:13", "web/a.stead:1:52"],
+        );
+        check(
+            "//- site.stead\nfile \"/x\" { content = \"${data.web.port}${data.w$0eb}\" }\n//- data/common.yaml\nweb:\n  port: 2\n",
+            &["data/common.yaml:1:1", "site.stead:1:31", "site.stead:1:47"],
         );
         check(
             "//- site.stead\ntype V { po$0rt: Port }\nlet v: V = { port = 1 }\nfile \"/x\" { content = template(\"a.j2\", { v }) }\n//- templates/a.j2\n{{ v.port }}\n",

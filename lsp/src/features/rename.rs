@@ -212,6 +212,21 @@ mod tests {
                 "//- data/common.yaml\nw:\n  listen: 1\n//- site.stead\nstate w(listen: Port) { file \"/${listen}\" }\nnode \"n\" { w() }\n",
             ),
         );
+        // A field is a key of the data as well, wherever the type says so: in lists, in quotes, from either end.
+        let site = |field: &str| {
+            format!(
+                "type V {{ {field}: Port }}\nstate w(vs: List<V>, other: Map<Int>) {{ for v in vs {{ file \"/${{v.{field}}}\" }} }}\nnode \"n\" {{ w() }}\n"
+            )
+        };
+        let data = |field: &str| format!("w:\n  vs:\n    - {field}: 1\n    - {{\"{field}\": 2}}\n  other:\n    port: 3\n");
+        let renamed = format!("//- data/common.yaml\n{}//- site.stead\n{}", data("listen"), site("listen"));
+        check(
+            &format!("//- site.stead\n{}//- data/common.yaml\n{}", site("po$0rt").replace("v.po$0rt", "v.port"), data("port")),
+            "listen",
+            Ok(&renamed),
+        );
+        let from_data = data("port").replacen("port", "po$0rt", 1);
+        check(&format!("//- site.stead\n{}//- data/common.yaml\n{from_data}", site("port")), "listen", Ok(&renamed));
         check(
             "file \"/$0x\"\nfile \"/y\" { require = [file[\"/x\"]] }\n",
             "/z",

@@ -94,21 +94,25 @@ fn all_of_file(snapshot: &Snapshot, all: &[Diagnostic]) -> Option<Action> {
     if action.edits.is_empty() { None } else { Some(action) }
 }
 
-/// `"0644"` where a mode is expected.
+/// `"0644"` or `644` where a mode is expected.
 fn mode(snapshot: &Snapshot, range: Span) -> Option<Action> {
     let index = snapshot.index()?;
     let source = snapshot.source()?;
-    let mut text: Option<(Span, Arc<str>)> = None;
+    let mut text: Option<(Span, Arc<str>, &'static str)> = None;
     walk(&source.tree.items, &mut |node| {
         if let Node::Expr(expr) = node
-            && let ExprKind::Literal(Literal::String(written)) = &expr.kind
+            && let Some((written, code)) = match &expr.kind {
+                ExprKind::Literal(Literal::String(written)) => Some((written.clone(), "quoted-mode")),
+                ExprKind::Literal(Literal::Int(number)) => Some((number.to_string().into(), "decimal-mode")),
+                _ => None,
+            }
             && expr.span.start <= range.end
             && range.start <= expr.span.end
         {
-            text = Some((expr.span, written.clone()));
+            text = Some((expr.span, written, code));
         }
     });
-    let (span, written) = text?;
+    let (span, written, code) = text?;
     let wants_mode = index.expected.iter().any(|(at, ty)| *at == span && is_mode(ty));
     let digits = written.trim_start_matches("0o").trim_start_matches('0');
     let is_octal = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
@@ -116,7 +120,7 @@ fn mode(snapshot: &Snapshot, range: Span) -> Option<Action> {
         return None;
     }
     let action = Action::new("Write as a mode", CodeActionKind::QUICKFIX).edit(&snapshot.name, span, format!("0{digits:0>3}"));
-    Some(Action { is_preferred: true, mends: Some("quoted-mode"), ..action })
+    Some(Action { is_preferred: true, mends: Some(code), ..action })
 }
 
 fn is_mode(ty: &Type) -> bool {
