@@ -13,6 +13,7 @@ mod ledger;
 mod machine;
 mod many;
 mod overview;
+mod packages;
 mod pages;
 mod progress;
 mod project;

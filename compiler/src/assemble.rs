@@ -4,7 +4,7 @@ mod conflicts;
 mod cycles;
 mod edges;
 mod finish;
-mod requisites;
+pub(crate) mod requisites;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,9 +13,11 @@ use rayon::prelude::*;
 use stead_catalog::{Attributes, Catalog, Edge, EdgeKind, Footprint, Meta, Origin, Resource, ResourceId, Surroundings};
 
 use crate::diagnostic::Diagnostic;
+use crate::eval::World;
 use crate::issue::{Issue, Loc};
-use crate::lints::{allow, units};
+use crate::lints::{allow, packages, units};
 use crate::lower::{Draft, Extension, Given, Lowered};
+use crate::nodes::NodeContext;
 use crate::project::Project;
 
 pub(crate) use finish::finish;
@@ -43,7 +45,7 @@ impl Finished {
     }
 
     /// Adds the calls that led to the resource.
-    fn told(&self, mut issue: Issue) -> Issue {
+    pub(crate) fn told(&self, mut issue: Issue) -> Issue {
         for (name, at) in self.calls.iter().take(8) {
             issue = issue.label(*at, format!("in `{name}`, called here"));
         }
@@ -70,12 +72,13 @@ pub(crate) struct Found {
 
 /// Makes the catalog of a node from what its parts declare.
 pub(crate) fn assemble(
-    project: &Project,
-    node: &Arc<str>,
+    world: &World<'_>,
+    node: &NodeContext,
     parts: Vec<Lowered>,
     issues: &mut Vec<Issue>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Catalog> {
+    let project = world.project;
     let mut all = Lowered::default();
     for mut part in parts {
         all.drafts.append(&mut part.drafts);
@@ -97,15 +100,22 @@ pub(crate) fn assemble(
         })
         .collect();
     let found = conflicts::merge(project, finished, issues);
+    if !(world.is_wanted)() {
+        return None;
+    }
     requisites::unresolved_extensions(&extensions, &found, &all, issues);
     conflicts::places(&found, issues);
     conflicts::contents(&found, issues);
     let explicit = requisites::resolve(&found, &all, issues);
     edges::overlaps(&found, &explicit, issues);
     lint(project, &found, &explicit, issues);
+    packages::check(node.packages.as_deref(), &found, &explicit, issues);
     if issues.iter().any(|issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
         // The edges of what could be resolved may still close a circle.
         cycles::explicit(&found, &explicit, issues);
+        return None;
+    }
+    if !(world.is_wanted)() {
         return None;
     }
     let automatic = edges::automatic(&found, &explicit);
@@ -113,7 +123,7 @@ pub(crate) fn assemble(
         return None;
     }
     let edges = cycles::without_contradictions(found.resources.len(), &explicit, automatic);
-    Some(catalog(project, node, found, explicit, edges))
+    Some(catalog(project, &node.name, found, explicit, edges))
 }
 
 /// What there is to say about resources that are right and could be better.

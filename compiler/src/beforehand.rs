@@ -34,7 +34,8 @@ const STEPS: u64 = 100_000;
 pub(crate) fn check(project: &Project) -> Vec<Issue> {
     let code = &project.code;
     let nothing = data::Node::new(data::Kind::Map(Arc::default()), &"".into(), stead_grammar::ast::Span::at(0));
-    let world = World { project, facts: Value::None, data: Value::None, node: Value::None, data_tree: nothing };
+    let world =
+        World { project, facts: Value::None, data: Value::None, node: Value::None, data_tree: nothing, is_wanted: &|| true };
     let extended = Extended::of(project);
     let constants = constants(project);
     let states = code.states.iter().map(|state| (state.file, state.body.slots, &state.body.stmts, state.inherited, 0));

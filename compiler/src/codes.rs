@@ -154,6 +154,7 @@ const PAGES: &[(&str, &str)] = pages![
     "unknown-yaml-tag",
     "unmatched-delimiter",
     "unmatched-pattern",
+    "unoffered-package",
     "unordered-overlap",
     "unreachable-arm",
     "unreachable-data",

@@ -18,6 +18,9 @@ use crate::issue::{Issue, Loc};
 use crate::position::LineIndex;
 use crate::project::Project;
 
+/// Says whether what is being made is still of use to who asked for it.
+pub(crate) type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// What every evaluation for one node looks at.
 pub(crate) struct World<'a> {
     pub(crate) project: &'a Project,
@@ -26,6 +29,7 @@ pub(crate) struct World<'a> {
     pub(crate) node: Value,
     /// The data with its places.
     pub(crate) data_tree: crate::data::Node,
+    pub(crate) is_wanted: Wanted<'a>,
 }
 
 impl World<'_> {

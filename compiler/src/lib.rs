@@ -60,5 +60,17 @@ pub fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<D
     if project.has_errors() {
         return (None, project.diagnostics().to_vec());
     }
-    stack::with_room(|| nodes::compile(project, node))
+    stack::with_room(|| nodes::compile(project, node, &|| true)).unwrap_or_default()
+}
+
+/// Compiles as [`compile`] does, in the background, for as long as it `is_wanted`; `None` where it was not until the end.
+pub fn compile_while(
+    project: &Project,
+    node: &NodeContext,
+    is_wanted: &(dyn Fn() -> bool + Sync),
+) -> Option<(Option<Catalog>, Vec<Diagnostic>)> {
+    if project.has_errors() {
+        return Some((None, project.diagnostics().to_vec()));
+    }
+    stack::in_background(|| nodes::compile(project, node, is_wanted))
 }

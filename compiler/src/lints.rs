@@ -4,9 +4,12 @@
 
 pub(crate) mod allow;
 pub(crate) mod code;
+pub(crate) mod packages;
 pub(crate) mod units;
 
 use crate::config::LintLevel;
+
+pub use packages::PackageLists;
 
 /// When it is known whether a lint has something to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,7 @@ pub const LINTS: &[Lint] = &[
     lint("unbrought-unit", LintLevel::Warning, Stage::Node),
     lint("unguarded-exec", LintLevel::Hint, Stage::Node),
     lint("unmatched-pattern", LintLevel::Warning, Stage::Load),
+    lint("unoffered-package", LintLevel::Warning, Stage::Node),
     lint("unordered-overlap", LintLevel::Warning, Stage::Node),
     lint("unreachable-arm", LintLevel::Warning, Stage::Load),
     lint("unreachable-data", LintLevel::Warning, Stage::Load),

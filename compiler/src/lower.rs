@@ -341,6 +341,10 @@ impl Lowering<'_> {
             self.eval.budget.is_spent = true;
             return Err(self.eval.too_large(&format!("{MAX_RESOURCES} resources"), resource.head));
         }
+        if !(self.eval.world.is_wanted)() {
+            self.eval.budget.is_spent = true;
+            return Err(Halt);
+        }
         self.requisites(&id, &settings);
         self.out.drafts.push(Draft {
             id,

@@ -9,8 +9,9 @@ use stead_grammar::ast::{Item, NodePattern, NodeSelector, Span};
 use crate::check::{NameTest, Selector};
 use crate::defs::index;
 use crate::diagnostic::Diagnostic;
-use crate::eval::{Evaluator, World};
+use crate::eval::{Evaluator, Wanted, World};
 use crate::issue::{Issue, Loc};
+use crate::lints::PackageLists;
 use crate::lower::{self, Lowered, Part};
 use crate::project::Project;
 
@@ -25,6 +26,8 @@ pub struct NodeContext {
     pub tags: Vec<Arc<str>>,
     /// Groups from the inventory; the data hierarchy may use them.
     pub groups: Vec<Arc<str>>,
+    /// What its package manager knows, where who compiles can tell.
+    pub packages: Option<Arc<dyn PackageLists>>,
 }
 
 /// The node patterns that are plain names, sorted.
@@ -46,24 +49,35 @@ pub(crate) fn plain_names(project: &Project) -> Vec<Arc<str>> {
     names
 }
 
-/// Compiles the project for one node.
-pub(crate) fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<Diagnostic>) {
+/// Compiles the project for one node; `None` where that is not wanted any more.
+pub(crate) fn compile(
+    project: &Project,
+    node: &NodeContext,
+    is_wanted: Wanted<'_>,
+) -> Option<(Option<Catalog>, Vec<Diagnostic>)> {
     let mut issues = Vec::new();
     let mut diagnostics = Vec::new();
-    let world = world(project, node, &mut issues, &mut diagnostics);
+    let mut world = world(project, node, &mut issues, &mut diagnostics);
+    world.is_wanted = is_wanted;
     let catalog = if issues.iter().any(|issue: &Issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
         None
     } else {
         let parts = parts(&world, node, &mut issues);
         let lowered: Vec<Lowered> = parts.into_par_iter().map(|part| lower::lower(&world, part)).collect();
-        crate::assemble::assemble(project, &node.name, lowered, &mut issues, &mut diagnostics)
+        if !is_wanted() {
+            return None;
+        }
+        crate::assemble::assemble(&world, node, lowered, &mut issues, &mut diagnostics)
     };
+    if !is_wanted() {
+        return None;
+    }
     diagnostics.extend(issues.into_iter().map(|issue| issue.into_diagnostic(&project.program.files)));
     crate::lints::allow::silence(&project.program.files, &mut diagnostics);
     project.config().apply_lints(&mut diagnostics);
     crate::diagnostic::arrange(&mut diagnostics);
     let catalog = catalog.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
-    (catalog, diagnostics)
+    Some((catalog, diagnostics))
 }
 
 /// The data of a node, merged.
@@ -80,7 +94,8 @@ fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>, 
         ("groups".into(), words(&node.groups)),
     ]);
     let nothing = crate::data::Node::new(crate::data::Kind::Map(Arc::default()), &"".into(), Span::at(0));
-    let mut world = World { project, facts: Value::None, data: Value::map([]), node: about, data_tree: nothing };
+    let mut world =
+        World { project, facts: Value::None, data: Value::map([]), node: about, data_tree: nothing, is_wanted: &|| true };
     world.facts = facts(&world, node, issues);
     let levels = project.hierarchy.levels(&|path| fact_at(&world, path));
     world.data_tree = project.data.merged(&levels, &project.merge_rules);

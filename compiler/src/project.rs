@@ -119,6 +119,8 @@ pub struct Input {
     pub dependencies: BTreeMap<Arc<str>, Arc<str>>,
     /// Inventories of other tools, by their paths in `stead.toml`. Those that are not here are looked for in `sources`.
     pub inventories: BTreeMap<Arc<str>, Vec<InventoryText>>,
+    /// Some inventories were not read: there may be more machines, in more groups, than are known.
+    pub has_unread_inventories: bool,
     /// What opens secrets in data files. Nothing does unless it is handed in.
     pub secrets: Arc<dyn Unseal>,
 }
@@ -132,6 +134,7 @@ impl Input {
             single_file: None,
             dependencies: BTreeMap::new(),
             inventories: BTreeMap::new(),
+            has_unread_inventories: false,
             secrets: Arc::new(NoKeys),
         }
     }
@@ -235,7 +238,7 @@ impl Project {
         project.find_machines();
         project.look_beforehand();
         allow::silence(&project.program.files, &mut project.diagnostics);
-        if !project.has_errors() {
+        if !project.has_errors() && !project.input.has_unread_inventories {
             project.diagnostics.extend(allow::unused(&project.program.files, Stage::Load));
         }
         project.config.apply_lints(&mut project.diagnostics);
@@ -262,7 +265,8 @@ impl Project {
             }
             lines.get(&at.file).map(|(text, index)| index.location(&at.file, text, at.span))
         };
-        let inventory = crate::inventory::resolve(sources, &mut locate, &mut found);
+        let is_complete = !self.input.has_unread_inventories;
+        let inventory = crate::inventory::resolve(sources, is_complete, &mut locate, &mut found);
         self.inventory = inventory;
         self.diagnostics.append(&mut found);
     }
@@ -360,7 +364,7 @@ impl Project {
             Some(target) => (target.tags.clone(), target.groups.clone()),
             None => (Vec::new(), Vec::new()),
         };
-        NodeContext { name, facts, tags, groups }
+        NodeContext { name, facts, tags, groups, packages: None }
     }
 
     /// The type of `facts`: the facts every node tells, and those the project declares.

@@ -54,7 +54,11 @@ fn nodes(
     diagnostics: &mut Vec<Diagnostic>,
     terminal: &Terminal,
 ) -> Result<Vec<NodeContext>, Failure> {
-    let mut nodes = vec![loaded.node(&arguments.source.node, Path::new("/"), terminal)?];
+    let mut here = loaded.node(&arguments.source.node, Path::new("/"), terminal)?;
+    if arguments.source.node.facts.is_none() {
+        here.packages = Some(Arc::new(crate::packages::OfThisMachine::default()));
+    }
+    let mut nodes = vec![here];
     if arguments.source.node.node.is_some() || arguments.source.node.facts.is_some() {
         return Ok(nodes);
     }

@@ -106,7 +106,13 @@ impl<'a> Asking<'a> {
         let (facts, mut found) = stead_compiler::facts::from_json(&name, text.as_bytes(), self.project.facts_type());
         let mut catalog = None;
         if !found.iter().any(Diagnostic::is_error) {
-            let node = NodeContext { name: target.name.clone(), facts, tags: target.tags.clone(), groups: target.groups.clone() };
+            let node = NodeContext {
+                name: target.name.clone(),
+                facts,
+                tags: target.tags.clone(),
+                groups: target.groups.clone(),
+                packages: None,
+            };
             let (compiled, more) = stead_compiler::compile(self.project, &node);
             found.extend(more);
             catalog = compiled;

@@ -16,7 +16,7 @@ pub(crate) fn declared(project: &Project, issues: &mut Vec<Issue>) -> Declared {
     let nothing = || Value::map([]);
     let tree = crate::data::Node::new(crate::data::Kind::Map(Arc::default()), &"".into(), Span::at(0));
     // No node is asked: an inventory says which there are.
-    let world = World { project, facts: nothing(), data: nothing(), node: nothing(), data_tree: tree };
+    let world = World { project, facts: nothing(), data: nothing(), node: nothing(), data_tree: tree, is_wanted: &|| true };
     let mut reader = Reader { project, issues, declared: Declared::default() };
     for block in &project.code.inventories {
         let lowered = lower::lower(&world, Part { file: block.file, body: &block.body, inherited: &[] });

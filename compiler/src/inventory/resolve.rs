@@ -12,9 +12,11 @@ use crate::diagnostic::Diagnostic;
 /// The group that every host is in, as in Ansible's inventories: it hands settings down but is not listed.
 const EVERYTHING: &str = "all";
 
-/// Makes the inventory of everything that is declared. `locate` gives the line and column of a place.
+/// Makes the inventory of everything that is declared. `locate` gives the line and column of a place. Unless the sources are
+/// all there are (`is_complete`), a host that none of them declares is no mistake.
 pub(crate) fn resolve(
     sources: Vec<Declared>,
+    is_complete: bool,
     locate: &mut dyn FnMut(&At) -> Option<SourceLocation>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Inventory {
@@ -41,7 +43,10 @@ pub(crate) fn resolve(
             tags: Vec::new(),
         });
     }
-    let direct = direct_members(&hosts, &groups, diagnostics);
+    let mut unmatched = Vec::new();
+    let direct = direct_members(&hosts, &groups, &mut unmatched);
+    unmatched.retain(|found| is_complete || !["unknown-host", "unmatched-pattern"].contains(&found.code));
+    diagnostics.append(&mut unmatched);
     break_cycles(&mut groups, diagnostics);
     let parents = parents(&groups);
     let mut members: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! A miniature standard library: enough of each type for the language to be tested without stdlib.
 
-use stead_catalog::{AttributeSchema, Attributes, Footprint, Place, Problem, Schema, Type, Value};
+use stead_catalog::{AttributeSchema, Attributes, Footprint, Place, PlaceKind, Problem, Schema, Type, Value};
 use stead_compiler::Schemas;
 
 fn attribute(name: &str, ty: Type) -> AttributeSchema {
@@ -75,6 +75,11 @@ fn named(attributes: &Attributes, place: fn(&str) -> Place) -> Footprint {
     Footprint { owns: vec![place(name)], gone_before, removes, ..Footprint::default() }
 }
 
+/// Where packages come from.
+fn repository() -> Place {
+    Place { kind: PlaceKind::Repository, name: "apt".into() }
+}
+
 fn check_file(attributes: &Attributes) -> Vec<Problem> {
     if attributes.get("content").is_none() || attributes.get("source").is_none() {
         return Vec::new();
@@ -117,7 +122,13 @@ pub(crate) fn schemas() -> Schemas {
         schema("directory", directory, entry),
         schema("symlink", vec![attribute("path", Type::Path), required("target", Type::Path), present()], entry),
         schema("package", vec![attribute("name", text()), attribute("version", Type::Version), present()], |a| {
-            named(a, |name| Place::package(name))
+            let footprint = named(a, |name| Place::package(name));
+            let needs = if footprint.removes { Vec::new() } else { vec![repository()] };
+            Footprint { needs, ..footprint }
+        }),
+        schema("repository", vec![attribute("name", text())], |_| Footprint {
+            brings: vec![repository()],
+            ..Footprint::default()
         }),
         Schema {
             check: check_service,

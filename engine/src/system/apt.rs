@@ -20,6 +20,7 @@ use crate::{
 mod cache;
 mod fetch;
 mod index;
+mod names;
 mod orders;
 mod simulation;
 mod trial;
@@ -29,6 +30,7 @@ use orders::{Order, Unmet};
 use simulation::Simulated;
 use view::View;
 
+pub use names::known_names;
 pub use view::SourcesAhead;
 
 /// How long apt waits for another process that holds dpkg's lock.

@@ -9,7 +9,7 @@ fn show(format: InventoryFormat, text: &str) -> String {
     let inventory = InventoryText { name: "hosts".into(), text: text.into(), format };
     let mut found = Vec::new();
     let declared = read(&inventory, &mut found);
-    let known = resolve(vec![declared], &mut |_| None, &mut found);
+    let known = resolve(vec![declared], true, &mut |_| None, &mut found);
     let mut shown = String::new();
     for target in &known.targets {
         shown.push_str(&target.name);
