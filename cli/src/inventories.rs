@@ -1,11 +1,12 @@
 //! Inventories of other tools, as `stead.toml` names them: read, and run where they are programs.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use stead_catalog::{Map, Target};
 use stead_compiler::config::{Config, InventoryFile};
@@ -23,30 +24,136 @@ const MAX_FILE: u64 = 64 << 20;
 /// Deepest chain of files that include each other.
 const MAX_INCLUDES: usize = 16;
 
-/// Reads the inventories that the project at `root` names, by their paths there.
+/// Runs an inventory that is a program, for what it prints; `None` where it is not to be run.
+type Run<'a> = dyn Fn(&Path) -> Result<Option<Arc<str>>, Failure> + 'a;
+
+/// Reads inventories.
+struct Reader<'a> {
+    root: &'a Path,
+    run: &'a Run<'a>,
+    /// The text of a file, where it is not the one on disk that counts.
+    buffer: &'a dyn Fn(&Path) -> Option<Arc<[u8]>>,
+}
+
+/// Reads the inventories that the project at `root` names, by their paths there, and runs those that are programs.
 pub(crate) fn read(root: &Path, config: &Config) -> Result<BTreeMap<Arc<str>, Vec<InventoryText>>, Failure> {
-    let timeout = config.inventory.timeout_ns.map_or(TIMEOUT, Duration::from_nanos);
+    let timeout = timeout(config);
+    let reader = Reader { root, run: &|path| run(root, path, timeout).map(Some), buffer: &|_| None };
     let mut inventories = BTreeMap::new();
     for file in &config.inventory.files {
-        let path = full_path(root, &file.path);
-        let metadata = match std::fs::metadata(&path) {
-            Ok(metadata) => metadata,
-            // What is missing in the project is told where stead.toml names it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.path.starts_with(['/', '~']) => continue,
-            Err(source) => return Err(Failure::Unreadable { path, source }),
-        };
         let mut texts = Vec::new();
-        if metadata.is_dir() {
-            for path in files_of(&path)? {
-                let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-                one(root, &name, &path, file, timeout, &mut texts)?;
-            }
-        } else {
-            one(root, &file.path, &path, file, timeout, &mut texts)?;
+        if reader.read(file, &mut texts)?.is_some() {
+            inventories.insert(file.path.clone(), texts);
+        }
+    }
+    Ok(inventories)
+}
+
+/// Reads inventories as [`read`] does, with the texts that an editor has in place of those on disk. What a program printed is taken from `printed`;
+/// it is run for that where `may_run`. What cannot be read or was not run is told, and does not hinder the rest.
+pub(crate) fn read_for_editor(
+    root: &Path,
+    config: &Config,
+    buffer: &dyn Fn(&Path) -> Option<Arc<[u8]>>,
+    may_run: bool,
+    printed: &Printed,
+) -> (BTreeMap<Arc<str>, Vec<InventoryText>>, Vec<String>) {
+    let (timeout, not_run) = (timeout(config), RefCell::new(Vec::new()));
+    let run = |path: &Path| match may_run {
+        true => printed.of(path, || run(root, path, timeout)).map(Some),
+        false => {
+            not_run
+                .borrow_mut()
+                .push(format!("{} is a program, and was not run: the setting `runPrograms` allows it", path.display()));
+            Ok(None)
+        }
+    };
+    let reader = Reader { root, run: &run, buffer };
+    let (mut inventories, mut unread) = (BTreeMap::new(), Vec::new());
+    for file in &config.inventory.files {
+        let mut texts = Vec::new();
+        match reader.read(file, &mut texts) {
+            Ok(None) => continue,
+            Ok(Some(())) => {}
+            Err(error) => unread.push(error.to_string()),
         }
         inventories.insert(file.path.clone(), texts);
     }
-    Ok(inventories)
+    unread.append(&mut not_run.borrow_mut());
+    (inventories, unread)
+}
+
+/// What programs printed, until they are changed.
+#[derive(Default)]
+pub(crate) struct Printed(Mutex<HashMap<PathBuf, Output>>);
+
+/// When a program was changed last, and what it printed.
+type Output = (Option<SystemTime>, Arc<str>);
+
+impl Printed {
+    fn of(&self, path: &Path, run: impl FnOnce() -> Result<Arc<str>, Failure>) -> Result<Arc<str>, Failure> {
+        let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = known().get(path).filter(|(then, _)| *then == changed) {
+            return Ok(text.clone());
+        }
+        let text = run()?;
+        known().insert(path.to_owned(), (changed, text.clone()));
+        Ok(text)
+    }
+}
+
+fn timeout(config: &Config) -> Duration {
+    config.inventory.timeout_ns.map_or(TIMEOUT, Duration::from_nanos)
+}
+
+fn run(root: &Path, path: &Path, timeout: Duration) -> Result<Arc<str>, Failure> {
+    let argv: Vec<Arc<str>> =
+        vec![std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into(), "--list".into()];
+    let directory = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    let printed =
+        run_program(&argv, &directory, timeout).map_err(|source| Failure::InventoryProgram { path: path.to_owned(), source })?;
+    Ok(String::from_utf8_lossy(&printed).into())
+}
+
+impl Reader<'_> {
+    /// Reads a file or each of a directory. `None` for what is missing in the project: that is told where stead.toml names it.
+    fn read(&self, file: &InventoryFile, texts: &mut Vec<InventoryText>) -> Result<Option<()>, Failure> {
+        let path = full_path(self.root, &file.path);
+        let metadata = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !file.path.starts_with(['/', '~']) => return Ok(None),
+            Err(source) => return Err(Failure::Unreadable { path, source }),
+        };
+        if !metadata.is_dir() {
+            return self.one(&file.path, &path, file, texts).map(Some);
+        }
+        for path in files_of(&path)? {
+            let name = path.strip_prefix(self.root).unwrap_or(&path).to_string_lossy().into_owned();
+            self.one(&name, &path, file, texts)?;
+        }
+        Ok(Some(()))
+    }
+
+    fn one(&self, name: &str, path: &Path, file: &InventoryFile, texts: &mut Vec<InventoryText>) -> Result<(), Failure> {
+        let bytes = match (self.buffer)(path) {
+            Some(bytes) => bytes.to_vec(),
+            None => read_bounded(path)?,
+        };
+        if is_program(path, &bytes) {
+            if let Some(text) = (self.run)(path)? {
+                texts.push(InventoryText { name: format!("{name} --list").into(), text, format: InventoryFormat::AnsibleJson });
+            }
+            return Ok(());
+        }
+        let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+        let format = file.format.unwrap_or_else(|| InventoryFormat::of(name, &text));
+        if format == InventoryFormat::SshConfig {
+            include(&text, MAX_INCLUDES, texts);
+        }
+        texts.push(InventoryText { name: name.into(), text, format });
+        Ok(())
+    }
 }
 
 fn full_path(root: &Path, path: &str) -> PathBuf {
@@ -74,34 +181,6 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     paths.sort();
     Ok(paths)
-}
-
-fn one(
-    root: &Path,
-    name: &str,
-    path: &Path,
-    file: &InventoryFile,
-    timeout: Duration,
-    texts: &mut Vec<InventoryText>,
-) -> Result<(), Failure> {
-    let bytes = read_bounded(path)?;
-    if is_program(path, &bytes) {
-        let argv: Vec<Arc<str>> =
-            vec![std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into(), "--list".into()];
-        let directory = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        let printed = run_program(&argv, &directory, timeout)
-            .map_err(|source| Failure::InventoryProgram { path: path.to_owned(), source })?;
-        let text = String::from_utf8_lossy(&printed).into();
-        texts.push(InventoryText { name: format!("{name} --list").into(), text, format: InventoryFormat::AnsibleJson });
-        return Ok(());
-    }
-    let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
-    let format = file.format.unwrap_or_else(|| InventoryFormat::of(name, &text));
-    if format == InventoryFormat::SshConfig {
-        include(&text, MAX_INCLUDES, texts);
-    }
-    texts.push(InventoryText { name: name.into(), text, format });
-    Ok(())
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Failure> {

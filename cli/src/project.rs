@@ -133,19 +133,7 @@ impl Loaded {
     /// The facts of the machine at `root`, and those of the project's programs. What cannot be told is warned of: who uses it is told where.
     pub(crate) fn gather(&self, root: &Path, terminal: &Terminal) -> Map {
         let (mut facts, mut problems) = facts::tell(root);
-        let programs: Vec<facts::FactProgram> = self
-            .project
-            .config()
-            .facts
-            .programs
-            .iter()
-            .filter(|_| root == Path::new("/"))
-            .map(|(name, program)| facts::FactProgram {
-                name: name.clone(),
-                argv: program.argv.clone(),
-                timeout: std::time::Duration::from_nanos(program.timeout_ns),
-            })
-            .collect();
+        let programs = if root == Path::new("/") { fact_programs(&self.project) } else { Vec::new() };
         let directory = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
         let max_age = self.project.config().facts.max_age_ns.map(std::time::Duration::from_nanos);
         let (told, failed) = crate::told::told(&programs, &directory, max_age, self.project.facts_type());
@@ -212,6 +200,17 @@ impl Loaded {
         }
         Texts(texts)
     }
+}
+
+/// The programs that tell facts of this machine, as stead.toml names them.
+pub(crate) fn fact_programs(project: &Project) -> Vec<facts::FactProgram> {
+    let programs = project.config().facts.programs.iter();
+    let program = |(name, program): (&Arc<str>, &stead_compiler::config::Program)| facts::FactProgram {
+        name: name.clone(),
+        argv: program.argv.clone(),
+        timeout: std::time::Duration::from_nanos(program.timeout_ns),
+    };
+    programs.map(program).collect()
 }
 
 /// Loads and compiles for one node.

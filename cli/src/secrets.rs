@@ -27,6 +27,29 @@ use keys::KeyFile;
 /// Largest secret, in bytes.
 const MAX_SECRET: u64 = 1 << 20;
 
+fn damaged() -> SecretError {
+    SecretError {
+        code: "damaged-secret",
+        message: "this secret is damaged: it is not what age wrote".into(),
+        hint: Some("set it anew: `stead secret set FILE KEY`".into()),
+    }
+}
+
+/// Opens nothing, and looks whether what is sealed could be opened at all: for editors.
+pub(crate) struct SealedOnly;
+
+impl Unseal for SealedOnly {
+    fn open(&self, base64: &str) -> Result<Option<Arc<str>>, SecretError> {
+        let sealed = STANDARD.decode(base64).map_err(|_| damaged())?;
+        age::Decryptor::new_buffered(&sealed[..]).map_err(|_| damaged())?;
+        Ok(None)
+    }
+
+    fn ask(&self, _: &Program, _: Option<&str>) -> Result<Option<Arc<str>>, SecretError> {
+        Ok(None)
+    }
+}
+
 /// What opens the secrets of a project for this user.
 pub(crate) struct UserKeys {
     /// Programs run here.
@@ -44,11 +67,6 @@ impl UserKeys {
 
     /// Opens base64 of what age wrote.
     pub(crate) fn decrypt(&self, base64: &str) -> Result<Arc<str>, SecretError> {
-        let damaged = || SecretError {
-            code: "damaged-secret",
-            message: "this secret is damaged: it is not what age wrote".into(),
-            hint: Some("set it anew: `stead secret set FILE KEY`".into()),
-        };
         let sealed = STANDARD.decode(base64).map_err(|_| damaged())?;
         let decryptor = age::Decryptor::new_buffered(&sealed[..]).map_err(|_| damaged())?;
         let keys = self.keys.get_or_init(keys::find).as_ref().map_err(Clone::clone)?;

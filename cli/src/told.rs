@@ -20,7 +20,7 @@ pub(crate) fn told(
     facts_type: &Type,
 ) -> (Map, Vec<FactsError>) {
     let Some(max_age) = max_age.filter(|_| !programs.is_empty()) else { return ask(programs, directory) };
-    let file = crate::dependencies::cache_home().join("facts").join(key(programs, directory));
+    let file = file_of(programs, directory);
     if let Some(facts) = kept(&file, max_age, facts_type) {
         return (facts, Vec::new());
     }
@@ -32,8 +32,17 @@ pub(crate) fn told(
     (facts, problems)
 }
 
+/// What the programs told before, where it is young enough. Nothing is run.
+pub(crate) fn kept_only(programs: &[FactProgram], directory: &Path, max_age: Option<Duration>, facts_type: &Type) -> Option<Map> {
+    kept(&file_of(programs, directory), max_age?, facts_type)
+}
+
+fn file_of(programs: &[FactProgram], directory: &Path) -> PathBuf {
+    crate::dependencies::cache_home().join("facts").join(key(programs, directory))
+}
+
 /// A name for these programs in this project: another command is another question.
-fn key(programs: &[FactProgram], directory: &Path) -> String {
+pub(crate) fn key(programs: &[FactProgram], directory: &Path) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(directory.as_os_str().as_encoded_bytes());
     for program in programs {

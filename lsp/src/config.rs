@@ -12,6 +12,8 @@ pub(crate) struct Config {
     pub(crate) code_lens: CodeLenses,
     /// Compile for this machine and the nodes whose facts are known, besides checking.
     pub(crate) check_nodes: bool,
+    /// Run the programs that a project names for inventories and facts. What runs when a project is opened is for the user to allow.
+    pub(crate) run_programs: bool,
 }
 
 /// Inlay hints, each kind by itself.
@@ -35,7 +37,7 @@ pub(crate) struct CodeLenses {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { inlay_hints: InlayHints::default(), code_lens: CodeLenses::default(), check_nodes: true }
+        Self { inlay_hints: InlayHints::default(), code_lens: CodeLenses::default(), check_nodes: true, run_programs: false }
     }
 }
 

@@ -138,7 +138,6 @@ pub(crate) fn request(server: &mut Server, request: Request) -> Answered {
         }
         "textDocument/semanticTokens/range" => with(server, params, f::semantic_tokens::range),
         "textDocument/diagnostic" => f::pull::document(server, parse(params)?),
-        "workspace/diagnostic" => f::pull::workspace(server, parse(params)?),
         "workspace/symbol" => f::symbols::workspace_symbols(server, parse(params)?),
         "workspace/executeCommand" => f::commands::execute(server, parse(params)?),
         _ => Err(Refusal::new(ErrorCode::MethodNotFound, format!("there is no method `{method}`"))),

@@ -28,8 +28,11 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::Catalog;
-use stead_compiler::{NodeContext, Schemas, Sources};
+use stead_catalog::{Catalog, Map};
+use stead_compiler::config::Config as ProjectConfig;
+use stead_compiler::inventory::InventoryText;
+use stead_compiler::secrets::{Locked, Unseal};
+use stead_compiler::{NodeContext, Project, Schemas, Sources};
 
 /// A directory that was opened.
 pub struct Opened {
@@ -39,6 +42,15 @@ pub struct Opened {
     pub dependencies: BTreeMap<Arc<str>, Arc<str>>,
     /// Where directories of `sources` really are that do not lie in the project: `@name`, and the path.
     pub elsewhere: BTreeMap<Arc<str>, PathBuf>,
+}
+
+/// The inventories of other tools that a project names.
+#[derive(Default)]
+pub struct Inventories {
+    /// Those that were read, by their paths in `stead.toml`.
+    pub texts: BTreeMap<Arc<str>, Vec<InventoryText>>,
+    /// What was not read, and why, a line each.
+    pub unread: Vec<String>,
 }
 
 /// What the server needs from outside: files, this machine, plans.
@@ -52,6 +64,24 @@ pub trait Host: Send + Sync + 'static {
     /// Why it cannot be opened, in words.
     fn open(&self, root: &Path) -> Result<Opened, String>;
 
+    /// What looks at secrets. It opens none: an editor looks at types.
+    fn secrets(&self) -> Arc<dyn Unseal> {
+        Arc::new(Locked)
+    }
+
+    /// Reads the inventories that a project's `stead.toml` names. `buffer` has the texts of files that count in place of those on disk; a
+    /// program is run only where `may_run`.
+    fn inventories(
+        &self,
+        root: &Path,
+        config: &ProjectConfig,
+        buffer: &dyn Fn(&Path) -> Option<Arc<[u8]>>,
+        may_run: bool,
+    ) -> Inventories;
+
+    /// The facts that a project's programs tell of this machine; they are run only where `may_run`. `None` where some are not known.
+    fn told(&self, root: &Path, project: &Project, may_run: bool) -> Option<Map>;
+
     /// This machine as a node.
     ///
     /// # Errors
@@ -63,6 +93,12 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot be planned, in words.
     fn plan(&self, catalog: &Catalog) -> Result<String, String>;
+
+    /// Tells what a catalog of another machine wants, as Markdown. Nobody looks at that machine.
+    ///
+    /// # Errors
+    /// Why that cannot be told, in words.
+    fn wanted(&self, catalog: &Catalog) -> Result<String, String>;
 }
 
 /// Serves one client until it says goodbye or goes away. Returns whether it said goodbye as the protocol wants it: `shutdown` before `exit`.

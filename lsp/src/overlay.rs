@@ -31,6 +31,13 @@ impl Overlay {
     }
 }
 
+impl Overlay {
+    /// The text of a file that is open in the editor.
+    pub(crate) fn buffer(&self, name: &str) -> Option<Arc<[u8]>> {
+        self.buffers.get(name).cloned()
+    }
+}
+
 impl Sources for Overlay {
     fn files(&self, under: &str, extensions: &[&str]) -> Vec<Arc<str>> {
         let key = (under.to_owned(), extensions.iter().map(|one| (*one).to_owned()).collect());

@@ -18,10 +18,15 @@ use crate::transport::{self, Incoming};
 use crate::workspace::{Compiled, Key, Workspace};
 use crate::{Host, diagnostics, dispatch, uri};
 
+/// A project that takes longer than this to look at is not looked at after each keystroke.
+const SLOW: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
 /// What the loop reacts to.
 enum Event {
     Incoming(Incoming),
-    Compiled(Key, Compiled),
+    /// `None` where it was stopped.
+    Compiled(Key, Option<Compiled>),
     /// A long command is done.
     Done(RequestId, Result<Value, String>),
 }
@@ -60,6 +65,7 @@ type Output = Arc<Mutex<Box<dyn Write + Send>>>;
 pub(crate) struct Server {
     pub(crate) workspace: Workspace,
     pub(crate) capabilities: ClientCapabilities,
+    can_refresh_diagnostics: bool,
     output: Output,
     log: Log,
     events: Sender<Event>,
@@ -97,21 +103,31 @@ pub(crate) fn serve(
         }
     });
     let output: Output = Arc::new(Mutex::new(Box::new(output)));
-    let Some(params) = initialize(&receiver, &output, &log) else { return false };
-    let mut server = Server::new(host, params, output, log, events);
+    let Some(asked) = initialize(&receiver, &output, &log) else { return false };
+    let mut server = Server::new(host, asked, output, log, events);
     server.run(&receiver)
 }
 
+/// What the client wants to begin with.
+struct Asked {
+    id: RequestId,
+    params: InitializeParams,
+    /// The client has a word for this that the types of the protocol spell otherwise.
+    can_refresh_diagnostics: bool,
+}
+
 /// Waits for `initialize`; what comes before is refused.
-fn initialize(receiver: &Receiver<Event>, output: &Output, log: &Log) -> Option<(RequestId, InitializeParams)> {
+fn initialize(receiver: &Receiver<Event>, output: &Output, log: &Log) -> Option<Asked> {
     let send = |message: Message| {
         let _ = transport::write(&mut *output.lock().unwrap_or_else(PoisonError::into_inner), &message);
     };
     loop {
         match receiver.recv().ok()? {
             Event::Incoming(Incoming::Message(Message::Request(request))) if request.method == "initialize" => {
+                let can_refresh = request.params.pointer("/capabilities/workspace/diagnostics/refreshSupport");
+                let can_refresh_diagnostics = can_refresh == Some(&Value::Bool(true));
                 match serde_json::from_value(request.params) {
-                    Ok(params) => return Some((request.id, params)),
+                    Ok(params) => return Some(Asked { id: request.id, params, can_refresh_diagnostics }),
                     Err(error) => {
                         let response = Response::new_err(request.id, ErrorCode::InvalidParams as i32, error.to_string());
                         send(response.into());
@@ -136,7 +152,7 @@ fn initialize(receiver: &Receiver<Event>, output: &Output, log: &Log) -> Option<
 impl Server {
     fn new(
         host: Arc<dyn Host>,
-        (id, params): (RequestId, InitializeParams),
+        Asked { id, params, can_refresh_diagnostics }: Asked,
         output: Output,
         log: Log,
         events: Sender<Event>,
@@ -144,12 +160,16 @@ impl Server {
         let offered = params.capabilities.general.as_ref().and_then(|general| general.position_encodings.as_deref());
         let mut workspace = Workspace::new(host, Encoding::agree(offered));
         workspace.folders = folders(&params);
+        let completion = params.capabilities.text_document.as_ref().and_then(|text| text.completion.as_ref());
+        let item = completion.and_then(|completion| completion.completion_item.as_ref());
+        workspace.takes_snippets = item.and_then(|item| item.snippet_support) == Some(true);
         if let Some(config) = params.initialization_options.as_ref().and_then(Config::from_json) {
             workspace.config = Arc::new(config);
         }
         let server = Self {
             workspace,
             capabilities: params.capabilities,
+            can_refresh_diagnostics,
             output,
             log,
             events,
@@ -183,6 +203,15 @@ impl Server {
                 continue;
             }
             if self.is_stale {
+                // Where looking takes long, a pause in the typing is worth waiting for.
+                if let Some(pause) = self.pause()
+                    && let Ok(event) = receiver.recv_timeout(pause)
+                {
+                    if self.take(event).is_break() {
+                        return self.is_shut_down;
+                    }
+                    continue;
+                }
                 self.is_stale = false;
                 self.look_again();
                 continue;
@@ -197,6 +226,16 @@ impl Server {
                 Err(RecvTimeoutError::Disconnected) => return self.is_shut_down,
             }
         }
+    }
+
+    /// Says whether to look at a project takes long enough to be noticed.
+    fn is_slow(&self) -> bool {
+        self.workspace.took >= SLOW
+    }
+
+    /// How long to wait for the next keystroke before the project is looked at.
+    fn pause(&self) -> Option<Duration> {
+        self.is_slow().then(|| (self.workspace.took / 4).min(LONGEST_PAUSE))
     }
 
     fn take(&mut self, event: Event) -> std::ops::ControlFlow<()> {
@@ -257,6 +296,9 @@ impl Server {
         if self.is_shut_down {
             return self.refuse(id, &Refusal::new(ErrorCode::InvalidRequest, "the server was shut down"));
         }
+        if self.is_slow() && is_outdated(&request, &self.queue) {
+            return self.refuse(id, &Refusal::new(ErrorCode::ContentModified, "the document was changed meanwhile"));
+        }
         if method == "shutdown" {
             self.is_shut_down = true;
             return self.send(Response::new_ok(id, Value::Null).into());
@@ -314,6 +356,7 @@ impl Server {
             let token = if is_new { self.begin_progress("Loading") } else { None };
             match catch_unwind(AssertUnwindSafe(|| self.workspace.refresh(&key))) {
                 Ok(Ok(_)) => {
+                    self.tell_unread(&key);
                     if self.workspace.state_mut(&key).is_some_and(crate::workspace::State::is_news) {
                         self.publish(&key);
                         self.compile(&key);
@@ -326,9 +369,17 @@ impl Server {
         }
     }
 
-    /// Starts to compile a project for the known nodes, unless that runs; then it is started again when it is done.
+    /// Logs which inventories are not known, each once.
+    fn tell_unread(&mut self, key: &Key) {
+        let unread = self.workspace.state_mut(key).map(crate::workspace::State::unread).unwrap_or_default();
+        unread.iter().for_each(|reason| self.log(reason));
+    }
+
+    /// Starts to compile a project for the known nodes, unless that runs; then it is started again when it is done. What is out of date
+    /// already will be looked at again first.
     fn compile(&mut self, key: &Key) {
-        if self.compiling.contains(key) {
+        let is_done = self.workspace.state(key).is_none_or(|state| state.is_stale() || state.current().is_some());
+        if is_done || self.compiling.contains(key) {
             return;
         }
         let log = self.log.clone();
@@ -340,18 +391,18 @@ impl Server {
                 let _ = events.send(Event::Compiled(key, compiled));
             } else {
                 log("compiling: internal error");
-                let _ = events.send(Event::Compiled(key, Compiled::default()));
+                // Tried again when the project is another.
+                let _ = events.send(Event::Compiled(key, Some(work.failed())));
             }
         });
     }
 
-    fn compiled(&mut self, key: &Key, compiled: Compiled) {
+    fn compiled(&mut self, key: &Key, compiled: Option<Compiled>) {
         self.compiling.remove(key);
         let Some(state) = self.workspace.state_mut(key) else { return };
+        let Some(compiled) = compiled else { return self.compile(key) };
         let is_current = compiled.generation == state.generation && !state.is_stale();
-        if compiled.generation > 0 {
-            state.compiled = Some(Arc::new(compiled));
-        }
+        state.compiled = Some(Arc::new(compiled));
         if is_current {
             self.publish(key);
             self.refresh_client();
@@ -360,8 +411,7 @@ impl Server {
         }
     }
 
-    /// Sends the diagnostics of a project: all where it was compiled, else those that do not need it, and of the others those that
-    /// were there before.
+    /// Sends the diagnostics of a project: all where it was compiled, else those that do not need it.
     fn publish(&mut self, key: &Key) {
         let Ok(snapshot) = self.workspace.whole(key) else { return };
         let Some(state) = self.workspace.state(key) else { return };
@@ -395,14 +445,14 @@ impl Server {
         }
     }
 
-    /// Says whether the client asks for the diagnostics of open documents.
+    /// Says whether the client asks for the diagnostics of open documents, and again when it is told to: what compiling finds comes later.
     pub(crate) fn pulls(&self) -> bool {
-        self.capabilities.text_document.as_ref().is_some_and(|text| text.diagnostic.is_some())
+        self.can_refresh_diagnostics && self.capabilities.text_document.as_ref().is_some_and(|text| text.diagnostic.is_some())
     }
 
     fn refresh_client(&mut self) {
         let Some(workspace) = self.capabilities.workspace.clone() else { return };
-        if workspace.diagnostic.and_then(|one| one.refresh_support) == Some(true) && self.pulls() {
+        if self.pulls() {
             self.ask("workspace/diagnostic/refresh", Value::Null);
         }
         if workspace.inlay_hint.and_then(|one| one.refresh_support) == Some(true) {
@@ -450,9 +500,7 @@ impl Server {
             Some(config) if config == *self.workspace.config => {}
             Some(config) => {
                 self.workspace.config = Arc::new(config);
-                for key in self.workspace.keys() {
-                    self.workspace.touch(&key.root.join(".settings"));
-                }
+                self.workspace.reconfigured();
                 self.stale();
                 self.refresh_client();
             }
@@ -522,6 +570,16 @@ impl Server {
     }
 }
 
+/// Says whether a request is about a text that what waits behind it changes.
+fn is_outdated(request: &Request, behind: &VecDeque<Message>) -> bool {
+    let uri = |params: &Value| params.pointer("/textDocument/uri").cloned();
+    let Some(asked) = uri(&request.params) else { return false };
+    behind.iter().any(|message| match message {
+        Message::Notification(one) => one.method == "textDocument/didChange" && uri(&one.params).as_ref() == Some(&asked),
+        _ => false,
+    })
+}
+
 fn folders(params: &InitializeParams) -> Vec<PathBuf> {
     if let Some(folders) = &params.workspace_folders {
         return folders.iter().filter_map(|folder| uri::to_path(&folder.uri)).collect();
@@ -529,4 +587,22 @@ fn folders(params: &InitializeParams) -> Vec<PathBuf> {
     #[expect(deprecated, reason = "clients of before 3.6 say only this")]
     let root = params.root_uri.as_ref().and_then(uri::to_path);
     root.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_a_text_that_will_be_another_is_outdated() {
+        let params = |uri: &str| json!({ "textDocument": { "uri": uri } });
+        let request = |method: &str, params| Request { id: 1.into(), method: method.to_owned(), params };
+        let notification = |method: &str, params| Message::from(Notification { method: method.to_owned(), params });
+        let hover = request("textDocument/hover", params("file:///a"));
+        let change = |uri: &str| VecDeque::from([notification("textDocument/didChange", params(uri))]);
+        assert!(is_outdated(&hover, &change("file:///a")));
+        assert!(!is_outdated(&hover, &change("file:///b")));
+        assert!(!is_outdated(&hover, &VecDeque::from([notification("textDocument/didSave", params("file:///a"))])));
+        assert!(!is_outdated(&request("workspace/symbol", json!({ "query": "" })), &change("file:///a")));
+    }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     /// Where directories of the project really are that do not lie in it.
     pub(crate) elsewhere: Arc<BTreeMap<Arc<str>, PathBuf>>,
     pub(crate) encoding: Encoding,
+    /// The client knows snippets.
+    pub(crate) takes_snippets: bool,
     /// What compiling for the known nodes gave, maybe for an earlier version.
     pub(crate) compiled: Option<Arc<Compiled>>,
     pub(crate) generation: u64,

@@ -97,7 +97,8 @@ impl Fixture {
             root: PathBuf::from("/project"),
             elsewhere: Arc::default(),
             encoding: Encoding::Utf16,
-            compiled: Some(Arc::new(Compiled { generation: 1, diagnostics, nodes })),
+            takes_snippets: true,
+            compiled: Some(Arc::new(Compiled { generation: 1, diagnostics, nodes, this: Some("here".into()) })),
             generation: 1,
             config: Arc::default(),
         }

@@ -3,7 +3,7 @@
   features.py STEAD          every feature
   features.py STEAD edits N  N random edits; after each the diagnostics are those of a fresh `stead check`
 """
-import asyncio, json, os, random, subprocess, sys, tempfile
+import asyncio, json, os, random, re, subprocess, sys, tempfile
 
 from lsprotocol import types as lsp
 from pygls.lsp.client import BaseLanguageClient
@@ -39,10 +39,10 @@ PROJECT = {
 class Client(BaseLanguageClient):
     """Keeps what the server sends by itself."""
 
-    def __init__(self, root):
+    def __init__(self, root, settings):
         super().__init__("tests", "1")
         self.root, self.told, self.asked, self.versions, self.progress = root, {}, [], {}, []
-        self.news = asyncio.Event()
+        self.news, self.refreshed = asyncio.Event(), asyncio.Event()
 
         @self.feature(lsp.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
         def _(params):
@@ -55,11 +55,15 @@ class Client(BaseLanguageClient):
 
         @self.feature(lsp.WORKSPACE_CONFIGURATION)
         def _(params):
-            return [{"inlayHints": {"types": True}}]
+            return [settings]
 
         @self.feature(lsp.WINDOW_WORK_DONE_PROGRESS_CREATE)
         def _(params):
             return None
+
+        @self.feature(lsp.WORKSPACE_DIAGNOSTIC_REFRESH)
+        def _(params):
+            self.refreshed.set()
 
         @self.feature(lsp.PROGRESS)
         def _(params):
@@ -106,8 +110,8 @@ def write(root, files=PROJECT):
             f.write(text)
 
 
-async def connect(root, pull=False, encodings=("utf-16",)):
-    client = Client(root)
+async def connect(root, pull=False, encodings=("utf-16",), settings={"inlayHints": {"types": True}}, others=()):
+    client = Client(root, settings)
     await client.start_io(STEAD, "lsp")
     # Nobody else reads what is logged.
     asyncio.create_task(client._server.stderr.read())
@@ -115,13 +119,15 @@ async def connect(root, pull=False, encodings=("utf-16",)):
         general=lsp.GeneralClientCapabilities(position_encodings=list(encodings)),
         window=lsp.WindowClientCapabilities(work_done_progress=True),
         workspace=lsp.WorkspaceClientCapabilities(
-            configuration=True, did_change_watched_files=lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
+            configuration=True,
+            diagnostics=lsp.DiagnosticWorkspaceClientCapabilities(refresh_support=True) if pull is True else None,
+            did_change_watched_files=lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
         ),
         text_document=lsp.TextDocumentClientCapabilities(diagnostic=lsp.DiagnosticClientCapabilities() if pull else None),
     )
-    folder = lsp.WorkspaceFolder(uri="file://" + root, name="p")
+    folders = [lsp.WorkspaceFolder(uri="file://" + path, name=os.path.basename(path)) for path in (root, *others)]
     result = await client.initialize_async(
-        lsp.InitializeParams(capabilities=capabilities, workspace_folders=[folder], process_id=os.getpid())
+        lsp.InitializeParams(capabilities=capabilities, workspace_folders=folders, process_id=os.getpid())
     )
     client.initialized(lsp.InitializedParams())
     return client, result
@@ -206,8 +212,11 @@ async def features(root):
     assert ranges[0].parent.parent is not None
     links = await client.text_document_document_link_async(lsp.DocumentLinkParams(lsp.TextDocumentIdentifier(client.uri("web/web.stead"))))
     assert [one.target for one in links] == [client.uri("templates/a.j2")], links
-    linked = await client.text_document_linked_editing_range_async(lsp.LinkedEditingRangeParams(**client.at("web/web.stead", 4, 6)))
-    assert linked is None or len(linked.ranges) >= 2
+    linked = await client.text_document_linked_editing_range_async(lsp.LinkedEditingRangeParams(**client.at("site.stead", 3, 5)))
+    places = [(3, 4), (9, text.split("\n")[9].index("limit"))]
+    assert [(one.start.line, one.start.character) for one in linked.ranges] == places, linked
+    # One that is key and value at once in `{ s, port }` cannot be edited so.
+    assert await client.text_document_linked_editing_range_async(lsp.LinkedEditingRangeParams(**client.at("web/web.stead", 4, 6))) is None
     items = await client.text_document_prepare_call_hierarchy_async(lsp.CallHierarchyPrepareParams(**client.at("web/web.stead", 3, 8)))
     calls = await client.call_hierarchy_incoming_calls_async(lsp.CallHierarchyIncomingCallsParams(items[0]))
     assert [one.from_.name for one in calls] == ['node "*"'], calls
@@ -272,6 +281,9 @@ async def features(root):
     node = next(title for title in titles if title.startswith("plan ")).removeprefix("plan ")
     plan = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.plan", [client.uri("site.stead")]))
     assert plan.startswith("### Plan for") and "/srv/x/a" in plan, plan
+    assert "wanted on n" in titles, titles
+    wanted = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.plan", [client.uri("site.stead"), "n"]))
+    assert "/srv/one" in wanted and "**want**" in wanted, wanted
     catalog = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.catalog", [client.uri("site.stead"), "n"]))
     assert catalog.startswith("### Catalog of `n`") and "/srv/one" in catalog, (node, catalog)
     graph = await client.workspace_execute_command_async(lsp.ExecuteCommandParams("stead.graph", [client.uri("site.stead"), "n"]))
@@ -292,6 +304,83 @@ async def features(root):
     await goodbye(client)
 
 
+async def actions(root):
+    """Each kind of quick fix and refactoring, applied: what comes of it is what a person would have written, and nothing is wrong with it."""
+    client, _ = await connect(root)
+    client.open("site.stead", "")
+
+    async def apply(text, title, expected, name="site.stead", select=None):
+        """The cursor is at the first `|`; the selection goes on to the second, where there is one."""
+        parts = text.split("|")
+        place = positions("".join(parts))
+        start, end = place(len(parts[0])), place(len("".join(parts[:-1])))
+        client.change(name, "".join(parts))
+        found = []
+        for _ in range(100):
+            found = await client.text_document_code_action_async(
+                lsp.CodeActionParams(lsp.TextDocumentIdentifier(client.uri(name)), lsp.Range(start, end), lsp.CodeActionContext([]))
+            )
+            if any(one.title.startswith(title) for one in found):
+                break
+            # Some come of compiling.
+            await asyncio.sleep(0.1)
+        action = next((one for one in found if one.title.startswith(title)), None)
+        assert action, (title, [one.title for one in found])
+        changed = "".join(parts)
+        for edit in sorted(action.edit.changes[client.uri(name)], key=lambda one: (one.range.start.line, one.range.start.character), reverse=True):
+            offset = lambda at: sum(len(line) + 1 for line in changed.split("\n")[: at.line]) + at.character
+            changed = changed[: offset(edit.range.start)] + edit.new_text + changed[offset(edit.range.end) :]
+        assert changed == expected, (title, changed)
+
+    await apply('file "/a" { mod|e = "0644" }\n'.replace("mod|e", "mode").replace('"0644"', '"0|644"'), "Write as a mode", 'file "/a" { mode = 0644 }\n')
+    await apply('file "/a" { cont|nt = "x" }\n', "Replace with `content`", 'file "/a" { content = "x" }\n')
+    await apply('authorized|_key "k"\n', "Add the missing attributes", 'authorized_key "k" { user = "" }\n')
+    await apply('node "*" { ser|ve(port = 1) }\n', "Import `serve`", 'use web { serve }\n\nnode "*" { serve(port = 1) }\n')
+    await apply("use web\nuse web.parts { co|nf, Site }\nfn _f(s: Site) -> Path = conf(s)\n", "Organize imports",
+                "use web.parts { Site, conf }\nfn _f(s: Site) -> Path = conf(s)\n")
+    await apply('node "*" {\n  file "/a" { content = |"x"| }\n}\n', "Extract to a `let`",
+                'node "*" {\n  let value = "x"\n  file "/a" { content = value }\n}\n')
+    await apply('node "*" {\n  |file "/a"|\n}\n', "Extract to a state", 'node "*" {\n  extracted()\n}\n\nstate extracted() {\n  file "/a"\n}\n')
+    await apply('let na|me = "x"\nfile "/a" { content = name }\n', "Inline", 'file "/a" { content = "x" }\n')
+    client.open("data/common.yaml")
+    client.change("site.stead", PROJECT["site.stead"])
+    await apply("serve:\n  sites:\n    - nam|: one\n", "Replace with `name`", "serve:\n  sites:\n    - name: one\n", "data/common.yaml")
+    await goodbye(client)
+
+
+async def roots(root):
+    """Several folders, and one more that comes later and goes again: each is a project of its own."""
+    other, third = (os.path.join(os.path.dirname(root), name) for name in ("other", "third"))
+    write(other, {"stead.toml": 'name = "o"\n', "site.stead": "let limit = 1\nfn label() -> Int = limit\nlet wrong: String = label()\n"})
+    write(third, {"stead.toml": 'name = "t"\n', "site.stead": "let wrong = nope\n"})
+    client, _ = await connect(root, others=[other])
+    uri = lambda root: "file://" + os.path.join(root, "site.stead")
+
+    async def until(root, right):
+        for _ in range(600):
+            told = client.told.get(uri(root))
+            if told is not None and right([one.code for one in told.diagnostics]):
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError((root, client.told.get(uri(root))))
+    # A folder with a project is looked at though none of its files is open.
+    await until(other, lambda codes: "type-mismatch" in codes)
+    assert uri(third) not in client.told
+    client.open("site.stead")
+    # Each name is that of its own project.
+    found = await client.text_document_references_async(
+        lsp.ReferenceParams(**client.at("site.stead", 3, 5), context=lsp.ReferenceContext(include_declaration=True)))
+    assert len(found) == 2 and {one.uri for one in found} == {uri(root)}, found
+    symbols = await client.workspace_symbol_async(lsp.WorkspaceSymbolParams("label"))
+    assert {one.location.uri for one in symbols} == {uri(root), uri(other)}, symbols
+    folder = lsp.WorkspaceFolder("file://" + third, "t")
+    client.workspace_did_change_workspace_folders(lsp.DidChangeWorkspaceFoldersParams(lsp.WorkspaceFoldersChangeEvent([folder], [])))
+    await until(third, lambda codes: codes == ["unknown-name"])
+    client.workspace_did_change_workspace_folders(lsp.DidChangeWorkspaceFoldersParams(lsp.WorkspaceFoldersChangeEvent([], [folder])))
+    await until(third, lambda codes: codes == [])
+    await goodbye(client)
+
+
 async def pulled(root):
     client, result = await connect(root, pull=True, encodings=("utf-8", "utf-16"))
     assert result.capabilities.position_encoding == "utf-8" and result.capabilities.diagnostic_provider
@@ -304,8 +393,54 @@ async def pulled(root):
         lsp.DocumentDiagnosticParams(lsp.TextDocumentIdentifier(client.uri("site.stead")), previous_result_id=report.result_id)
     )
     assert again.kind == "unchanged", again
-    everything = await client.workspace_diagnostic_async(lsp.WorkspaceDiagnosticParams([]))
-    assert any(one.uri == client.uri("site.stead") and one.items for one in everything.items)
+    # What only compiling finds comes when the client was told to ask again; asked for meanwhile it is answered at once.
+    async def until(right):
+        for _ in range(300):
+            client.refreshed.clear()
+            report = await client.text_document_diagnostic_async(
+                lsp.DocumentDiagnosticParams(lsp.TextDocumentIdentifier(client.uri("site.stead")))
+            )
+            if right([one.code for one in report.items]):
+                return
+            await asyncio.wait_for(client.refreshed.wait(), 60)
+        raise AssertionError(report)
+    twice = PROJECT["site.stead"] + 'node "n" {\n  file "/z" { content = "a" }\n  file "/z" { content = "b" }\n}\n'
+    client.change("site.stead", twice)
+    await until(lambda codes: codes == ["conflicting-resources"])
+    # Files that are not open are told unasked, and open ones are not.
+    client.change("site.stead", PROJECT["site.stead"].replace("port = 80", "prot = 80"))
+    await until(lambda codes: codes)
+    assert not (client.told.get(client.uri("site.stead")) and client.told[client.uri("site.stead")].diagnostics)
+    await goodbye(client)
+    # One that cannot be told to ask again is told unasked.
+    client, result = await connect(root, pull="without refresh")
+    assert result.capabilities.diagnostic_provider is None
+    client.open("site.stead", twice)
+    await client.until("site.stead", lambda found: [one.code for one in found] == ["conflicting-resources"])
+    await goodbye(client)
+
+
+async def inventories(root):
+    """An inventory is read as a check reads it; a program is not run unless that is allowed, and nothing is told that is wrong for that reason alone."""
+    site = (
+        around(root)["site.stead"]
+        + 'inventory { group "other" { hosts = ["c", "zz-*"] } }\n'
+    )
+    write(root, {"site.stead": site})
+    client, _ = await connect(root)
+    client.open("site.stead")
+    # A mistake that stays is told once the project was looked at.
+    client.change("site.stead", site + "let unused = 1\n")
+    await client.until("site.stead", lambda found: [one.code for one in found] == ["unused-variable"])
+    client.open("hosts/two.yaml", "web:\n  hosts: 3\n")
+    await client.until("hosts/two.yaml", lambda found: [one.code for one in found] == ["type-mismatch"])
+    client.change("hosts/two.yaml", "web:\n  hosts:\n    b-1:\n")
+    await client.until("hosts/two.yaml", lambda found: found == [])
+    await goodbye(client)
+    # Where programs are run, what no host matches is known.
+    client, _ = await connect(root, settings={"runPrograms": True})
+    client.open("site.stead")
+    await client.until("site.stead", lambda found: [one.code for one in found] == ["unmatched-pattern"])
     await goodbye(client)
 
 
@@ -399,18 +534,50 @@ def positions(text):
     return position
 
 
+def around(root):
+    """What a project has besides its sources: inventories of other tools inside and outside, one of them a program, declared facts, a locked secret."""
+    home = os.path.join(root, "../home")
+    os.makedirs(home + "/.ssh")
+    os.environ["HOME"] = os.path.realpath(home)
+    stead = lambda *arguments, **more: subprocess.run([STEAD, *arguments], check=True, capture_output=True, text=True, **more).stdout
+    recipient = re.search("age1[a-z0-9]+", stead("secret", "keygen", "--output", os.path.join(root, "../key")))[0]
+    files = {
+        "stead.toml": (
+            f'name = "p"\n[secrets]\nrecipients = ["{recipient}"]\n'
+            f'[inventory]\nfiles = ["hosts", "listing.py", "~/.ssh/config", "{os.path.realpath(home)}/roster"]\n'
+            '[facts.programs]\nrack = ["/bin/echo", "\\"r7\\""]\n'
+        ),
+        "site.stead": PROJECT["site.stead"] + (
+            "fact rack: String\nfact row: Int = 1\n"
+            'inventory {\n  group "web" { hosts = ["a", "b-*", "c", "d"] }\n}\n'
+            'node where \"web\" in node.groups { file "/rack" { content = "${facts.rack} ${facts.row}" } }\n'
+            'state locked(token: Secret<String>) { file "/token" { content = token, mode = 0600 } }\nnode "*" { locked() }\n'
+        ),
+        "hosts/one.ini": "[web]\na ansible_user=x\n[db]\nn\n",
+        "hosts/two.yaml": "web:\n  hosts:\n    b-1:\n    n:\n",
+        "listing.py": '#!/bin/sh\necho \'{"db": {"hosts": ["c"]}}\'\n',
+    }
+    write(root, files)
+    os.chmod(os.path.join(root, "listing.py"), 0o755)
+    write(home, {".ssh/config": "Host d\n  User root\n", "roster": "e:\n  host: 10.0.0.1\n"})
+    stead("secret", "set", os.path.join(root, "data/common.yaml"), "locked.token", input="hunter2")
+    read = lambda name: open(os.path.join(root, name)).read()
+    return {**PROJECT, **files, "data/common.yaml": read("data/common.yaml")}
+
+
 async def edits(root, rounds):
     """Random small edits of open files; after each, what the server tells is what a fresh check tells."""
     seed = int(os.environ.get("STEAD_TEST_SEED", "1"))
     generator = random.Random(seed)
-    client, _ = await connect(root)
-    names = [name for name in PROJECT if not name.endswith((".toml", ".json"))]
+    project = around(root)
+    client, _ = await connect(root, settings={"runPrograms": True})
+    names = [name for name in project if not name.endswith((".toml", ".json", ".py"))]
     texts = {name: client.open(name) for name in names}
     for turn in range(rounds):
         name = generator.choice(names)
         text = texts[name]
         if generator.random() < 0.25:
-            texts[name] = PROJECT[name]
+            texts[name] = project[name]
             client.change(name, texts[name])
         else:
             start = generator.randint(0, len(text))
@@ -473,15 +640,16 @@ async def edits(root, rounds):
 
 
 async def main():
-    tests = [features, pulled, bad_input]
+    tests = [features, actions, roots, pulled, inventories, bad_input]
     if sys.argv[2:3] == ["edits"]:
         async def random_edits(root):
             await edits(root, int(sys.argv[3]))
         tests = [random_edits]
     for test in tests:
-        with tempfile.TemporaryDirectory() as root:
+        with tempfile.TemporaryDirectory() as parent:
+            root = os.path.join(os.path.realpath(parent), "p")
             write(root)
-            await test(os.path.realpath(root))
+            await test(root)
         print(f"{test.__name__}: ok", flush=True)
 
 

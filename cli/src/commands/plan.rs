@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<Exit
 }
 
 /// The states that led to the resources of a catalog.
-fn states_of(catalog: &Catalog) -> impl FnMut(&ResourceId) -> Vec<Arc<str>> + use<> {
+pub(super) fn states_of(catalog: &Catalog) -> impl FnMut(&ResourceId) -> Vec<Arc<str>> + use<> {
     let mut paths: HashMap<ResourceId, Vec<Arc<str>>> =
         catalog.resources.iter().map(|resource| (resource.id.clone(), resource.path.clone())).collect();
     move |id| paths.remove(id).unwrap_or_default()

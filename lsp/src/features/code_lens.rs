@@ -87,7 +87,10 @@ fn node_lenses(snapshot: &Snapshot, block: Span, uri: &lsp_types::Uri, lenses: &
     if snapshot.config.code_lens.plan {
         for name in names.iter().take(MOST) {
             let arguments = Some(vec![json!(uri), json!(name)]);
-            lenses.push((at, Command { title: format!("plan {name}"), command: "stead.plan".to_owned(), arguments }));
+            // Another machine is not asked: what is wanted there is known from its facts.
+            let title =
+                if compiled.this.as_deref() == Some(*name) { format!("plan {name}") } else { format!("wanted on {name}") };
+            lenses.push((at, Command { title, command: "stead.plan".to_owned(), arguments }));
         }
     }
 }

@@ -28,12 +28,16 @@ pub(crate) fn execute(server: &mut Server, params: ExecuteCommandParams) -> Resu
     let (key, _) = server.workspace.locate(&path).ok_or_else(|| "the file belongs to no project".to_owned())?;
     server.workspace.refresh(&key)?;
     let log = server.logger();
+    let current = server.workspace.state(&key).and_then(|state| state.current().cloned());
     let work = server.workspace.work(&key, &*log).ok_or_else(|| "the project is gone".to_owned())?;
     let this = server.workspace.this_node();
     let host = server.workspace.host.clone();
     let title = if params.command == "stead.plan" { "Planning" } else { "Compiling" };
     let run = move || -> Result<Value, String> {
-        let compiled = work.run();
+        let compiled = match current {
+            Some(compiled) => compiled,
+            None => Arc::new(work.run().ok_or("the project changed meanwhile: ask again")?),
+        };
         let this = this?;
         let wanted: Arc<str> = name.map_or_else(|| this.name.clone(), Into::into);
         let found = compiled.nodes.iter().find(|(node, _)| node.name == wanted);
@@ -46,7 +50,7 @@ pub(crate) fn execute(server: &mut Server, params: ExecuteCommandParams) -> Resu
         };
         let text = match &*params.command {
             "stead.plan" if wanted == this.name => host.plan(&catalog)?,
-            "stead.plan" => return Err(format!("`{wanted}` is not this machine, which is `{}`", this.name)),
+            "stead.plan" => host.wanted(&catalog)?,
             "stead.catalog" => catalog_text(&catalog),
             _ => graph_text(&catalog),
         };

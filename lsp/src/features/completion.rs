@@ -109,6 +109,21 @@ mod tests {
     }
 
     #[test]
+    fn editors_without_snippets_get_what_comes_before_the_first_stop() {
+        let texts = |takes_snippets: bool| {
+            let fixture = Fixture::new("fn f(a: Int) -> Int = a\nfile \"/x\" {\n  $0\n  content = \"${f(a = 1)}\"\n}\n");
+            let (mut snapshot, offset) = fixture.at_cursor();
+            snapshot.takes_snippets = takes_snippets;
+            let items = super::found(&snapshot, offset).unwrap_or_default();
+            let mode = items.into_iter().find(|item| item.label == "mode").expect("an attribute");
+            let Some(lsp_types::CompletionTextEdit::Edit(edit)) = mode.text_edit else { panic!("no edit") };
+            (edit.new_text, mode.insert_text_format)
+        };
+        assert_eq!(texts(true), ("mode = $0".to_owned(), Some(lsp_types::InsertTextFormat::SNIPPET)));
+        assert_eq!(texts(false), ("mode = ".to_owned(), None));
+    }
+
+    #[test]
     fn values_follow_the_expected_type() {
         check("service \"x\" { state = $0 }\n", &["running", "stopped"]);
         check("enum Env { prod, dev }\nfn f(e: Env) -> Bool = e == $0\n", &["dev", "prod"]);

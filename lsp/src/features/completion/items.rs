@@ -123,8 +123,13 @@ impl Items<'_> {
             return;
         }
         let range = self.snapshot.range(self.replaced);
-        let is_snippet = entry.snippet.is_some();
-        let new_text = entry.snippet.unwrap_or_else(|| entry.label.to_owned());
+        let can_jump = self.snapshot.takes_snippets;
+        let is_snippet = can_jump && entry.snippet.is_some();
+        let new_text = match entry.snippet {
+            Some(snippet) if can_jump => snippet,
+            Some(snippet) => before_first_stop(&snippet),
+            None => entry.label.to_owned(),
+        };
         self.list.push(CompletionItem {
             label: entry.label.to_owned(),
             label_details: None,
@@ -551,6 +556,20 @@ fn call_snippet(name: &str, definition: &stead_compiler::index::Definition) -> S
         .map(|(param, i)| if is_state { format!("{} = ${{{i}}}", param.name) } else { format!("${{{i}:{}}}", param.name) })
         .collect();
     format!("{name}({})$0", args.join(", "))
+}
+
+/// What a snippet writes before the place where the cursor goes first: for editors that know no snippets, and go on there.
+fn before_first_stop(snippet: &str) -> String {
+    let mut text = String::new();
+    let mut chars = snippet.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '$' => break,
+            '\\' => text.extend(chars.next()),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 pub(crate) fn kind_of_definition(kind: DefinitionKind) -> Kind {
