@@ -119,6 +119,49 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
+def pulled(stead, directory, env, rounds):
+    """As an editor that asks for diagnostics by itself after each keystroke, and completes at once: latencies in milliseconds by name."""
+    client = Client([stead, "lsp"], directory, env)
+    folders = [{"uri": f"file://{directory}", "name": "bench"}]
+    capabilities = {"textDocument": {"diagnostic": {}}, "workspace": {"diagnostics": {"refreshSupport": True}}}
+    client.request("initialize", {"processId": None, "rootUri": None, "capabilities": capabilities, "workspaceFolders": folders})
+    client.send("initialized", {})
+    refreshed = lambda: client.wait(lambda message: message.get("method") == "workspace/diagnostic/refresh")[0]
+    name = "m7/make.stead"
+    client.open(name)
+    refreshed()
+    ask = lambda: client.request("textDocument/diagnostic", {"textDocument": {"uri": client.uri(name)}})
+    lines = open(f"{directory}/{name}").read().split("\n")
+    file, project, completion = [], [], []
+    for i in range(rounds):
+        line = 2 + i % (len(lines) - 4)
+        at = lines[line].index("content")
+        sent = client.edit(name, line, at, at, "x")
+        took, report = ask()
+        assert [one["code"] for one in report["items"]] == ["unknown-attribute"], report
+        file.append(took)
+        refreshed()
+        sent = client.edit(name, line, at, at + 1, "")
+        assert ask()[1]["items"] == [], "the mistake is gone"
+        refreshed()
+        ask()
+        project.append(time.monotonic() - sent)
+        end = lines[line].index(" }")
+        client.edit(name, line, end, end, ", ")
+        ask()
+        # The node is being compiled now.
+        took, items = client.request("textDocument/completion", {
+            "textDocument": {"uri": client.uri(name)}, "position": {"line": line, "character": end + 2}})
+        assert any(item["label"] == "owner" for item in items), "attributes are offered"
+        completion.append(took)
+        refreshed()
+        client.edit(name, line, end, end + 2, "")
+        ask()
+        refreshed()
+    client.close()
+    return {"pulled file": file, "pulled project": project, "pulled completion": completion}
+
+
 def measure(stead, directory, env, rounds):
     """Latencies in milliseconds by name, and the peak of memory in MiB."""
     client = Client([stead, "lsp"], directory, env)
