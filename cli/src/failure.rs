@@ -175,6 +175,9 @@ pub(crate) enum Failure {
     /// No such rollout.
     #[error("there is no rollout {0}")]
     NoSuchRollout(String),
+    /// A file that a rollout began with is another one by now.
+    #[error("{} is not the file that the rollout began with", .0.display())]
+    FileReplaced(PathBuf),
     /// A worker's file cannot be used.
     #[error("{}: {source}", path.display())]
     WorkerBinary {
@@ -347,6 +350,7 @@ impl Failure {
             Self::UnknownSelector(_) => "unknown-selector",
             Self::NoTargets(_) => "no-targets",
             Self::OnlyHere { .. } => "only-here",
+            Self::FileReplaced(_) => "file-replaced",
             Self::NoSuchRollout(_) => "no-such-rollout",
             Self::WorkerBinary { .. } => "worker-binary-unusable",
             Self::NoPassword => "no-password",
@@ -409,6 +413,7 @@ impl Failure {
             Self::UnknownSelector(_) => Some(r#"a selector is a resource 'file["/etc/motd"]', a type or a tag"#.into()),
             Self::NoTargets(_) => Some("name hosts: --on web-1,web-2".into()),
             Self::OnlyHere { .. } => Some("leave it out".into()),
+            Self::FileReplaced(_) => Some("put the file of then back, or begin anew with `stead apply`".into()),
             Self::NoSuchRollout(_) => Some("rollouts are numbered in the last line of `stead apply --on`".into()),
             Self::WorkerBinary { .. } => Some("name a stead that was built for Linux".into()),
             Self::NoPassword => Some("type it, or give it as a line of standard input".into()),

@@ -8,6 +8,7 @@ mod dependencies;
 mod failure;
 mod forge;
 mod guard;
+mod hidden;
 mod inventories;
 mod ledger;
 mod machine;

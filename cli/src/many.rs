@@ -3,6 +3,7 @@
 //! Each host is worked on by itself: what goes wrong with one is told at its name, and the others go on. What a host is sent is its
 //! own catalog, with its own secrets; everything is compiled here.
 
+mod batches;
 mod check;
 mod contact;
 mod facts;
@@ -13,6 +14,7 @@ mod pool;
 mod progress;
 mod reach;
 mod record;
+mod resume;
 mod rollout;
 mod summary;
 mod targets;
@@ -24,10 +26,11 @@ pub(crate) use contact::check_hosts;
 pub(crate) use facts::facts;
 pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
-pub(crate) use rollout::{apply, apply_saved, resume};
+pub(crate) use resume::resume;
+pub(crate) use rollout::{apply, apply_saved};
 pub(crate) use targets::{inventory, resolve};
 
-use stead_catalog::{Catalog, Target};
+use stead_catalog::{Catalog, ResourceId, Target};
 use stead_engine::{Remote, RemoteError, RemotePlan};
 
 /// Why a host could not be worked on, in the words of whoever found out.
@@ -65,6 +68,15 @@ pub(crate) struct Ready {
     pub(crate) catalog: Arc<Catalog>,
     /// What would change.
     pub(crate) planned: RemotePlan,
+    /// What of it nobody has accepted.
+    pub(crate) withheld: Vec<ResourceId>,
+}
+
+impl Ready {
+    /// What tells the catalog from any other, in words.
+    pub(crate) fn hash(&self) -> String {
+        blake3::Hash::from_bytes(*self.catalog.hash().as_bytes()).to_hex().to_string()
+    }
 }
 
 /// A host, and what came of asking it.

@@ -70,6 +70,25 @@ pub(crate) fn cancel_silently() -> Arc<Cancel> {
     cancel
 }
 
+/// The first signal gives up what nobody has heard of yet, the next one ends everything.
+pub(crate) fn give_up_on_signals() -> Arc<Cancel> {
+    let cancel = Arc::new(Cancel::new());
+    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
+        let asked = cancel.clone();
+        std::thread::spawn(move || {
+            for signal in signals.forever() {
+                if asked.is_cancelled() {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+                asked.ask();
+                let text = "\nhosts that have not answered are given up; once more ends it\n";
+                let _ = io::Write::write_all(&mut io::stderr(), text.as_bytes());
+            }
+        });
+    }
+    cancel
+}
+
 /// The first signal finishes what runs, the second ends it. Each rings the alarm.
 pub(crate) fn cancel_on_signals(alarm: Option<Alarm>) -> Arc<Cancel> {
     let cancel = Arc::new(Cancel::new());

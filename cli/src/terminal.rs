@@ -93,6 +93,7 @@ impl Terminal {
 
     /// `error[code]: message`, as diagnostics look.
     pub(crate) fn error_line(&self, code: &str, message: &str) -> String {
+        let code = stead_report::clean(code);
         let message = message.lines().map(|line| stead_report::clean(line).into_owned()).collect::<Vec<_>>().join("\n  ");
         match self.error_color() {
             Color::Ansi => format!("\u{1b}[1;31merror[{code}]\u{1b}[0m\u{1b}[1m: {message}\u{1b}[0m\n"),
@@ -111,6 +112,7 @@ impl Terminal {
 
     /// `warning[code]: message`.
     pub(crate) fn warning_line(&self, code: &str, message: &str) -> String {
+        let code = stead_report::clean(code);
         let message = stead_report::clean(message);
         match self.error_color() {
             Color::Ansi => format!("\u{1b}[1;33mwarning[{code}]\u{1b}[0m: {message}\n"),
@@ -179,4 +181,20 @@ fn speaks_utf8() -> bool {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_comes_from_elsewhere_drives_the_terminal() {
+        let terminal = Terminal { choice: ColorChoice::Never, ascii: false };
+        let evil = "a\u{1b}[2J\u{7}\u{202e}b";
+        let failure = crate::many::HostFailure::new(evil, evil, Some(evil.to_owned()));
+        for text in [terminal.host_line(evil, &failure), terminal.warning_line(evil, evil), terminal.error_line(evil, evil)] {
+            assert!(text.contains("\u{241b}[2J"), "{text:?}");
+            assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
+        }
+    }
 }

@@ -15,12 +15,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod catalog;
+mod code;
 mod event;
 mod message;
 mod plan;
 mod value;
 
 pub(crate) use catalog::WireCatalog;
+pub(crate) use code::WireCode;
 pub(crate) use event::{WireEvent, WireOutcome};
 pub(crate) use event::{nanoseconds, pending, read_pending, written};
 pub(crate) use message::{Answer, CheckKind, PlanRequest, Problem, Request, Wanted, WireChangeRecord, WireRun};
@@ -28,7 +30,7 @@ pub(crate) use plan::{WirePlan, WirePlanned, cause, read_cause};
 pub(crate) use value::{WireValue, content_hash, facts};
 
 /// Version of the frames. Both sides have to be of the same.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The longest body, as it goes over the wire and as it is when it is inflated.
 pub(crate) const MAX_BODY: usize = 256 << 20;

@@ -36,6 +36,10 @@ pub struct Remote {
     to: SyncSender<Vec<u8>>,
     from: Receiver<Result<Answer, FrameError>>,
     shared: Arc<Shared>,
+    /// How long it may take until one question is answered, whatever comes meanwhile.
+    limit: Duration,
+    /// Nobody waits for answers any more.
+    cancel: Arc<Cancel>,
     /// The version of the worker's program.
     pub version: String,
     /// The machine's architecture.
@@ -60,7 +64,7 @@ pub struct RemotePlan {
     /// The plan.
     pub plan: Plan,
     /// The same as a saved plan, to hold a later run to it.
-    pub saved: Option<SavedPlan>,
+    pub saved: SavedPlan,
 }
 
 /// A run in the journal of a machine.
@@ -116,6 +120,8 @@ pub enum HealthCheck {
 pub struct RemoteApply {
     /// What is not as it says is stopped.
     pub saved: Option<SavedPlan>,
+    /// What is left as it is, whatever the plan says.
+    pub withheld: Vec<ResourceId>,
     /// Commands are traced.
     pub audit: bool,
     /// What the machine's journal keeps.
@@ -125,7 +131,8 @@ pub struct RemoteApply {
 }
 
 impl Remote {
-    /// Talks to a worker that has written its first line. Waits for its greeting and its facts.
+    /// Talks to a worker that has written its first line. Waits for its greeting and its facts. A worker that takes longer than `limit`
+    /// with an answer is given up, but for a run that goes on.
     ///
     /// # Errors
     /// When it is gone, says something else, or cannot tell its facts.
@@ -133,6 +140,18 @@ impl Remote {
         input: Box<dyn Read + Send>,
         output: Box<dyn Write + Send>,
         hang_up: Box<dyn Fn() + Send + Sync>,
+        limit: Duration,
+    ) -> Result<Self, RemoteError> {
+        Self::greet_until(input, output, hang_up, limit, Arc::default())
+    }
+
+    /// As [`Remote::greet`]; it is not waited for any longer when that is cancelled.
+    pub(crate) fn greet_until(
+        input: Box<dyn Read + Send>,
+        output: Box<dyn Write + Send>,
+        hang_up: Box<dyn Fn() + Send + Sync>,
+        limit: Duration,
+        cancel: Arc<Cancel>,
     ) -> Result<Self, RemoteError> {
         let shared = Arc::new(Shared { heard: Mutex::new(Instant::now()), hang_up });
         let (to, outgoing) = mpsc::sync_channel(QUEUE);
@@ -140,27 +159,41 @@ impl Remote {
         let reading = shared.clone();
         thread::spawn(move || read_all(input, &tell, &reading));
         thread::spawn(move || write_all(output, &outgoing));
-        let mut remote =
-            Self { to, from, shared, version: String::new(), arch: String::new(), uid: 0, last_run: None, facts: Map::new() };
-        match remote.next()? {
+        let mut remote = Self {
+            to,
+            from,
+            shared,
+            limit,
+            cancel,
+            version: String::new(),
+            arch: String::new(),
+            uid: 0,
+            last_run: None,
+            facts: Map::new(),
+        };
+        let until = Instant::now() + limit;
+        match remote.next(until)? {
             Answer::Hello { version, arch, uid, last_run } => {
                 (remote.version, remote.arch, remote.uid) = (version, arch, uid);
                 remote.last_run = last_run.map(RemoteRun::from);
             }
             other => return Err(unexpected(other)),
         }
-        match remote.next()? {
+        match remote.next(until)? {
             Answer::Facts { facts } => remote.facts = frames::facts(facts)?,
             other => return Err(unexpected(other)),
         }
         Ok(remote)
     }
 
-    fn send(&self, request: &Request) -> Result<(), RemoteError> {
-        self.send_frame(frames::encode(request)?)
+    /// Sends a request. Returns until when its answer has to be there.
+    fn send(&self, request: &Request) -> Result<Instant, RemoteError> {
+        let until = Instant::now() + self.limit;
+        self.send_frame(frames::encode(request)?, until)?;
+        Ok(until)
     }
 
-    fn send_frame(&self, mut frame: Vec<u8>) -> Result<(), RemoteError> {
+    fn send_frame(&self, mut frame: Vec<u8>, until: Instant) -> Result<(), RemoteError> {
         loop {
             match self.to.try_send(frame) {
                 Ok(()) => return Ok(()),
@@ -168,6 +201,7 @@ impl Remote {
                 Err(TrySendError::Full(back)) => {
                     frame = back;
                     self.give_up_when_silent()?;
+                    self.give_up_when_late(until)?;
                     thread::sleep(Duration::from_millis(2));
                 }
             }
@@ -180,6 +214,19 @@ impl Remote {
         }
         (self.shared.hang_up)();
         Err(RemoteError::Lost { run: None })
+    }
+
+    /// A worker that says again and again that it is there, and nothing else, does not hold up everybody.
+    fn give_up_when_late(&self, until: Instant) -> Result<(), RemoteError> {
+        let error = if self.cancel.is_cancelled() {
+            RemoteError::given_up()
+        } else if Instant::now() >= until {
+            RemoteError::too_slow(self.limit)
+        } else {
+            return Ok(());
+        };
+        (self.shared.hang_up)();
+        Err(error)
     }
 
     /// The next answer that says something; `None` when none came in time.
@@ -195,11 +242,12 @@ impl Remote {
         }
     }
 
-    fn next(&self) -> Result<Answer, RemoteError> {
+    fn next(&self, until: Instant) -> Result<Answer, RemoteError> {
         loop {
-            if let Some(answer) = self.next_within(Duration::from_secs(1))? {
+            if let Some(answer) = self.next_within(Duration::from_millis(250))? {
                 return Ok(answer);
             }
+            self.give_up_when_late(until)?;
         }
     }
 
@@ -210,20 +258,20 @@ impl Remote {
     /// When the worker is gone, cannot plan, or answers with something else than a plan of this catalog.
     pub fn plan(&mut self, catalog: &Catalog, fetch: bool, remember: bool) -> Result<RemotePlan, RemoteError> {
         let request = PlanRequest { catalog: WireCatalog::of(catalog), fetch, remember };
-        self.send(&Request::Plan(Box::new(request)))?;
+        let until = self.send(&Request::Plan(Box::new(request)))?;
         let mut contents = None;
         loop {
-            match self.next()? {
-                Answer::Need { contents: wanted } => {
+            match self.next(until)? {
+                Answer::Need { contents: wanted } if !wanted.is_empty() => {
                     let contents = contents.get_or_insert_with(|| contents_of(catalog));
                     for wanted in wanted {
-                        self.send_content(contents, &wanted)?;
+                        self.send_content(contents, &wanted, until)?;
                     }
                 }
                 Answer::Planned { plan, saved } => {
                     let plan = plan.read()?;
                     is_of(&plan, catalog)?;
-                    let saved = unhex(&saved).and_then(|bytes| SavedPlan::decode(&bytes).ok());
+                    let saved = saved_of(&saved, catalog)?;
                     return Ok(RemotePlan { plan, saved });
                 }
                 Answer::Failed(problem) => return Err(RemoteError::Refused(problem.into())),
@@ -232,11 +280,17 @@ impl Remote {
         }
     }
 
-    fn send_content(&self, contents: &HashMap<[u8; 32], Arc<Blob>>, wanted: &Wanted) -> Result<(), RemoteError> {
+    fn send_content(
+        &self,
+        contents: &mut HashMap<[u8; 32], Arc<Blob>>,
+        wanted: &Wanted,
+        until: Instant,
+    ) -> Result<(), RemoteError> {
         let hash = frames::content_hash(&wanted.hash)?;
-        // Only what is in this catalog is handed out.
-        let blob =
-            contents.get(&hash).ok_or_else(|| FrameError::malformed("a content was asked for that is not in the catalog"))?;
+        // Only what is in this catalog is handed out, and once: who asks again asks for ever.
+        let blob = contents
+            .remove(&hash)
+            .ok_or_else(|| FrameError::malformed("a content was asked for that is not in the catalog, or again"))?;
         let mut offset = usize::try_from(wanted.offset).unwrap_or(usize::MAX);
         if offset > blob.bytes.len() {
             return Err(FrameError::malformed("a content was asked for beyond its end").into());
@@ -244,7 +298,7 @@ impl Remote {
         // An empty piece ends a content that was all there but for its last word.
         loop {
             let end = (offset + PIECE).min(blob.bytes.len());
-            self.send_frame(frames::encode_piece(&hash, offset as u64, &blob.bytes[offset..end])?)?;
+            self.send_frame(frames::encode_piece(&hash, offset as u64, &blob.bytes[offset..end])?, until)?;
             offset = end;
             if offset == blob.bytes.len() {
                 return Ok(());
@@ -263,6 +317,7 @@ impl Remote {
             audit: options.audit,
             max_size: Some(options.retention.max_size),
             max_age_ns: options.retention.max_age.map(frames::nanoseconds),
+            withheld: options.withheld.iter().map(|id| (id.type_name.clone(), id.name.clone())).collect(),
         })?;
         let mut run = Following { plan, run: None, results: BTreeMap::new() };
         let mut asked = 0;
@@ -294,15 +349,15 @@ impl Remote {
     /// # Errors
     /// When the worker is gone or the journal cannot be read.
     pub fn story(&mut self, run: i64) -> Result<Option<Story>, RemoteError> {
-        self.send(&Request::Report { run })?;
-        match self.next()? {
+        let until = self.send(&Request::Report { run })?;
+        match self.next(until)? {
             Answer::Report { run: None, .. } => Ok(None),
             Answer::Report { run: Some(run), changes } => {
                 let change = |change: frames::WireChangeRecord| {
                     let (type_name, name) = change.resource?;
                     let outcome = change.outcome.as_deref().and_then(OutcomeKind::from_name);
                     let resource = ResourceId { type_name, name };
-                    Some(StoryChange { resource, outcome, code: change.code, message: change.message })
+                    Some(StoryChange { resource, outcome, code: change.code.map(String::from), message: change.message })
                 };
                 Ok(Some(Story { run: run.into(), changes: changes.into_iter().filter_map(change).collect() }))
             }
@@ -319,8 +374,8 @@ impl Remote {
             HealthCheck::Exec(argv) => CheckKind::Exec { argv: argv.clone() },
             HealthCheck::Service(unit) => CheckKind::Service { unit: unit.clone() },
         };
-        self.send(&Request::Check { kind, timeout_ns: frames::nanoseconds(timeout) })?;
-        match self.next()? {
+        let until = self.send(&Request::Check { kind, timeout_ns: frames::nanoseconds(timeout) })?;
+        match self.next(until)? {
             Answer::Checked { is_good: true, .. } => Ok(Ok(())),
             Answer::Checked { message, .. } => Ok(Err(message)),
             other => Err(unexpected(other)),
@@ -409,6 +464,19 @@ fn is_of(plan: &Plan, catalog: &Catalog) -> Result<(), FrameError> {
     Ok(())
 }
 
+/// A saved plan is for the catalog that was sent, on the machine itself. It goes into a file with those of other nodes, where it must not
+/// stand for one of them.
+fn saved_of(saved: &str, catalog: &Catalog) -> Result<SavedPlan, FrameError> {
+    let saved = unhex(saved).and_then(|bytes| SavedPlan::decode(&bytes).ok());
+    let saved = saved.ok_or_else(|| FrameError::malformed("a plan without its saved form"))?;
+    let is_whole_machine = saved.root == "/" && saved.undoes.is_none();
+    if saved.node != *catalog.node || saved.catalog_hash != *catalog.hash().as_bytes() || !is_whole_machine {
+        return Err(FrameError::malformed("a saved plan of another catalog"));
+    }
+    // Where it was compiled from is known here, and the file says it once.
+    Ok(SavedPlan { project: String::new(), selection: Vec::new(), ..saved })
+}
+
 fn unexpected(answer: Answer) -> RemoteError {
     match answer {
         Answer::Failed(problem) => RemoteError::Refused(problem.into()),
@@ -431,7 +499,7 @@ impl Following<'_> {
     /// Passes an event on. The last one gives the report.
     fn take(&mut self, event: WireEvent, events: &dyn Events, begun: Instant) -> Result<Option<RunReport>, RemoteError> {
         match event {
-            WireEvent::Warning { code, message } => events.event(&Event::Warning { code: &code, message }),
+            WireEvent::Warning { code, message } => events.event(&Event::Warning { code: code.as_str(), message }),
             WireEvent::RunStarted { run, resources } => {
                 self.run = run;
                 events.event(&Event::RunStarted { run, resources });
@@ -506,7 +574,7 @@ impl Story {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { code: problem.code, message: problem.message, hint: problem.hint }
+        Self { code: problem.code.into(), message: problem.message, hint: problem.hint }
     }
 }
 

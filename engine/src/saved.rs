@@ -112,10 +112,6 @@ struct Body {
 impl SavedPlan {
     /// Saves what a plan says.
     pub fn of(planned: &Planned, project: &str, root: &Path, selection: Vec<String>) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for number in [random(), random(), random(), random()] {
-            hasher.update(&number.to_le_bytes());
-        }
         let changes = planned
             .plan
             .resources
@@ -123,7 +119,7 @@ impl SavedPlan {
             .filter(|entry| acts(entry))
             .map(|entry| (entry.id.to_string(), SavedChange { action: entry.action, fingerprint: fingerprint(entry) }));
         Self {
-            id: *hasher.finalize().as_bytes(),
+            id: new_id(),
             node: planned.plan.node.to_string(),
             project: project.to_owned(),
             root: root.to_string_lossy().into_owned(),
@@ -133,6 +129,11 @@ impl SavedPlan {
             undoes: None,
             changes: changes.collect(),
         }
+    }
+
+    /// The same plan with another id, for who goes on with what was begun of it: under its own it is used once.
+    pub fn renewed(&self) -> Self {
+        Self { id: new_id(), ..self.clone() }
     }
 
     /// Says how a new plan of the same catalog differs for one resource; `None` when it is what was saved.
@@ -220,6 +221,14 @@ impl SavedPlan {
             changes,
         })
     }
+}
+
+fn new_id() -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    for number in [random(), random(), random(), random()] {
+        hasher.update(&number.to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 /// Says whether an entry will, or may, do something.

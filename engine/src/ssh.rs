@@ -4,7 +4,7 @@
 //! standard input where it is not, and becomes it. Nothing else is put there. A password for sudo goes over standard input when sudo
 //! asks for it, and nowhere else.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 use stead_catalog::Target;
 
+use crate::Cancel;
 use crate::frames::VERSION;
 use crate::machine::random;
 use crate::remote::{Remote, RemoteError, SshProblem};
@@ -35,6 +36,8 @@ const NOISE: usize = 256 << 10;
 const NEARBY: Duration = Duration::from_millis(15);
 /// Bytes of standard error that are kept.
 const TOLD: usize = 64 << 10;
+/// How long a host that is sent the worker may take nothing of it.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// How machines are reached.
 #[derive(Clone, Debug)]
@@ -47,6 +50,10 @@ pub struct SshOptions {
     pub connect_timeout: Duration,
     /// How often a machine that does not answer is tried again.
     pub retries: u32,
+    /// How long it may take from the first word of a host until its worker has told its facts, and until it has planned.
+    pub limit: Duration,
+    /// Asked to give up hosts that have not answered.
+    pub cancel: Arc<Cancel>,
     /// The password for sudo.
     pub password: Option<Password>,
     /// The workers that can be put on a machine.
@@ -164,9 +171,9 @@ fn try_connect(target: &Target, options: &SshOptions, contact: &mut Contact, beg
                 // Nearby, packing takes longer than sending.
                 let is_far = asked.elapsed() > NEARBY;
                 let packs = can_unpack && (packed > 0 || (is_far && plain == 0));
-                way.send_binary(binary, if packs { packed } else { plain }, packs)?;
+                way.send_binary(binary, if packs { packed } else { plain }, packs, options)?;
             }
-            Line::Worker(VERSION) => return way.greet(),
+            Line::Worker(VERSION) => return way.greet(options),
             Line::Worker(version) => {
                 let what = if version < VERSION { "an older" } else { "a newer" };
                 let message = format!("the worker speaks {what} version of the frames: {version}, where {VERSION} was expected");
@@ -245,10 +252,14 @@ struct Way {
     /// How many prompts have been answered.
     answered: usize,
     is_sudo: bool,
+    begun: Instant,
 }
 
 impl Way {
     fn open(target: &Target, options: &SshOptions, bootstrap: &Bootstrap, script: &str) -> Result<Self, RemoteError> {
+        if let Some(user) = target.r#become.as_ref().filter(|user| !bootstrap::is_user(user)) {
+            return Err(told::no_user(user));
+        }
         if target.is_local {
             // The machine itself is reached by its shell.
             let mut command = Command::new("/bin/sh");
@@ -301,6 +312,7 @@ impl Way {
             marker: bootstrap.marker(),
             answered: 0,
             is_sudo: target.r#become.is_some(),
+            begun: Instant::now(),
         })
     }
 
@@ -308,6 +320,7 @@ impl Way {
     fn next_line(&mut self, options: &SshOptions, patience: Duration) -> Result<Line, RemoteError> {
         let until = Instant::now() + patience;
         loop {
+            self.give_up_when_late(options)?;
             if let Some(line) = self.take_line()? {
                 return Ok(line);
             }
@@ -315,7 +328,7 @@ impl Way {
                 self.hang_up();
                 return Err(self.silent(&format!("nothing was heard of the worker for {} s", patience.as_secs())));
             };
-            let (out, err) = self.await_either(left)?;
+            let (out, err) = self.await_either(left.min(Duration::from_secs(1)))?;
             if err {
                 self.read_told();
                 self.answer_prompt(options)?;
@@ -326,20 +339,26 @@ impl Way {
         }
     }
 
+    /// Whatever it says: at some time it has to be done.
+    fn give_up_when_late(&self, options: &SshOptions) -> Result<(), RemoteError> {
+        let error = if options.cancel.is_cancelled() {
+            RemoteError::given_up()
+        } else if self.begun.elapsed() >= options.limit {
+            RemoteError::too_slow(options.limit)
+        } else {
+            return Ok(());
+        };
+        self.hang_up();
+        Err(error)
+    }
+
     /// Waits until one of the two pipes has something.
     fn await_either(&self, limit: Duration) -> Result<(bool, bool), RemoteError> {
         let mut fds = vec![PollFd::new(&self.stdout, PollFlags::IN)];
         if let Some(stderr) = &self.stderr {
             fds.push(PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::IN));
         }
-        let limit = rustix::event::Timespec { tv_sec: limit.as_secs().min(3600).try_into().unwrap_or(3600), tv_nsec: 0 };
-        let limit = if limit.tv_sec == 0 { rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 } } else { limit };
-        match poll(&mut fds, Some(&limit)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => {
-                return Err(RemoteError::connect(SshProblem::Other, format!("ssh cannot be read: {error}"), ""));
-            }
-        }
+        wait(&mut fds, limit)?;
         let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         Ok((ready(0), ready(1)))
     }
@@ -403,7 +422,48 @@ impl Way {
         let _ = self.stdin.write_all(bytes).and_then(|()| self.stdin.flush());
     }
 
-    fn send_binary(&mut self, binary: &WorkerBinary, offset: u64, gzip: bool) -> Result<(), RemoteError> {
+    /// Writes more than a pipe holds, as fast as the other side takes it, and not for ever: a host that keeps the connection and reads
+    /// nothing is given up. One that is gone, or says something instead, is heard by whoever reads next.
+    fn send_long(&mut self, mut bytes: &[u8], options: &SshOptions) -> Result<(), RemoteError> {
+        let failed = |error: io::Error| RemoteError::connect(SshProblem::Other, format!("ssh cannot be written to: {error}"), "");
+        rustix::io::ioctl_fionbio(&self.stdin, true).map_err(|error| failed(error.into()))?;
+        let mut taken = Instant::now();
+        while !bytes.is_empty() && self.buffer.len() <= NOISE {
+            self.give_up_when_late(options)?;
+            match self.stdin.write(bytes) {
+                Ok(count) => (bytes, taken) = (&bytes[count..], Instant::now()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if taken.elapsed() > STALLED {
+                        self.hang_up();
+                        return Err(self.silent(&format!("the host took nothing of it for {} s", STALLED.as_secs())));
+                    }
+                    if self.await_room()? && !self.read_out()? {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        rustix::io::ioctl_fionbio(&self.stdin, false).map_err(|error| failed(error.into()))
+    }
+
+    /// Waits until ssh takes more. Says whether it has something to tell meanwhile.
+    fn await_room(&mut self) -> Result<bool, RemoteError> {
+        let mut fds = vec![PollFd::new(&self.stdin, PollFlags::OUT), PollFd::new(&self.stdout, PollFlags::IN)];
+        if let Some(stderr) = &self.stderr {
+            fds.push(PollFd::from_borrowed_fd(stderr.as_fd(), PollFlags::IN));
+        }
+        wait(&mut fds, Duration::from_secs(1))?;
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let (out, err) = (ready(1), ready(2));
+        if err {
+            self.read_told();
+        }
+        Ok(out)
+    }
+
+    fn send_binary(&mut self, binary: &WorkerBinary, offset: u64, gzip: bool, options: &SshOptions) -> Result<(), RemoteError> {
         let content = binary.content(gzip).map_err(|error| {
             let message = format!("{}: {error}", binary.path().display());
             RemoteError::connect(SshProblem::Binary, message, "name a file that can be read with --worker-binary")
@@ -413,12 +473,11 @@ impl Way {
         let rest = &content[from..];
         let manner = if gzip { "gzip" } else { "plain" };
         self.send(format!("{manner} {from} {}\n", rest.len()).as_bytes());
-        self.send(rest);
-        Ok(())
+        self.send_long(rest, options)
     }
 
     /// From here on there are frames.
-    fn greet(self) -> Result<Remote, RemoteError> {
+    fn greet(self, options: &SshOptions) -> Result<Remote, RemoteError> {
         let Self { child, stdin, stdout, stderr, buffer, told, .. } = self;
         let told = Arc::new(Mutex::new(told));
         let (reaped, keeps) = (child.clone(), told.clone());
@@ -433,7 +492,8 @@ impl Way {
         });
         let hang_up = Box::new(move || end(&child));
         let input = Box::new(Cursor::new(buffer).chain(stdout));
-        Remote::greet(input, Box::new(stdin), hang_up).map_err(|error| match error {
+        let greeted = Remote::greet_until(input, Box::new(stdin), hang_up, options.limit, options.cancel.clone());
+        greeted.map_err(|error| match error {
             RemoteError::Lost { .. } => {
                 // What it says about its end may still be on the way.
                 thread::sleep(Duration::from_millis(200));
@@ -485,6 +545,15 @@ impl Way {
     }
 }
 
+/// Waits for any of these, a second at least.
+fn wait(fds: &mut [PollFd<'_>], limit: Duration) -> Result<(), RemoteError> {
+    let limit = rustix::event::Timespec { tv_sec: limit.as_secs().clamp(1, 3600).try_into().unwrap_or(3600), tv_nsec: 0 };
+    match poll(fds, Some(&limit)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(RemoteError::connect(SshProblem::Other, format!("ssh cannot be read: {error}"), "")),
+    }
+}
+
 fn end(child: &Mutex<Child>) {
     // A child that has ended by itself needs no ending.
     let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
@@ -502,3 +571,6 @@ fn keep(told: &mut Vec<u8>, chunk: &[u8]) {
 fn stead_clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@
 //! Nothing that is sent is written anywhere but where the catalog says, the journal, and the cache of contents, which never
 //! holds a secret.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,7 +57,7 @@ pub struct WorkerOptions {
 
 /// The line that a worker begins with, with the version of the frames: whatever came before it on the pipe was somebody else's.
 pub(crate) fn preamble(nonce: &str) -> String {
-    format!("\nstead-{nonce} worker-frames 1\n")
+    format!("\nstead-{nonce} worker-frames 2\n")
 }
 
 /// Serves one operator until it says goodbye, or is gone.
@@ -271,19 +271,19 @@ impl Worker<'_> {
     }
 
     fn fail(&self, code: &str, message: impl Into<String>, hint: Option<String>) {
-        self.line.send(&Answer::Failed(Problem { code: code.to_owned(), message: message.into(), hint }));
+        self.line.send(&Answer::Failed(Problem { code: code.into(), message: message.into(), hint }));
     }
 
     /// Answers a request. `false` when it was the last one.
     fn answer(&mut self, request: Request) -> Result<bool, FrameError> {
         match request {
             Request::Plan(request) => self.plan(*request)?,
-            Request::Apply { saved, audit, max_size, max_age_ns } => {
+            Request::Apply { saved, audit, max_size, max_age_ns, withheld } => {
                 let retention = Retention {
                     max_size: max_size.unwrap_or(Retention::default().max_size),
                     max_age: max_age_ns.map(Duration::from_nanos).or(Retention::default().max_age),
                 };
-                self.apply(saved.as_deref(), audit, &retention);
+                self.apply(saved.as_deref(), &withheld, audit, &retention);
             }
             Request::Report { run } => match story::tell(&self.options.state, run) {
                 Ok(answer) => self.line.send(&answer),
@@ -326,8 +326,13 @@ impl Worker<'_> {
         if request.remember && planned.plan.is_empty() {
             Journal::remember(state, &catalog);
         }
-        let saved = SavedPlan::of(&planned, "", Path::new("/"), Vec::new());
-        let saved = saved.encode().map(|bytes| hex(&bytes)).unwrap_or_default();
+        let saved = match SavedPlan::of(&planned, "", Path::new("/"), Vec::new()).encode() {
+            Ok(bytes) => hex(&bytes),
+            Err(error) => {
+                self.fail(error.code(), error.to_string(), None);
+                return Ok(());
+            }
+        };
         self.line.send(&Answer::Planned { plan: WirePlan::of(&planned.plan), saved });
         self.held = Some(Held { catalog, planned });
         Ok(())
@@ -387,7 +392,7 @@ impl Worker<'_> {
         Ok(found)
     }
 
-    fn apply(&mut self, saved: Option<&str>, audit: bool, retention: &Retention) {
+    fn apply(&mut self, saved: Option<&str>, withheld: &[(Arc<str>, Arc<str>)], audit: bool, retention: &Retention) {
         let Some(Held { catalog, planned }) = self.held.take() else {
             return self.fail("worker-garbled", "there is no plan to be carried out", None);
         };
@@ -400,8 +405,15 @@ impl Worker<'_> {
             Some(Ok(saved)) => Some(saved),
             Some(Err(())) => return self.fail("plan-damaged", "the saved plan cannot be read", None),
         };
+        let place = |(type_name, name): &(Arc<str>, Arc<str>)| {
+            catalog.resources.iter().position(|resource| resource.id.type_name == *type_name && resource.id.name == *name)
+        };
+        let Some(withheld) = withheld.iter().map(place).collect::<Option<BTreeSet<usize>>>() else {
+            return self.fail("worker-garbled", "what is not to be touched is not in the catalog", None);
+        };
         let options = ApplyOptions {
             saved,
+            withheld,
             cancel: self.options.cancel.clone(),
             audit,
             cache: self.options.cache.clone(),
@@ -466,7 +478,7 @@ impl<'a> Teller<'a> {
 impl Events for Teller<'_> {
     fn event(&self, event: &Event<'_>) {
         let event = match event {
-            Event::Warning { code, message } => WireEvent::Warning { code: (*code).to_owned(), message: message.clone() },
+            Event::Warning { code, message } => WireEvent::Warning { code: (*code).into(), message: message.clone() },
             Event::RunStarted { run, resources } => WireEvent::RunStarted { run: *run, resources: *resources },
             Event::ResourceStarted { resource } => WireEvent::Started { at: self.at(resource) },
             Event::ResourceRetried { resource, attempt, attempts, message } => {
@@ -484,7 +496,7 @@ impl Events for Teller<'_> {
             Event::ReactionFinished { resource, because, failure, duration } => WireEvent::Reacted {
                 at: self.at(resource),
                 because: because.iter().map(frames::cause).collect(),
-                failure: failure.map(|(code, message)| (code.to_owned(), message.to_owned())),
+                failure: failure.map(|(code, message)| (code.into(), message.to_owned())),
                 duration_ns: frames::nanoseconds(*duration),
             },
             Event::UndeclaredWrite { resource, written } => WireEvent::Undeclared {

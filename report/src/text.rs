@@ -29,6 +29,8 @@ pub struct TextOptions {
     pub brief: bool,
     /// List unchanged resources too.
     pub unchanged: bool,
+    /// Only count nodes without a plan: whoever shows the text tells of each elsewhere.
+    pub count_failures: bool,
 }
 
 impl TextOptions {

@@ -1,7 +1,11 @@
 //! Many hosts over ssh: first contact, plans, applies and rollouts, and everything that goes wrong on the way.
 
 mod contact;
+mod health;
+mod part;
+mod resume;
 mod rollout;
+mod sealed;
 mod trouble;
 
 use serde_json::Value;

@@ -23,8 +23,16 @@ impl Fleet {
     /// # Panics
     /// As [`Host::boot`].
     pub fn boot(hosts: usize) -> Option<Self> {
-        let operator = Host::boot()?;
         let hosts = (0..hosts).map(|_| Host::boot()).collect::<Option<Vec<_>>>()?;
+        Self::of(hosts)
+    }
+
+    /// An operator for these hosts; `None` where hosts are switched off.
+    ///
+    /// # Panics
+    /// As [`Host::boot`].
+    pub fn of(hosts: Vec<Host>) -> Option<Self> {
+        let operator = Host::boot()?;
         let fleet = Self { operator, hosts };
         fleet.operator.write("/root/.ssh/id", login_key());
         fleet.operator.must("chmod 600 /root/.ssh/id");

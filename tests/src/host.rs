@@ -246,10 +246,27 @@ impl Host {
     ///
     /// When the host was not made by [`Host::boot_with_disk`].
     pub fn power_cycle(&mut self) {
+        self.power_off();
+        self.power_on_again();
+    }
+
+    /// Kills PID 1 and with it everything on the host at once, as a power cut would. It answers nothing until it is on again.
+    ///
+    /// # Panics
+    ///
+    /// As [`Host::power_cycle`].
+    pub fn power_off(&self) {
         assert!(self.keep, "only a host with a disk survives a power cut");
-        let ground = ground();
-        ground.testhost(&["kill", &self.name()]).unwrap_or_else(|why| panic!("{why}"));
-        self.power_on(ground);
+        ground().testhost(&["kill", &self.name()]).unwrap_or_else(|why| panic!("{why}"));
+    }
+
+    /// Boots a host that is off from the same disk.
+    ///
+    /// # Panics
+    ///
+    /// When it does not boot.
+    pub fn power_on_again(&mut self) {
+        self.power_on(ground());
     }
 
     /// Waits until `condition` holds on the host.

@@ -42,6 +42,9 @@ pub(crate) struct SshArguments {
     /// How often a host that does not answer is tried again.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) connect_retries: u32,
+    /// How long a host that is there may take to tell what it is asked, or to plan. A run takes as long as it takes.
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, default_value = "30m")]
+    pub(crate) host_timeout: u64,
     /// Use this configuration of ssh instead of the user's own.
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_config: Option<PathBuf>,

@@ -96,7 +96,7 @@ impl<'a> Asking<'a> {
         let catalog = self.compile(target, &remote.facts)?;
         doing("planning");
         let planned = remote.plan(&catalog, self.fetch, self.remember)?;
-        Ok(Ready { remote: keep.then_some(remote), catalog: Arc::new(catalog), planned })
+        Ok(Ready { remote: keep.then_some(remote), catalog: Arc::new(catalog), planned, withheld: Vec::new() })
     }
 
     /// Compiles for one host; what there is to say is kept for later.
@@ -214,7 +214,8 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
     stop_at_mistakes(&loaded, terminal)?;
     let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
-    let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
+    let mut ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
+    ssh.cancel = crate::running::give_up_on_signals();
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &stead_engine::RootSpec::Machine);
     let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state);
     asking.fetch = !arguments.fetch.no_fetch;
@@ -248,7 +249,8 @@ pub(super) fn refuse_alone(on: &str, root: Option<&Path>) -> Result<(), Failure>
 
 /// Saves the plan of every host that has one, for `stead apply FILE`.
 fn save(file: &Path, on: &str, asked: &[Asked], arguments: &PlanArguments, terminal: &Terminal) -> Result<(), Failure> {
-    let plans: Vec<SavedPlan> = asked.iter().filter_map(|asked| asked.result.as_ref().ok()?.planned.saved.clone()).collect();
+    let plans: Vec<SavedPlan> =
+        asked.iter().filter_map(|asked| Some(asked.result.as_ref().ok()?.planned.saved.clone())).collect();
     let project = std::path::absolute(&arguments.source.path).unwrap_or_else(|_| arguments.source.path.clone());
     let hosts = super::summary::hosts(plans.len());
     let saved = SavedPlans::new(&project.to_string_lossy(), on, selection::to_words(&arguments.select), plans);

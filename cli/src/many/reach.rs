@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::termios::{LocalModes, OptionalActions};
 use stead_engine::ssh::{self, Password, SshOptions, WorkerBinaries, WorkerBinary};
 
 use super::{HostFailure, pool};
@@ -37,6 +36,8 @@ pub(crate) fn ssh_options(arguments: &SshArguments, terminal: &Terminal) -> Resu
         config: arguments.ssh_config.clone(),
         connect_timeout: Duration::from_nanos(arguments.connect_timeout),
         retries: arguments.connect_retries,
+        limit: Duration::from_nanos(arguments.host_timeout),
+        cancel: Arc::default(),
         password,
         binaries: Arc::new(WorkerBinaries::new(binaries)),
     })
@@ -74,21 +75,14 @@ fn keep_hash(place: &Path, stamp: &str, hash: &str) -> io::Result<()> {
 /// Asks once, for all hosts. Standard input is read where it is no terminal, so that a program can give the password.
 fn ask_password(terminal: &Terminal) -> Result<String, Failure> {
     let stdin = io::stdin();
-    let is_terminal = stdin.is_terminal();
-    let before = if is_terminal { rustix::termios::tcgetattr(&stdin).ok() } else { None };
-    if let Some(before) = &before {
+    if stdin.is_terminal() {
         terminal.note("sudo password: ");
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        let _ = rustix::termios::tcsetattr(&stdin, OptionalActions::Flush, &silent);
+        let typed = crate::hidden::read(&stdin);
+        terminal.note("\n");
+        return typed.ok().flatten().ok_or(Failure::NoPassword);
     }
     let mut line = String::new();
-    let read = stdin.lock().read_line(&mut line);
-    if let Some(before) = &before {
-        let _ = rustix::termios::tcsetattr(&stdin, OptionalActions::Flush, before);
-        terminal.note("\n");
-    }
-    match read {
+    match stdin.lock().read_line(&mut line) {
         Ok(n) if n > 0 => Ok(line.trim_end_matches(['\n', '\r']).to_owned()),
         _ => Err(Failure::NoPassword),
     }

@@ -4,6 +4,7 @@
 //! One directory a rollout, below `rollouts/` in the state directory: `rollout.json` with one JSON object a line, the first the head,
 //! then a host a line as each is done; `HOST.log` beside it. No secret gets there: logs hold what is shown.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -35,11 +36,62 @@ pub(crate) struct Head {
     pub(crate) selection: Vec<String>,
     /// Every host that was to be worked on, in order.
     pub(crate) hosts: Vec<String>,
+    /// How it was to be done.
+    #[serde(default)]
+    pub(crate) manner: Manner,
+    /// The saved plan that hosts were held to.
+    #[serde(default)]
+    pub(crate) plan: Option<KeptFile>,
+    /// What was accepted of the changes.
+    #[serde(default)]
+    pub(crate) accept: Option<KeptFile>,
+    /// Hashes of the catalogs that it was accepted for.
+    #[serde(default)]
+    pub(crate) catalogs: BTreeMap<String, String>,
+    /// Hosts on which rollouts before this one have begun to carry the plan out.
+    #[serde(default)]
+    pub(crate) begun: BTreeSet<String>,
+}
+
+/// A file that the rollout hangs on, by its name and the hash of its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptFile {
+    pub(crate) path: String,
+    pub(crate) hash: String,
+}
+
+/// Options of the command line, as they were given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Manner {
+    pub(crate) r#become: Option<String>,
+    pub(crate) ask_become_pass: bool,
+    pub(crate) ssh_config: Option<String>,
+    pub(crate) worker_binary: Vec<String>,
+    pub(crate) batch: Option<String>,
+    pub(crate) canary: Option<String>,
+    pub(crate) max_failures: Option<String>,
+    pub(crate) order: Vec<String>,
+    pub(crate) pause_ns: Option<u64>,
+    pub(crate) confirm_batches: bool,
+    pub(crate) no_fetch: bool,
+    pub(crate) audit_exec: bool,
 }
 
 impl Head {
     pub(super) fn new(project: String, on: &str, selection: Vec<String>, hosts: Vec<String>) -> Self {
-        Self { version: VERSION, project, on: on.to_owned(), selection, hosts }
+        Self {
+            version: VERSION,
+            project,
+            on: on.to_owned(),
+            selection,
+            hosts,
+            manner: Manner::default(),
+            plan: None,
+            accept: None,
+            catalogs: BTreeMap::new(),
+            begun: BTreeSet::new(),
+        }
     }
 }
 
@@ -71,6 +123,10 @@ pub(crate) struct Recorded {
     pub(crate) head: Head,
     /// Hosts that are as they are wanted.
     pub(crate) good: Vec<String>,
+    /// Hosts on which something was begun, by this rollout or one that it went on with.
+    pub(crate) begun: BTreeSet<String>,
+    /// Hosts on which this one began something that did not end well.
+    doubtful: BTreeSet<String>,
 }
 
 fn rollouts(state: &Path) -> PathBuf {
@@ -163,15 +219,38 @@ pub(crate) fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
         return Err(invalid("it is of another version of stead"));
     }
     let mut good: Vec<String> = Vec::new();
+    let (mut begun, mut doubtful) = (head.begun.clone(), BTreeSet::new());
     for line in lines {
         let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
         let is_good = matches!(line.outcome.as_str(), "unchanged" | "changed");
         good.retain(|known| *known != line.host);
+        let is_begun = !matches!(line.outcome.as_str(), "unchanged" | "not_tried" | "unreachable");
+        if is_begun && head.hosts.contains(&line.host) {
+            begun.insert(line.host.clone());
+            if !is_good {
+                doubtful.insert(line.host.clone());
+            }
+        }
         if is_good && head.hosts.contains(&line.host) {
             good.push(line.host);
         }
     }
-    Ok(Some(Recorded { head, good }))
+    Ok(Some(Recorded { head, good, begun, doubtful }))
+}
+
+/// Hosts that the rollouts of a project have left changed or half changed, and that nobody has seen to work since.
+pub(super) fn doubtful(state: &Path, project: &str) -> HashSet<String> {
+    let mut ids: Vec<u64> = fs::read_dir(rollouts(state))
+        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
+        .unwrap_or_default();
+    ids.sort_unstable();
+    let mut doubtful = HashSet::new();
+    // What cannot be read says nothing.
+    for recorded in ids.iter().filter_map(|id| read(state, *id).ok().flatten()).filter(|known| known.head.project == project) {
+        doubtful.retain(|host| !recorded.good.contains(host));
+        doubtful.extend(recorded.doubtful);
+    }
+    doubtful
 }
 
 /// The newest rollout.
@@ -205,6 +284,27 @@ mod tests {
         assert_eq!((recorded.head, recorded.good), (head(), vec!["a".to_owned()]));
         assert_eq!(Record::begin(state, &head()).expect("begun").id, 2);
         assert_eq!(last(state), Some(2));
+    }
+
+    #[test]
+    fn a_host_is_in_doubt_until_it_was_seen_to_work() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = directory.path();
+        let names = |project: &str| doubtful(state, project).into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        let unhealthy = HostOutcome::Unhealthy { run: Some(1), why: "it does not answer".into() };
+        let record = Record::begin(state, &head()).expect("begun");
+        record.host("a", &unhealthy);
+        record.host("b", &HostOutcome::Lost { run: None, story: None });
+        record.host("c", &HostOutcome::Unchanged);
+        assert_eq!(names("/srv/site"), ["a", "b"]);
+        assert_eq!(names("/srv/other"), [""; 0]);
+        let again = Head { begun: read(state, 1).expect("readable").expect("there").begun, ..head() };
+        let record = Record::begin(state, &again).expect("begun");
+        record.host("a", &HostOutcome::NotTried("the canary failed"));
+        record.host("b", &HostOutcome::Unchanged);
+        assert_eq!(names("/srv/site"), ["a"], "who was not tried is still in doubt");
+        let recorded = read(state, 2).expect("readable").expect("there");
+        assert_eq!(recorded.begun.into_iter().collect::<Vec<_>>(), ["a", "b"], "what an earlier one has begun is known");
     }
 
     #[test]

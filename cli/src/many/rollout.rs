@@ -1,5 +1,6 @@
 //! `stead apply --on`: one plan to approve, then batch after batch, each looked at before the next.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,50 +8,46 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use stead_catalog::{Action, Target};
-use stead_compiler::config::{RolloutConfig, Share};
 use stead_engine::ssh::{self, SshOptions};
-use stead_engine::{Cancel, Remote, RemoteApply, RemoteError, Retention, RootSpec, SavedPlan, SavedPlans};
+use stead_engine::{Cancel, Remote, RemoteApply, RemoteError, Retention, RootSpec, SavedPlans};
 use stead_report::{TextOptions, json};
 
+use super::batches::RolloutPlan;
 use super::outcome::HostOutcome;
-use super::plan::{Asking, plans_text, refuse_alone, show_failures, stop_at_mistakes};
+use super::plan::{Asking, overview, plans_text, refuse_alone, show_failures, stop_at_mistakes};
 use super::progress::{Bar, Bars, HostProgress, Stage};
-use super::record::{self, Head, HostLog, Record};
-use super::{Asked, HostFailure, Ready, health, pool, summary};
-use crate::args::{ApplyArguments, By, RolloutName};
+use super::record::{self, HostLog, Record, Recorded};
+use super::{Asked, HostFailure, Ready, health, pool, resume, summary};
+use crate::accept::Acceptance;
+use crate::args::{ApplyArguments, By};
 use crate::failure::Failure;
 use crate::project::Loaded;
 use crate::terminal::Terminal;
 use crate::{machine, running, selection};
 
+/// Why hosts are not tried.
+const TOO_MANY: &str = "too many hosts failed before";
+const ENDED: &str = "the rollout was ended before";
+const CANARY: &str = "the canary failed";
+
 /// How long a host whose connection broke is tried again, to ask what became of its run.
 const SEARCH: Duration = Duration::from_secs(30);
 
-/// `stead apply --resume`: the hosts of an earlier rollout that are not as they are wanted.
-pub(crate) fn resume(name: &RolloutName, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &RootSpec::Machine);
-    let id = match name {
-        RolloutName::Number(id) => Some(*id),
-        RolloutName::Last => record::last(&state),
-    };
-    let unreadable = |source| Failure::Unreadable { path: state.join("rollouts"), source };
-    let recorded = id.map(|id| record::read(&state, id)).transpose().map_err(unreadable)?.flatten();
-    let recorded = recorded.ok_or_else(|| Failure::NoSuchRollout(name.to_string()))?;
-    let left: Vec<&String> = recorded.head.hosts.iter().filter(|host| !recorded.good.contains(host)).collect();
-    if left.is_empty() {
-        terminal.print("every host of it is done\n")?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut arguments = arguments.clone();
-    arguments.path = PathBuf::from(&recorded.head.project);
-    arguments.select = selection::from_words(&recorded.head.selection);
-    let only: Vec<String> = left.into_iter().cloned().collect();
-    run(&recorded.head.on, Some(&only), &arguments, None, terminal)
+/// What a rollout is about.
+pub(super) struct Task<'a> {
+    /// The targets, as they were given.
+    pub(super) on: &'a str,
+    /// These hosts, and no other that the targets name by now.
+    pub(super) hosts: Option<&'a [String]>,
+    /// The file that hosts are held to, and what is in it.
+    pub(super) saved: Option<(&'a Path, &'a SavedPlans)>,
+    /// The rollout that this one goes on with.
+    pub(super) before: Option<&'a Recorded>,
 }
 
 /// Applies to many hosts.
 pub(crate) fn apply(on: &str, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    run(on, None, arguments, None, terminal)
+    run(&Task { on, hosts: None, saved: None, before: None }, arguments, terminal)
 }
 
 /// Applies what `stead plan --on … -o FILE` has saved: to those hosts, what was planned there and nothing else.
@@ -64,48 +61,80 @@ pub(crate) fn apply_saved(file: &Path, arguments: &ApplyArguments, terminal: &Te
     arguments.select = selection::from_words(&saved.selection);
     // What was saved was looked at.
     arguments.yes = true;
-    let only: Vec<String> = saved.plans.iter().map(|plan| plan.node.clone()).collect();
-    run(&saved.on, Some(&only), &arguments, Some((file, &saved)), terminal)
+    let hosts: Vec<String> = saved.plans.iter().map(|plan| plan.node.clone()).collect();
+    run(&Task { on: &saved.on, hosts: Some(&hosts), saved: Some((file, &saved)), before: None }, &arguments, terminal)
 }
 
-/// Holds each host to the plan that was saved for it.
-fn hold(asked: &mut [Asked], saved: &SavedPlans) {
+/// Holds each host to the plan that was saved for it. What an earlier rollout has begun of it is gone on with.
+fn hold(asked: &mut [Asked], saved: &SavedPlans, before: Option<&Recorded>) {
     for asked in asked {
         if let Ok(ready) = &mut asked.result {
-            ready.planned.saved = saved.of(&asked.target.name).cloned();
+            let is_begun = before.is_some_and(|before| before.begun.contains(&*asked.target.name));
+            match saved.of(&asked.target.name) {
+                Some(saved) if is_begun => ready.planned.saved = saved.renewed(),
+                Some(saved) => ready.planned.saved = saved.clone(),
+                None => asked.result = Err(HostFailure::new("plan-damaged", "the saved plan does not have it", None)),
+            }
         }
     }
 }
 
-fn run(
-    on: &str,
-    only: Option<&[String]>,
-    arguments: &ApplyArguments,
-    saved: Option<(&Path, &SavedPlans)>,
-    terminal: &Terminal,
-) -> Result<ExitCode, Failure> {
-    refuse_alone(on, arguments.machine.root.as_deref())?;
-    for (given, option) in [
-        (arguments.watch, "--watch"),
-        (arguments.accept.is_some(), "--accept"),
-        (arguments.confirm_within.is_some(), "--confirm-within"),
-        (arguments.rollback_on_failure, "--rollback-on-failure"),
-    ] {
-        if given {
-            return Err(Failure::OnlyHere { option, on: on.to_owned() });
+/// Holds back on each host what nobody accepted.
+fn withhold(file: &Path, asked: &mut [Asked], before: Option<&Recorded>) -> Result<(), Failure> {
+    let acceptance = Acceptance::read(file)?;
+    match before {
+        None => acceptance.check_plan(&overview(asked, false).hash())?,
+        // It was accepted for the catalogs of then.
+        Some(before) => {
+            for asked in asked.iter_mut() {
+                let accepted = before.head.catalogs.get(&*asked.target.name);
+                if asked.result.as_ref().is_ok_and(|ready| accepted != Some(&ready.hash())) {
+                    let hint = Some("look at the plan as it is now, and accept again".to_owned());
+                    let message = "its changes were accepted for another catalog than it has now";
+                    asked.result = Err(HostFailure::new("acceptance-stale", message, hint));
+                }
+            }
         }
     }
+    for ready in asked.iter_mut().filter_map(|asked| asked.result.as_mut().ok()) {
+        let withheld = acceptance.withheld(&ready.catalog, &ready.planned.plan)?;
+        ready.withheld = withheld.iter().map(|at| ready.catalog.resources[*at].id.clone()).collect();
+        let ids: HashSet<_> = ready.withheld.iter().collect();
+        for entry in ready.planned.plan.resources.iter_mut().filter(|entry| ids.contains(&entry.id)) {
+            entry.held = Some("not accepted".into());
+        }
+    }
+    Ok(())
+}
+
+fn refuse(task: &Task<'_>, arguments: &ApplyArguments) -> Result<(), Failure> {
+    refuse_alone(task.on, arguments.machine.root.as_deref())?;
+    let given = [
+        (arguments.watch, "--watch"),
+        (arguments.confirm_within.is_some(), "--confirm-within"),
+        (arguments.rollback_on_failure, "--rollback-on-failure"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        Some((_, option)) => Err(Failure::OnlyHere { option, on: task.on.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Carries a rollout out.
+pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    refuse(task, arguments)?;
     let loaded = crate::project::load(&arguments.path, arguments.network)?;
     stop_at_mistakes(&loaded, terminal)?;
-    crate::signatures::demand_for(&loaded, saved.map(|(file, _)| file), terminal)?;
-    let plan = RolloutPlan::of(arguments, &loaded.project.config().rollout);
-    let mut targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
-    if let Some(gone) =
-        only.filter(|_| saved.is_some()).into_iter().flatten().find(|name| !targets.iter().any(|target| *target.name == ***name))
-    {
+    crate::signatures::demand_for(&loaded, task.saved.map(|(file, _)| file), terminal)?;
+    let plan = RolloutPlan::of(&arguments.rollout, &loaded.project.config().rollout);
+    let inventory = loaded.project.inventory();
+    let (mut targets, gone) = match task.hosts {
+        Some(hosts) => super::targets::named(hosts, inventory, &arguments.many),
+        None => (super::resolve(task.on, inventory, &arguments.many)?, Vec::new()),
+    };
+    if let (Some(gone), None) = (gone.first(), task.before) {
         return Err(Failure::NoTargets(gone.clone()));
     }
-    targets.retain(|target| only.is_none_or(|only| only.iter().any(|name| **name == *target.name)));
     plan.sort(&mut targets);
     let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &RootSpec::Machine);
@@ -114,12 +143,21 @@ fn run(
     asking.fetch = !arguments.fetch.no_fetch;
     (asking.remember, asking.keep) = (true, true);
     let mut asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
+    asked.extend(gone.into_iter().map(|name| {
+        let hint = Some("apply with --on to the hosts that are left, and this one is not asked for any more".to_owned());
+        let failure = HostFailure::new("no-targets", "the inventory does not have it any more", hint);
+        Asked { target: Target::named(name.as_str()), result: Err(failure) }
+    }));
     asking.show_diagnostics(&loaded, terminal);
-    if let Some((_, saved)) = saved {
-        hold(&mut asked, saved);
+    if let Some((_, saved)) = task.saved {
+        hold(&mut asked, saved, task.before);
+    }
+    if let Some(file) = &arguments.accept {
+        withhold(file, &mut asked, task.before)?;
     }
     if !arguments.json {
-        let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
+        // Hosts without a plan are told with the way out below, and in the last lines.
+        let options = TextOptions { brief: arguments.brief, count_failures: true, ..terminal.text_options() };
         running::show(&plans_text(&asked, By::default(), &options), arguments.yes, terminal)?;
     }
     let unreachable = show_failures(&asked, terminal);
@@ -129,11 +167,10 @@ fn run(
         running::approve_many("Apply", changes, &summary::hosts(busy), arguments.json, terminal)?;
     }
 
-    let project = std::path::absolute(&arguments.path).unwrap_or_else(|_| arguments.path.clone());
-    let hosts = asked.iter().map(|asked| asked.target.name.to_string()).collect();
-    let words = selection::to_words(&arguments.select);
-    let head = Head::new(project.to_string_lossy().into_owned(), on, words, hosts);
-    let record = Record::begin(&state, &head).map_err(|source| Failure::Unwritable { path: state.join("rollouts"), source })?;
+    let head = resume::head(task, arguments, &asked)?;
+    let unwritable = |source| Failure::Unwritable { path: state.join("rollouts"), source };
+    let doubtful = if plan.config.checks.is_empty() { HashSet::new() } else { record::doubtful(&state, &head.project) };
+    let record = Record::begin(&state, &head).map_err(unwritable)?;
     let rollout = Rollout {
         plan,
         asking: &asking,
@@ -144,13 +181,14 @@ fn run(
         forks: arguments.many.ssh.forks,
         audit: arguments.audit_exec,
         retention: retention(&loaded),
-        is_held: saved.is_some(),
+        is_held: task.saved.is_some(),
+        doubtful,
         failures: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
     };
     let outcomes = rollout.run(asked);
     let is_good = outcomes.iter().all(|(_, outcome)| outcome.is_good());
-    if changes > 0 || unreachable > 0 || arguments.json {
+    if changes > 0 || unreachable > 0 || arguments.json || !is_good {
         rollout.tell_end(&outcomes);
     }
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -171,61 +209,8 @@ fn is_busy(asked: &Asked) -> bool {
 
 fn changes(asked: &[Asked]) -> usize {
     let ready = asked.iter().filter_map(|asked| asked.result.as_ref().ok());
-    ready.flat_map(|ready| &ready.planned.plan.resources).filter(|r| r.action != Action::None || r.error.is_some()).count()
-}
-
-/// How a rollout goes through its hosts: the command line, else stead.toml.
-struct RolloutPlan {
-    config: RolloutConfig,
-    confirm: bool,
-}
-
-impl RolloutPlan {
-    fn of(arguments: &ApplyArguments, config: &RolloutConfig) -> Self {
-        let given = &arguments.rollout;
-        let mut config = config.clone();
-        config.batch = given.batch.or(config.batch);
-        config.canary = given.canary.or(config.canary);
-        config.max_failures = given.max_failures.or(config.max_failures);
-        config.pause_ns = given.pause.or(config.pause_ns);
-        if !given.order.is_empty() {
-            config.order = given.order.iter().map(|group| group.as_str().into()).collect();
-        }
-        Self { config, confirm: given.confirm_batches }
-    }
-
-    /// Hosts of the groups that are named come in their order, the rest after them; within a group they stay as they are.
-    fn sort(&self, targets: &mut [Target]) {
-        let rank = |target: &Target| {
-            let first = self.config.order.iter().position(|group| target.groups.contains(group));
-            first.unwrap_or(self.config.order.len())
-        };
-        targets.sort_by_key(rank);
-    }
-
-    /// Cuts hosts into the canary and batches.
-    fn batches<T>(&self, hosts: Vec<T>) -> Vec<Vec<T>> {
-        let all = hosts.len();
-        let canary = self.config.canary.map_or(0, |share| share.of(all));
-        let size = self.config.batch.map_or(all, |share| share.of(all)).max(1);
-        let mut batches = Vec::new();
-        let mut hosts = hosts.into_iter();
-        let first: Vec<T> = hosts.by_ref().take(canary).collect();
-        if !first.is_empty() {
-            batches.push(first);
-        }
-        loop {
-            let batch: Vec<T> = hosts.by_ref().take(size).collect();
-            if batch.is_empty() {
-                return batches;
-            }
-            batches.push(batch);
-        }
-    }
-
-    fn has_canary(&self) -> bool {
-        self.config.canary.is_some_and(|canary| canary != Share::Count(0))
-    }
+    let entries = ready.flat_map(|ready| &ready.planned.plan.resources).filter(|entry| entry.held.is_none());
+    entries.filter(|entry| entry.action != Action::None || entry.error.is_some()).count()
 }
 
 /// A rollout that runs.
@@ -241,6 +226,8 @@ struct Rollout<'a> {
     retention: Retention,
     /// Hosts are held to what was saved for them.
     is_held: bool,
+    /// Hosts that were left in a state that no check has passed.
+    doubtful: HashSet<String>,
     failures: AtomicUsize,
     /// Hosts that are done, of those that have something to do.
     done: AtomicUsize,
@@ -253,29 +240,36 @@ struct Job {
     ready: Ready,
 }
 
+/// Hosts, by what is to be done with them.
+#[derive(Default)]
+struct Sorted {
+    /// They are to be changed.
+    jobs: Vec<Job>,
+    /// They are as they are wanted, and have to show that they work; whether as canaries.
+    looks: Vec<(bool, Job)>,
+    /// Nothing is to be done.
+    decided: Vec<(usize, HostOutcome)>,
+}
+
 impl Rollout<'_> {
     /// Goes through all hosts. The outcomes come in the order of the hosts.
     fn run(&self, asked: Vec<Asked>) -> Vec<(String, HostOutcome)> {
         let names: Vec<String> = asked.iter().map(|asked| asked.target.name.to_string()).collect();
+        let limit = self.plan.most_failures(names.len());
         let mut outcomes: Vec<Option<HostOutcome>> = names.iter().map(|_| None).collect();
-        let mut jobs = Vec::new();
-        for (at, Asked { target, result }) in asked.into_iter().enumerate() {
-            match result {
-                Err(failure) => outcomes[at] = Some(HostOutcome::not_begun(failure)),
-                Ok(ready) if ready.planned.plan.is_empty() => outcomes[at] = Some(HostOutcome::Unchanged),
-                Ok(ready) => jobs.push(Job { at, target, ready }),
-            }
-            if let Some(outcome) = &outcomes[at] {
-                self.record.host(&names[at], outcome);
-                self.tell_host(&names[at], outcome);
-            }
+        let Sorted { jobs, looks, decided } = self.sort(asked);
+        for (at, outcome) in decided {
+            self.note(&names[at], &outcome);
+            outcomes[at] = Some(outcome);
+        }
+        let mut stopped = self.is_too_much(limit).then_some(TOO_MANY);
+        if stopped.is_none() {
+            stopped = self.look_again(looks, limit, &mut outcomes);
         }
         let all = jobs.len();
-        let limit = self.plan.config.max_failures.map(|share| share.of(all));
         let batches = self.plan.batches(jobs);
         let count = batches.len();
         self.stage.bars.begin(all, "done");
-        let mut stopped: Option<&'static str> = None;
         for (number, batch) in batches.into_iter().enumerate() {
             if number > 0 && stopped.is_none() {
                 stopped = self.rest(number, count);
@@ -287,18 +281,16 @@ impl Rollout<'_> {
                 continue;
             }
             self.begin_batch(number, count, &batch);
+            let before = self.failures.load(Ordering::SeqCst);
             for (at, outcome) in self.batch(batch, all, limit) {
                 outcomes[at] = Some(outcome);
             }
-            let failed = self.failures.load(Ordering::SeqCst);
             stopped = if self.cancel.is_cancelled() {
-                Some("the rollout was ended before")
-            } else if number == 0 && self.plan.has_canary() && failed > 0 {
-                Some("the canary failed")
-            } else if limit.is_some_and(|limit| failed > limit) {
-                Some("too many hosts failed before")
+                Some(ENDED)
+            } else if number == 0 && self.plan.has_canary() && self.failures.load(Ordering::SeqCst) > before {
+                Some(CANARY)
             } else {
-                None
+                self.is_too_much(limit).then_some(TOO_MANY)
             };
         }
         self.stage.bars.finish();
@@ -307,6 +299,83 @@ impl Rollout<'_> {
             .zip(outcomes)
             .map(|(name, outcome)| (name, outcome.unwrap_or(HostOutcome::NotTried("it was left out"))))
             .collect()
+    }
+
+    /// Sorts hosts by what is to be done with them.
+    fn sort(&self, asked: Vec<Asked>) -> Sorted {
+        let canaries = self.plan.canaries(asked.len());
+        let mut sorted = Sorted::default();
+        let mut reached = 0;
+        for (at, Asked { target, result }) in asked.into_iter().enumerate() {
+            let ready = match result {
+                Ok(ready) => ready,
+                Err(failure) => {
+                    sorted.decided.push((at, HostOutcome::not_begun(failure)));
+                    continue;
+                }
+            };
+            reached += 1;
+            // A canary that was changed before still has to sing, and so has a host that was left in doubt.
+            let is_canary = reached <= canaries;
+            let is_doubtful = is_canary || self.doubtful.contains(&*target.name);
+            if !ready.planned.plan.is_empty() {
+                sorted.jobs.push(Job { at, target, ready });
+            } else if is_doubtful && !self.plan.config.checks.is_empty() {
+                sorted.looks.push((is_canary, Job { at, target, ready }));
+            } else {
+                sorted.decided.push((at, HostOutcome::Unchanged));
+            }
+        }
+        sorted
+    }
+
+    /// Looks whether hosts with nothing to do work. Returns why nothing else is begun.
+    fn look_again(
+        &self,
+        looks: Vec<(bool, Job)>,
+        limit: Option<usize>,
+        outcomes: &mut [Option<HostOutcome>],
+    ) -> Option<&'static str> {
+        let looked = pool::each(looks, pool::width(self.forks), |_, (is_canary, mut job)| {
+            let name = job.target.name.to_string();
+            let bar = self.stage.bars.host(&name);
+            bar.doing("checking");
+            let mut remote = job.ready.remote.take().filter(Remote::is_there);
+            if remote.is_none() {
+                remote = ssh::connect(&job.target, self.ssh).0.ok();
+            }
+            let outcome = match health::check(&job.target, self.ssh, remote.as_mut(), &self.plan.config.checks) {
+                Ok(()) => HostOutcome::Unchanged,
+                Err(why) => HostOutcome::Unhealthy { run: None, why },
+            };
+            self.stage.bars.done(bar);
+            self.note(&name, &outcome);
+            (is_canary, job.at, outcome)
+        });
+        let has_failed = looked.iter().any(|(is_canary, _, outcome)| *is_canary && outcome.is_failure());
+        for (_, at, outcome) in looked {
+            outcomes[at] = Some(outcome);
+        }
+        if self.cancel.is_cancelled() {
+            Some(ENDED)
+        } else if has_failed {
+            Some(CANARY)
+        } else {
+            self.is_too_much(limit).then_some(TOO_MANY)
+        }
+    }
+
+    fn is_too_much(&self, limit: Option<usize>) -> bool {
+        limit.is_some_and(|limit| self.failures.load(Ordering::SeqCst) > limit)
+    }
+
+    /// Takes note of what became of a host.
+    fn note(&self, name: &str, outcome: &HostOutcome) {
+        if outcome.is_failure() {
+            self.failures.fetch_add(1, Ordering::SeqCst);
+        }
+        self.record.host(name, outcome);
+        self.tell_host(name, outcome);
     }
 
     fn begin_batch(&self, number: usize, count: usize, batch: &[Job]) {
@@ -335,31 +404,26 @@ impl Rollout<'_> {
         while Instant::now() < until && !self.cancel.is_cancelled() {
             std::thread::sleep(Duration::from_millis(50).min(until.saturating_duration_since(Instant::now())));
         }
-        self.cancel.is_cancelled().then_some("the rollout was ended before")
+        self.cancel.is_cancelled().then_some(ENDED)
     }
 
     fn batch(&self, batch: Vec<Job>, all: usize, limit: Option<usize>) -> Vec<(usize, HostOutcome)> {
         pool::each(batch, pool::width(self.forks), |_, job| {
             let at = job.at;
             let name = job.target.name.to_string();
-            let too_many = limit.is_some_and(|limit| self.failures.load(Ordering::SeqCst) > limit);
+            let too_many = self.is_too_much(limit);
             if self.cancel.is_cancelled() || too_many {
-                let why = if too_many { "too many hosts failed before" } else { "the rollout was ended before" };
-                return (at, HostOutcome::NotTried(why));
+                return (at, HostOutcome::NotTried(if too_many { TOO_MANY } else { ENDED }));
             }
             let bar = self.stage.bars.host(&name);
             let log = self.record.log(&name);
             let outcome = self.host(job, &bar, &log);
             self.stage.bars.done(bar);
-            if outcome.is_failure() {
-                self.failures.fetch_add(1, Ordering::SeqCst);
-            }
             log.line(&format!("{}: {}", outcome.name(), outcome.words()));
             let done = self.done.fetch_add(1, Ordering::SeqCst) + 1;
             let line = format!("{name}  {}: {}  ({done} of {all})", outcome.name().replace('_', " "), outcome.words());
             self.stage.say(&format!("{}\n", stead_report::clean(&line)));
-            self.record.host(&name, &outcome);
-            self.tell_host(&name, &outcome);
+            self.note(&name, &outcome);
             (at, outcome)
         })
     }
@@ -372,23 +436,30 @@ impl Rollout<'_> {
         // A worker that waited too long may be gone; a new one is held to the plan that was shown.
         let kept = ready.remote.take().filter(Remote::is_there);
         let (mut remote, saved) = match kept {
-            Some(remote) => (remote, ready.planned.saved.clone().filter(|_| self.is_held)),
+            Some(remote) => (remote, self.is_held.then(|| ready.planned.saved.clone())),
             None => match self.again(&target, &ready, bar) {
-                Ok((remote, saved)) => (remote, saved),
+                Ok(remote) => (remote, Some(ready.planned.saved.clone())),
                 Err(failure) => return HostOutcome::not_begun(failure),
             },
         };
         let progress = HostProgress::new(&self.stage, &ready.planned.plan, bar, log);
-        let options = RemoteApply { saved, audit: self.audit, retention: self.retention, cancel: self.cancel.clone() };
-        let outcome = match remote.apply(&ready.planned.plan, &options, &progress) {
-            Ok(report) => HostOutcome::of(&report),
-            Err(RemoteError::Lost { run }) => return self.search(&target, run, bar),
+        let options = RemoteApply {
+            saved,
+            withheld: std::mem::take(&mut ready.withheld),
+            audit: self.audit,
+            retention: self.retention,
+            cancel: self.cancel.clone(),
+        };
+        let (outcome, mut remote) = match remote.apply(&ready.planned.plan, &options, &progress) {
+            Ok(report) => (HostOutcome::of(&report), Some(remote)),
+            // What its journal tells is that it was changed, and not that it works.
+            Err(RemoteError::Lost { run }) => self.search(&target, run, bar),
             Err(error) => return HostOutcome::not_begun(error.into()),
         };
         let checks = &self.plan.config.checks;
         if outcome.is_good() && !checks.is_empty() {
             bar.doing("checking");
-            if let Err(why) = health::check(&target, self.ssh, Some(&mut remote), checks) {
+            if let Err(why) = health::check(&target, self.ssh, remote.as_mut(), checks) {
                 return HostOutcome::Unhealthy { run: outcome.run(), why };
             }
         }
@@ -396,28 +467,28 @@ impl Rollout<'_> {
     }
 
     /// Starts a worker anew, and gives it the catalog that was planned.
-    fn again(&self, target: &Target, ready: &Ready, bar: &Bar) -> Result<(Remote, Option<SavedPlan>), HostFailure> {
+    fn again(&self, target: &Target, ready: &Ready, bar: &Bar) -> Result<Remote, HostFailure> {
         bar.doing("connecting");
         let (remote, _) = ssh::connect(target, self.ssh);
         let mut remote = remote?;
         bar.doing("planning");
         remote.plan(&ready.catalog, self.asking.fetch, true)?;
-        Ok((remote, ready.planned.saved.clone()))
+        Ok(remote)
     }
 
-    /// Asks a host whose connection broke what became of its run.
-    fn search(&self, target: &Target, run: Option<i64>, bar: &Bar) -> HostOutcome {
-        let Some(number) = run else { return HostOutcome::lost(None, None) };
+    /// Asks a host whose connection broke what became of its run. Whoever has told is there for more.
+    fn search(&self, target: &Target, run: Option<i64>, bar: &Bar) -> (HostOutcome, Option<Remote>) {
+        let Some(number) = run else { return (HostOutcome::lost(None, None), None) };
         bar.doing("the connection broke: asking again");
         let begun = Instant::now();
         loop {
             if let (Ok(mut remote), _) = ssh::connect(target, self.ssh)
                 && let Ok(story) = remote.story(number)
             {
-                return HostOutcome::lost(run, story);
+                return (HostOutcome::lost(run, story), Some(remote));
             }
             if begun.elapsed() > SEARCH || self.cancel.is_cancelled() {
-                return HostOutcome::lost(run, None);
+                return (HostOutcome::lost(run, None), None);
             }
             std::thread::sleep(Duration::from_secs(2));
         }
@@ -455,39 +526,5 @@ impl Rollout<'_> {
         if outcomes.iter().any(|(_, outcome)| !outcome.is_good()) {
             self.stage.note(&format!("`stead apply --resume {id}` goes on with the hosts that are not done\n"));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(batch: Option<&str>, canary: Option<&str>, order: &[&str]) -> RolloutPlan {
-        let share = |text: Option<&str>| text.and_then(Share::parse);
-        let order = order.iter().map(|group| (*group).into()).collect();
-        let config = RolloutConfig { batch: share(batch), canary: share(canary), order, ..RolloutConfig::default() };
-        RolloutPlan { config, confirm: false }
-    }
-
-    #[test]
-    fn hosts_are_cut_into_batches() {
-        let sizes = |batch, canary, hosts: usize| -> Vec<usize> {
-            plan(batch, canary, &[]).batches((0..hosts).collect()).iter().map(Vec::len).collect()
-        };
-        assert_eq!(sizes(None, None, 10), [10]);
-        assert_eq!(sizes(Some("10%"), None, 15), [2, 2, 2, 2, 2, 2, 2, 1]);
-        assert_eq!(sizes(Some("4"), Some("1"), 10), [1, 4, 4, 1]);
-        assert_eq!(sizes(None, Some("2"), 10), [2, 8]);
-        assert_eq!(sizes(Some("0%"), None, 3), [1, 1, 1]);
-        assert_eq!(sizes(Some("3"), Some("5"), 0), [0; 0]);
-    }
-
-    #[test]
-    fn groups_come_in_their_order() {
-        let target = |name: &str, group: &str| Target { groups: vec![group.into()], ..Target::named(name) };
-        let mut targets = vec![target("w1", "web"), target("x", "other"), target("d1", "db"), target("w2", "web")];
-        plan(None, None, &["db", "web"]).sort(&mut targets);
-        let names: Vec<&str> = targets.iter().map(|target| &*target.name).collect();
-        assert_eq!(names, ["d1", "w1", "w2", "x"]);
     }
 }

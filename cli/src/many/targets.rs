@@ -45,6 +45,19 @@ pub(crate) fn resolve(on: &str, inventory: &Inventory, arguments: &ManyArguments
     Ok(with_options(targets, arguments))
 }
 
+/// Hosts by their names, as they were written down before, and the names that the inventory does not have.
+pub(super) fn named(names: &[String], inventory: &Inventory, arguments: &ManyArguments) -> (Vec<Target>, Vec<String>) {
+    let (mut targets, mut gone) = (Vec::new(), Vec::new());
+    for name in names {
+        match inventory.targets.iter().find(|target| *target.name == **name) {
+            Some(target) => targets.push(target.clone()),
+            None if inventory.targets.is_empty() => targets.push(Target::named(name.as_str())),
+            None => gone.push(name.clone()),
+        }
+    }
+    (with_options(targets, arguments), gone)
+}
+
 fn with_options(mut targets: Vec<Target>, arguments: &ManyArguments) -> Vec<Target> {
     for target in &mut targets {
         if let Some(user) = &arguments.r#become {
@@ -85,16 +98,20 @@ mod tests {
     use crate::args::SshArguments;
     use stead_catalog::Group;
 
-    fn names(on: &str, inventory: &Inventory) -> String {
-        let ssh = SshArguments {
+    fn ssh() -> SshArguments {
+        SshArguments {
             forks: 1,
             ask_become_pass: false,
             connect_timeout: 1,
             connect_retries: 0,
+            host_timeout: 1,
             ssh_config: None,
             worker_binary: Vec::new(),
-        };
-        let arguments = ManyArguments { r#become: None, ssh };
+        }
+    }
+
+    fn names(on: &str, inventory: &Inventory) -> String {
+        let arguments = ManyArguments { r#become: None, ssh: ssh() };
         match resolve(on, inventory, &arguments) {
             Ok(targets) => targets.iter().map(|target| &*target.name).collect::<Vec<_>>().join(" "),
             Err(failure) => failure.code().to_owned(),
@@ -112,5 +129,18 @@ mod tests {
         assert_eq!(names("all", &inventory), "web-1 web-2 db-1");
         assert_eq!(names("web-[2-9]", &inventory), "web-2");
         assert_eq!(names("web-1,nowhere", &inventory), "no-targets");
+    }
+
+    #[test]
+    fn hosts_that_are_gone_are_named() {
+        let mut inventory = Inventory::default();
+        let arguments = ManyArguments { r#become: Some("ann".into()), ssh: ssh() };
+        let names = ["db-1".to_owned(), "web-1".to_owned()];
+        let (targets, gone) = named(&names, &inventory, &arguments);
+        assert_eq!((targets.len(), gone.len()), (2, 0), "without an inventory ssh knows them");
+        inventory.targets = ["web-1", "web-2"].map(Target::named).to_vec();
+        let (targets, gone) = named(&names, &inventory, &arguments);
+        assert_eq!((targets.len(), &*targets[0].name, gone), (1, "web-1", vec!["db-1".to_owned()]));
+        assert_eq!(targets[0].r#become.as_deref(), Some("ann"));
     }
 }

@@ -158,20 +158,8 @@ pub(crate) fn ask_hidden(question: &str) -> io::Result<Option<String>> {
     if !terminal.is_terminal() {
         return Ok(None);
     }
-    let before = rustix::termios::tcgetattr(&terminal)?;
-    let mut hidden = before.clone();
-    hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
-    rustix::termios::tcsetattr(&terminal, rustix::termios::OptionalActions::Flush, &hidden)?;
-    let typed = (|| {
-        (&terminal).write_all(question.as_bytes())?;
-        let mut line = Vec::new();
-        let mut byte = [0];
-        while (&terminal).read(&mut byte)? == 1 && byte[0] != b'\n' {
-            line.push(byte[0]);
-        }
-        (&terminal).write_all(b"\n")?;
-        Ok(String::from_utf8(line).ok())
-    })();
-    rustix::termios::tcsetattr(&terminal, rustix::termios::OptionalActions::Flush, &before)?;
+    (&terminal).write_all(question.as_bytes())?;
+    let typed = crate::hidden::read(&terminal);
+    (&terminal).write_all(b"\n")?;
     typed
 }

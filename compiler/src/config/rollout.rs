@@ -35,6 +35,15 @@ impl Share {
     }
 }
 
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
 /// The table `[rollout]`. The command line has the last word.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RolloutConfig {

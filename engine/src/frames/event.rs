@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stead_catalog::{OutcomeKind, ResourceId};
 
-use super::FrameError;
 use super::plan::{WireCause, WireChange, WirePlanned, cause, read_cause};
+use super::{FrameError, WireCode};
 use crate::process::Effect;
 use crate::{Outcome, PendingReaction};
 
@@ -17,7 +17,7 @@ use crate::{Outcome, PendingReaction};
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WireEvent {
     Warning {
-        code: String,
+        code: WireCode,
         message: String,
     },
     RunStarted {
@@ -46,7 +46,7 @@ pub(crate) enum WireEvent {
     Reacted {
         at: usize,
         because: Vec<WireCause>,
-        failure: Option<(String, String)>,
+        failure: Option<(WireCode, String)>,
         duration_ns: u64,
     },
     Undeclared {
@@ -69,7 +69,7 @@ pub(crate) enum WireEvent {
 pub(crate) struct WireOutcome {
     kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    code: Option<WireCode>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,7 +86,7 @@ impl WireOutcome {
     pub(crate) fn of(outcome: &Outcome) -> Self {
         Self {
             kind: outcome.kind.name().to_owned(),
-            code: outcome.code.clone(),
+            code: outcome.code.as_deref().map(WireCode::from),
             message: outcome.message.clone(),
             hint: outcome.hint.clone(),
             duration_ns: nanoseconds(outcome.duration),
@@ -98,7 +98,7 @@ impl WireOutcome {
     pub(crate) fn read(self) -> Result<Outcome, FrameError> {
         Ok(Outcome {
             kind: outcome_kind(&self.kind)?,
-            code: self.code,
+            code: self.code.map(String::from),
             message: self.message,
             hint: self.hint,
             duration: Duration::from_nanos(self.duration_ns),

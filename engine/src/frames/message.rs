@@ -10,7 +10,7 @@ use stead_catalog::{
 use super::event::WireEvent;
 use super::plan::{WirePlan, WirePlanned};
 use super::value::{WireMap, WireValue};
-use super::{WireCatalog, encode, encode_piece};
+use super::{WireCatalog, WireCode, encode, encode_piece};
 
 /// From the operator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub(crate) enum Request {
         max_size: Option<u64>,
         #[serde(default)]
         max_age_ns: Option<u64>,
+        /// Resources that nobody has accepted: they are left as they are.
+        withheld: Vec<(Arc<str>, Arc<str>)>,
     },
     /// End the run: asked once it finishes what runs, asked again it ends what runs.
     Cancel {},
@@ -106,7 +108,7 @@ pub(crate) struct Wanted {
 /// A failure in its own words.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Problem {
-    pub(crate) code: String,
+    pub(crate) code: WireCode,
     pub(crate) message: String,
     #[serde(default)]
     pub(crate) hint: Option<String>,
@@ -130,7 +132,7 @@ pub(crate) struct WireChangeRecord {
     pub(crate) resource: Option<(Arc<str>, Arc<str>)>,
     pub(crate) action: Option<String>,
     pub(crate) outcome: Option<String>,
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<WireCode>,
     pub(crate) message: Option<String>,
 }
 
@@ -182,7 +184,13 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
     let request = PlanRequest { catalog: WireCatalog::of(&catalog), fetch: true, remember: false };
     let frames = [
         encode(&Request::Plan(Box::new(request))),
-        encode(&Request::Apply { saved: None, audit: false, max_size: Some(1), max_age_ns: None }),
+        encode(&Request::Apply {
+            saved: None,
+            audit: false,
+            max_size: Some(1),
+            max_age_ns: None,
+            withheld: vec![("file".into(), "/a".into())],
+        }),
         encode(&Answer::Hello { version: "1".into(), arch: "x86_64".into(), uid: 0, last_run: None }),
         encode(&Answer::Facts { facts }),
         encode(&Answer::Need { contents: vec![Wanted { hash: "00".repeat(32), offset: 1 }] }),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use stead_catalog::{Action, Cause, Change, EdgeKind, Plan, PlannedResource, ResourceId, Shown, SourceLocation};
 
-use super::FrameError;
 use super::value::{WireValue, content_hash};
+use super::{FrameError, WireCode};
 use crate::journal::hex;
 
 /// A plan.
@@ -32,7 +32,7 @@ pub(crate) struct WirePlanned {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<(Arc<str>, Arc<str>)>,
+    pub(crate) error: Option<(WireCode, Arc<str>)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -91,7 +91,7 @@ impl WirePlanned {
             changes: entry.changes.iter().map(WireChange::of).collect(),
             unknown: entry.unknown.clone(),
             held: entry.held.clone(),
-            error: entry.error.clone(),
+            error: entry.error.as_ref().map(|(code, message)| (WireCode::from(&**code), message.clone())),
             digest: entry.digest.as_ref().map(|digest| hex(digest)),
             orphan: entry.orphan,
         }
@@ -108,7 +108,7 @@ impl WirePlanned {
             changes: self.changes.into_iter().map(WireChange::read).collect::<Result<_, _>>()?,
             unknown: self.unknown,
             held: self.held,
-            error: self.error,
+            error: self.error.map(|(code, message)| (code.into(), message)),
             digest: self.digest.as_deref().map(content_hash).transpose()?,
             orphan: self.orphan,
         })

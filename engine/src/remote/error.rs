@@ -50,6 +50,12 @@ pub enum SshProblem {
     Version,
     /// The file of the worker cannot be used.
     Binary,
+    /// It is there, and takes too long.
+    TooSlow,
+    /// The command was ended before it had answered.
+    GivenUp,
+    /// Nobody can be called like the user that the work is to be done as.
+    UserName,
 }
 
 /// Why a machine cannot be worked on.
@@ -91,6 +97,18 @@ impl From<FrameError> for RemoteError {
 impl RemoteError {
     pub(crate) fn connect(problem: SshProblem, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Connect { problem, message: message.into(), hint: hint.into() }
+    }
+
+    pub(crate) fn given_up() -> Self {
+        Self::connect(SshProblem::GivenUp, "it had not answered when the command was ended", "")
+    }
+
+    pub(crate) fn too_slow(limit: std::time::Duration) -> Self {
+        let message = format!(
+            "it is there, and has not answered within {}",
+            stead_catalog::Value::Duration(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX))
+        );
+        Self::connect(SshProblem::TooSlow, message, "look what it is busy with; --host-timeout gives it longer")
     }
 
     /// The stable code.
@@ -143,6 +161,9 @@ impl SshProblem {
             Self::Silent => "worker-silent",
             Self::Version => "worker-version",
             Self::Binary => "worker-binary-unusable",
+            Self::TooSlow => "host-too-slow",
+            Self::GivenUp => "host-given-up",
+            Self::UserName => "become-invalid",
         }
     }
 }

@@ -80,6 +80,7 @@ impl Bootstrap {
 
     /// The command that ssh is given.
     pub(super) fn command(&self, script: &str, user: Option<&str>, has_password: bool) -> String {
+        debug_assert!(user.is_none_or(is_user), "it was looked at before");
         debug_assert!(!script.contains(['\'', '\\', '!', '\n']), "every login shell takes it as one word");
         let shell = format!("/bin/sh -c '{script}'");
         match user {
@@ -87,16 +88,16 @@ impl Bootstrap {
             Some(user) => {
                 // Without a password there is nobody to be asked.
                 let manner = if has_password { format!("-S -p {}", self.prompt()) } else { "-n".to_owned() };
-                format!("exec env LC_ALL=C sudo -H {manner} -u {} -- {shell}", quoted(user))
+                format!("exec env LC_ALL=C sudo -H {manner} -u '{user}' -- {shell}")
             }
         }
     }
 }
 
-/// A word for any shell: what could mean something else is left out of it, as no user's name has it.
-fn quoted(word: &str) -> String {
-    let plain: String = word.chars().filter(|c| c.is_alphanumeric() || "._-@#".contains(*c)).collect();
-    format!("'{plain}'")
+/// Says whether this can be a user's name, and means itself in single quotes to any shell. Anything else is refused: with a character
+/// left out it would be the name of somebody else.
+pub(super) fn is_user(word: &str) -> bool {
+    !word.is_empty() && !word.starts_with('-') && word.chars().all(|c| c.is_alphanumeric() || "._-@#+$".contains(c))
 }
 
 /// Reads what follows the marker.
@@ -139,7 +140,9 @@ mod tests {
         }
         let command = bootstrap.command("true", Some("root"), true);
         assert_eq!(command, "exec env LC_ALL=C sudo -H -S -p stead-0123-password -u 'root' -- /bin/sh -c 'true'");
-        assert!(bootstrap.command("true", Some("x'; rm -rf /"), false).contains("-n -u 'xrm-rf'"));
+        assert!(bootstrap.command("true", Some("#1000"), false).contains("-n -u '#1000' --"));
+        assert!(["root", "ann.lee", "CORP+ann", "ann@corp.example", "svc$", "jürgen"].into_iter().all(is_user));
+        assert!(!["", "-u", "CORP\\ann", "x'; rm -rf /", "a b", "a\nb", "a!"].into_iter().any(is_user));
     }
 
     #[test]
@@ -201,7 +204,7 @@ mod tests {
     fn lines_are_read() {
         let need = Line::Need { arch: "x86_64".into(), packed: 7, plain: 0, can_unpack: true };
         assert_eq!(parse("need x86_64 7 0 gzip"), Some(need));
-        assert_eq!(parse("worker-frames 1"), Some(Line::Worker(1)));
+        assert_eq!(parse("worker-frames 2"), Some(Line::Worker(2)));
         assert_eq!(parse("fail write"), Some(Line::Fail("write".into())));
         assert_eq!(parse("need x86_64 -1 0 gzip"), None);
         assert_eq!(parse("hello"), None);

@@ -90,6 +90,15 @@ pub(super) fn wrong_password() -> RemoteError {
     )
 }
 
+/// A word that sudo is not given: what a shell would make of it is another matter than what it says.
+pub(super) fn no_user(user: &str) -> RemoteError {
+    RemoteError::connect(
+        SshProblem::UserName,
+        format!("`{}` is no name of a user that the work can be done as", stead_clean(user)),
+        "a name has letters, digits and any of . _ - @ + $ #; a uid is written #1000",
+    )
+}
+
 /// The worker was started and is gone.
 pub(super) fn not_started(told: &str) -> RemoteError {
     let last = last_line(told);

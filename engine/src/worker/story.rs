@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::frames::{Answer, WireChangeRecord, WireRun};
+use crate::frames::{Answer, WireChangeRecord, WireCode, WireRun};
 use crate::journal::{Journal, JournalError, hex};
 use crate::{ChangeRecord, RunRecord, RunStatus};
 
@@ -45,7 +45,7 @@ fn change(record: &ChangeRecord) -> WireChangeRecord {
         resource: record.resource.as_ref().map(|id| (id.type_name.clone(), id.name.clone())),
         action: record.action.map(|action| action.name().to_owned()),
         outcome: record.outcome.map(|outcome| outcome.name().to_owned()),
-        code: record.code.clone(),
+        code: record.code.as_deref().map(WireCode::from),
         message: record.message.clone(),
     }
 }

@@ -30,7 +30,9 @@ pub fn overview_text(overview: &Overview, by: GroupBy, options: &TextOptions) ->
         }
         GroupBy::Node => writer.alike(),
     }
-    writer.failures();
+    if !options.count_failures {
+        writer.failures();
+    }
     writer.screen.out
 }
 

@@ -101,7 +101,7 @@ fn an_empty_file_is_told_from_an_absent_one() {
 proptest! {
     #[test]
     fn text_is_safe_and_keeps_secrets(plan in arbitrary_plan(), width in proptest::option::of(0usize..140), brief: bool, ascii: bool) {
-        let options = TextOptions { color: Color::Never, width, ascii, brief, unchanged: true };
+        let options = TextOptions { color: Color::Never, width, ascii, brief, unchanged: true, count_failures: false };
         let text = plan_text(&plan, &options);
         prop_assert!(!text.contains(SECRET));
         prop_assert!(text.chars().all(|c| c == '\n' || c == '\t' || !c.is_control()), "{:?}", text);

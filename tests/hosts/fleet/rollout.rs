@@ -25,6 +25,13 @@ fn a_canary_that_fails_its_health_check_ends_the_rollout() {
     assert_eq!(outcomes(&output), pairs(&expected), "{output}");
     assert_eq!(fleet.hosts[1].read("/srv/version"), None);
 
+    // It has nothing to do any more, and still does not work: that it was changed before makes it no better a canary.
+    for again in [&["--resume", "last"][..], &["/root/site", "--on", &all]] {
+        let output = fleet.operator.stead(&[&["apply", "--yes", "--json"], again].concat()).expect_code(1);
+        assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    }
+    assert_eq!(fleet.hosts[1].read("/srv/version"), None);
+
     for host in &fleet.hosts {
         host.write("/srv/works", "");
     }
@@ -34,7 +41,7 @@ fn a_canary_that_fails_its_health_check_ends_the_rollout() {
     assert_eq!(outcomes(&output), pairs(&expected), "{output}");
     let begun: Vec<_> = output.json_lines().into_iter().filter(|event| event["event"] == "batch_started").collect();
     assert_eq!(begun.len(), 2, "one host a batch");
-    let logs = fleet.operator.must("cat /var/lib/stead/rollouts/2/*.log");
+    let logs = fleet.operator.must("cat /var/lib/stead/rollouts/4/*.log");
     assert!(logs.contains("/srv/version") && logs.contains("changed: "), "{logs}");
 }
 
@@ -51,6 +58,15 @@ fn too_many_failures_end_the_rollout_and_one_ends_nothing_by_itself() {
     let output = fleet.stead("apply", &["--on", &all, "--yes", "--json", "--batch", "50%"]).expect_code(1);
     let expected = [(names[0].as_str(), "failed"), (&names[1], "changed"), (&names[2], "changed")];
     assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    // Hosts that cannot be reached count as well, before anything is begun.
+    fleet.write("site.stead", "node \"*\" { file \"/srv/version\" { content = \"3\\n\" } }\n");
+    let on = format!("{},nowhere-1,nowhere-2", names[1]);
+    let output = fleet.stead("apply", &["--on", &on, "--yes", "--json", "--max-failures", "1"]).expect_code(1);
+    let expected = [(names[1].as_str(), "not_tried"), ("nowhere-1", "unreachable"), ("nowhere-2", "unreachable")];
+    assert_eq!(outcomes(&output), pairs(&expected), "{output}");
+    let output = fleet.stead("apply", &["--on", &on, "--yes", "--json", "--max-failures", "2"]).expect_code(1);
+    assert_eq!(outcomes(&output)[0].1, "changed", "{output}");
+    fleet.write("site.stead", SITE);
     let text = fleet.stead("apply", &["--on", &all, "--yes"]).expect_code(1);
     assert!(text.stdout.contains("1 failed") && text.stdout.contains("exec[\"break\"]"), "{text}");
     assert!(text.stderr.contains("--resume"), "{text}");

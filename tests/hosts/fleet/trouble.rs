@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use stead_tests::fleet::Fleet;
+use stead_tests::host::Host;
 use stead_tests::link::Line;
 
 use super::{SITE, outcomes, pairs, pending_nodes, told};
@@ -52,7 +53,7 @@ fn a_full_disk_an_old_worker_and_another_architecture_are_told() {
     host.must("umount /var/cache/stead");
 
     // The same program, that says an earlier version of the frames.
-    fleet.operator.must("LC_ALL=C sed 's/ worker-frames 1/ worker-frames 0/g' /usr/local/bin/stead > /root/old");
+    fleet.operator.must("LC_ALL=C sed 's/ worker-frames 2/ worker-frames 0/g' /usr/local/bin/stead > /root/old");
     let output = fleet.stead("plan", &["--on", &name, "--worker-binary", "/root/old"]).expect_code(1);
     assert_eq!(told(&output), pairs(&[(&name, "worker-version")]), "{output}");
 
@@ -102,6 +103,51 @@ fn a_worker_whose_connection_breaks_finishes_what_it_has_in_hand_and_tells_later
     assert_eq!(cut.read("/srv/last").as_deref(), Some("last\n"));
     let output = fleet.operator.stead(&["apply", "--resume", "last", "--yes"]).expect_code(0);
     assert!(output.stdout.contains("every host of it is done"), "{output}");
+}
+
+#[test]
+fn a_host_whose_connection_broke_is_checked_before_it_counts_as_changed() {
+    let Some(fleet) = Fleet::boot(2) else { return };
+    let [cut, next] = &fleet.hosts[..] else { unreachable!("two hosts") };
+    fleet.write(
+        "site.stead",
+        "node \"*\" { exec \"wait\" { command = \"touch /srv/begun; sleep 6; touch /srv/slept\", creates = \"/srv/slept\" } }\n",
+    );
+    fleet.write("stead.toml", "[rollout]\ncanary = 1\n[[rollout.check]]\nexec = [\"test\", \"-e\", \"/srv/works\"]\n");
+    let all = fleet.all();
+    let apply = fleet.operator.spawn(&["env", "-C", "/root", "stead", "apply", "site", "--on", &all, "--yes", "--json"]);
+    cut.wait_for("the command to run", Duration::from_secs(60), |host| host.read("/srv/begun").is_some());
+    cut.must("pkill -KILL -f 'sshd.*nott[y]'");
+    let output = apply.wait().expect_code(1);
+    // Its journal tells that everything was done, and nothing else does.
+    assert!(cut.stead(&["history"]).expect_code(0).stdout.contains("done"));
+    assert_eq!(outcomes(&output), pairs(&[(&cut.name(), "unhealthy"), (&next.name(), "not_tried")]), "{output}");
+    assert_eq!(next.read("/srv/begun"), None);
+}
+
+#[test]
+fn a_host_that_loses_its_power_is_named_and_the_next_apply_puts_it_right() {
+    let Some(hosts) = (0..2).map(|_| Host::boot_with_disk()).collect::<Option<Vec<_>>>() else { return };
+    let Some(mut fleet) = Fleet::of(hosts) else { return };
+    let (dead, alive, all) = (fleet.hosts[0].name(), fleet.hosts[1].name(), fleet.all());
+    fleet.write("site.stead", SLOW);
+    let apply = fleet.operator.spawn(&["env", "-C", "/root", "stead", "apply", "site", "--on", &all, "--yes", "--json"]);
+    let is_begun = |host: &Host| host.read("/srv/begun").is_some();
+    fleet.hosts[0].wait_for("the command to run", Duration::from_secs(60), is_begun);
+    fleet.hosts[0].power_off();
+    let output = apply.wait().expect_code(1);
+    assert_eq!(outcomes(&output), pairs(&[(&dead, "lost"), (&alive, "changed")]), "{output}");
+    let finished = output.json_lines();
+    let story = finished.iter().find(|event| event["event"] == "node_finished" && event["node"] == dead.as_str());
+    assert_eq!(story.expect("an event")["error"]["code"], "connection-lost", "{output}");
+    assert_eq!(fleet.hosts[1].read("/srv/last").as_deref(), Some("last\n"), "the others go on");
+
+    fleet.hosts[0].power_on_again();
+    let output = fleet.operator.stead(&["apply", "--resume", "last", "--yes", "--json"]).expect_code(0);
+    assert_eq!(outcomes(&output), pairs(&[(&dead, "changed")]), "{output}");
+    assert_eq!(fleet.hosts[0].read("/srv/last").as_deref(), Some("last\n"));
+    let output = fleet.stead("plan", &["--on", &all, "--json"]).expect_code(0);
+    assert_eq!(pending_nodes(&output), [""; 0], "it has converged");
 }
 
 #[test]
