@@ -17,7 +17,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, Shown};
-use stead_engine::{Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, Stat, World};
+use stead_engine::{
+    Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, Private, Stat, World,
+    content_change,
+};
 
 use crate::filesystem::{self, Ownership};
 use crate::values::{AbsolutePath, Account, Mode};
@@ -201,10 +204,8 @@ impl<'a> EditedFile<'a> {
         };
         let is_removed = self.removes(observed);
         if let Some(after) = &observed.after {
-            let mut change = self.content_change(before.as_deref(), after, observed.stat.value().and_then(Option::as_ref));
-            if is_removed {
-                change.after = Shown::Absent;
-            }
+            let stat = observed.stat.value().and_then(Option::as_ref);
+            let change = shown_content(before.as_deref(), Some(&**after).filter(|_| !is_removed), stat);
             changes.push(if self.sensitive { change.hidden() } else { change });
         }
         if self.wanted {
@@ -217,34 +218,6 @@ impl<'a> EditedFile<'a> {
             None => Action::Create,
         };
         if changes.is_empty() { Difference::NONE } else { Difference { action, changes, unknown: None } }
-    }
-
-    /// Of a file that not everybody may read, only the lines that change are shown: those around them are nobody's business.
-    fn content_change(&self, before: Option<&[u8]>, after: &[u8], stat: Option<&Stat>) -> Change {
-        let is_private = stat.is_some_and(|stat| stat.mode & 0o004 == 0);
-        let text = |bytes: &[u8]| {
-            let shown = bytes.len() <= DIFF_LIMIT && !bytes.contains(&0);
-            shown.then(|| std::str::from_utf8(bytes).ok().map(str::to_owned)).flatten()
-        };
-        let digest = |bytes: &[u8]| {
-            let hash = blake3::hash(bytes).to_hex().as_str().into();
-            Shown::Digest { hash, size: bytes.len() as u64 }
-        };
-        let Some(before) = before else {
-            return Change::value(
-                "content",
-                Shown::Absent,
-                text(after).map_or_else(|| digest(after), |text| Shown::Text(text.into())),
-            );
-        };
-        match (text(before), text(after)) {
-            (Some(old), Some(new)) if is_private => {
-                let (old, new) = lines::changed(&old, &new);
-                Change::value("content", Shown::Text(old.into()), Shown::Text(new.into()))
-            }
-            (Some(old), Some(new)) => Change::value("content", Shown::Text(old.into()), Shown::Text(new.into())),
-            _ => Change::value("content", digest(before), digest(after)),
-        }
     }
 
     /// Feeds what was found into a digest; `false` when a part of it is unknown.
@@ -315,6 +288,24 @@ impl<'a> EditedFile<'a> {
         })?;
         Ok(Applied::Staged(vec![staged]))
     }
+}
+
+/// The change from one content to the other, as far as it is told.
+fn shown_content(before: Option<&[u8]>, after: Option<&[u8]>, stat: Option<&Stat>) -> Change {
+    let text = |bytes: &[u8]| {
+        let is_shown = bytes.len() <= DIFF_LIMIT && !bytes.contains(&0);
+        is_shown.then(|| std::str::from_utf8(bytes).ok().map(|text| Shown::Text(text.into()))).flatten()
+    };
+    let digest = |bytes: &[u8]| {
+        let hash = blake3::hash(bytes).to_hex().as_str().into();
+        Shown::Digest { hash, size: bytes.len() as u64 }
+    };
+    let is_text = before.into_iter().chain(after).all(|bytes| text(bytes).is_some());
+    let side = |bytes: Option<&[u8]>| match bytes {
+        None => Shown::Absent,
+        Some(bytes) => text(bytes).filter(|_| is_text).unwrap_or_else(|| digest(bytes)),
+    };
+    content_change(side(before), side(after), Private::found(stat))
 }
 
 impl Flaw {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use stead_catalog::{Action, AttributeError, AttributeSchema, Attributes, Change, Footprint, Place, Schema, Shown, Type, Value};
 
+use crate::content::{Private, content_change, is_private};
 use crate::journal::{FileAttributes, FileState, hex};
 use crate::{
     Applied, ApplyError, Described, Difference, FileKind, Known, Machine, ObserveError, Owner, Predicted, ResourceType, Stat,
@@ -234,10 +235,10 @@ impl PathState {
         if before == Shown::Absent && after == Shown::Absent {
             return None;
         }
-        let is_public = seen.stat.value().and_then(Option::as_ref).is_none_or(|stat| stat.mode & 0o004 != 0);
-        let change = Change::value("content", before, after);
-        let hidden = self.sensitive || (self.target == FileState::Absent && !is_public);
-        Some(if hidden { change.hidden() } else { change })
+        let found = seen.stat.value().and_then(Option::as_ref).filter(|stat| stat.kind == FileKind::File);
+        let kept = self.wanted().is_some_and(|wanted| is_private(wanted.mode));
+        let change = content_change(before, after, Private { kept, ..Private::found(found) });
+        Some(if self.sensitive { change.hidden() } else { change })
     }
 
     fn removal(&self, seen: &Seen, stat: &Stat) -> Difference {

@@ -36,15 +36,6 @@ pub(crate) fn line(body: &[u8], ending: &[u8]) -> Vec<u8> {
     [body, ending].concat()
 }
 
-/// The lines in which two texts differ, without those that both begin and end with.
-pub(crate) fn changed<'t>(old: &'t str, new: &'t str) -> (String, String) {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
-    let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let rest = old.len().min(new.len()) - start;
-    let end = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
-    (old[start..old.len() - end].concat(), new[start..new.len() - end].concat())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,13 +50,5 @@ mod tests {
             (&b"\r\n"[..], &b"\n"[..], &b"\n"[..], &b"\n"[..])
         );
         assert_eq!(join([&b"a"[..], b"b\n", b"c"], b"\n"), b"a\nb\nc");
-    }
-
-    #[test]
-    fn only_what_differs_is_told() {
-        assert_eq!(changed("a\nb\nc\n", "a\nx\nc\n"), ("b\n".into(), "x\n".into()));
-        assert_eq!(changed("a\n", "a\na\n"), (String::new(), "a\n".into()));
-        assert_eq!(changed("a\na\n", "a\n"), ("a\n".into(), String::new()));
-        assert_eq!(changed("a\n", "a\n"), (String::new(), String::new()));
     }
 }

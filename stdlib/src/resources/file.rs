@@ -9,7 +9,7 @@ use stead_engine::{
     Applied, ApplyError, Difference, FileKind, FileWrite, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
 };
 
-use self::content::{Content, is_public};
+use self::content::Content;
 use crate::filesystem::{self, Ownership, Tree};
 use crate::values::{AbsolutePath, Account, Guarded, Mode, Size};
 use crate::{Choice, Resource, lints};
@@ -228,9 +228,7 @@ impl File {
         let mut changes = Vec::new();
         match stat.kind {
             FileKind::File => {
-                let mut change = self.content_change(&observed.content);
-                change.after = Shown::Absent;
-                changes.push(if is_public(stat) { change } else { change.hidden() });
+                changes.push(self.content_change(&observed.content, Some(stat)));
             }
             FileKind::Symlink => changes.push(Change::value("target", filesystem::shown_target(stat), Shown::Absent)),
             FileKind::Directory | FileKind::Other => {
@@ -251,7 +249,7 @@ impl File {
             Known::Is(None) => {
                 action = Action::Create;
                 if self.wanted().is_some() {
-                    changes.push(self.content_change(&Content::Unasked));
+                    changes.push(self.content_change(&Content::Unasked, None));
                 }
             }
             Known::Is(Some(stat)) if stat.kind != FileKind::File => {
@@ -259,18 +257,18 @@ impl File {
                 changes.push(filesystem::kind_change(stat.kind, FileKind::File));
                 filesystem::removals(observed.tree.entries.iter().map(|(path, _)| path.as_path()), &mut changes);
                 if self.wanted().is_some() {
-                    changes.push(self.content_change(&Content::Unasked));
+                    changes.push(self.content_change(&Content::Unasked, None));
                 }
             }
-            Known::Is(Some(_)) => {
+            Known::Is(Some(stat)) => {
                 if !matches!(observed.content, Content::Wanted | Content::Unasked) {
-                    changes.push(self.content_change(&observed.content));
+                    changes.push(self.content_change(&observed.content, Some(stat)));
                 }
             }
             Known::Unknown(because) => {
                 let written = self.wanted().is_some() && !(self.create_only && observed.exists);
                 if written {
-                    changes.push(self.content_change(&Content::Unknown(because.clone())));
+                    changes.push(self.content_change(&Content::Unknown(because.clone()), None));
                 }
                 // With content to write, or attributes to set on something that is there, there will be something to do.
                 let certain = (written && !self.create_only) || observed.exists || self.has_attributes();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_catalog::{Change, Shown};
-use stead_engine::{Known, ObserveError, Stat, World};
+use stead_engine::{Known, ObserveError, Private, Stat, World, content_change, is_private};
 
 use super::{File, State};
 use crate::values::{Guarded, Size};
@@ -56,7 +56,7 @@ impl File {
         let path = self.path.as_path();
         let wanted = match self.wanted() {
             Some(wanted) if self.state == State::Present && !self.create_only => wanted,
-            None if self.state == State::Absent && is_public(stat) => &[],
+            None if self.state == State::Absent && !is_private(stat.mode) => &[],
             _ if self.state == State::Absent => return self.observe_digest(world),
             _ => return Ok(Content::Unasked),
         };
@@ -88,7 +88,7 @@ impl File {
     }
 
     /// The content's change from what was found to what is wanted.
-    pub(super) fn content_change(&self, before: &Content) -> Change {
+    pub(super) fn content_change(&self, before: &Content, found: Option<&Stat>) -> Change {
         let wanted = self.wanted().unwrap_or_default();
         let after_text = self.wanted_text();
         let digest =
@@ -104,7 +104,8 @@ impl File {
             (Content::Unknown(because), after) => (Shown::Unknown(because.clone()), after.map_or_else(after_digest, Shown::Text)),
             (Content::Unasked | Content::Wanted, after) => (Shown::Absent, after.map_or_else(after_digest, Shown::Text)),
         };
-        let change = Change::value("content", before, after);
+        let after = if self.state == State::Absent { Shown::Absent } else { after };
+        let change = content_change(before, after, Private::found(found));
         if self.is_sensitive() { change.hidden() } else { change }
     }
 
@@ -131,11 +132,6 @@ impl File {
         hasher.update(&hash);
         true
     }
-}
-
-/// Says whether everybody on the machine may read the file anyway, so that what goes away with it can be shown.
-pub(super) const fn is_public(stat: &Stat) -> bool {
-    stat.mode & 0o004 != 0
 }
 
 /// Returns the bytes as text that can be shown, unless there is a reason to tell them by hash.
