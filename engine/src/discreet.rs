@@ -1,15 +1,16 @@
 //! Keeps secret attribute values out of what a resource type says.
 //!
 //! A resource type hides the attributes that are made for secrets. Any other attribute can be given a secret as well, and
-//! is then hidden here: in its changes, and in failures that name it.
+//! is then hidden here: in its own change, in every change whose text holds it, and in failures that name it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use stead_catalog::{Attributes, Command, Value};
+use stead_catalog::{Attributes, Change, Command, Secrets, Shown};
 
 use crate::{
     Applied, ApplyError, Difference, LockClass, Machine, Managed, Observation, ObserveError, PackageWish, Predicted, Probe,
-    ReactionKind, World,
+    ReactionKind, SecretsGo, World,
 };
 
 /// A resource, some of whose attributes are secret.
@@ -18,16 +19,7 @@ pub(crate) struct Discreet {
     inner: Box<dyn Managed>,
     /// Names of the secret attributes.
     hidden: Vec<Arc<str>>,
-    secrets: Secrets,
-}
-
-/// The secret texts, the longest first.
-struct Secrets(Vec<Arc<str>>);
-
-impl std::fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(sensitive)")
-    }
+    secrets: Arc<Secrets>,
 }
 
 /// Wraps a resource that was made of `attributes`, if any of them is secret.
@@ -35,62 +27,68 @@ pub(crate) fn discreet(inner: Box<dyn Managed>, attributes: &Attributes) -> Box<
     if !attributes.iter().any(|(_, value)| value.is_sensitive()) {
         return inner;
     }
-    let mut hidden = Vec::new();
-    let mut secrets = Vec::new();
-    for (name, value) in attributes.iter().filter(|(_, value)| value.is_sensitive()) {
-        hidden.push(name.clone());
-        texts(value, false, &mut secrets);
-    }
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    Box::new(Discreet { inner, hidden, secrets: Secrets(secrets) })
+    let hidden = attributes.iter().filter(|(_, value)| value.is_sensitive()).map(|(name, _)| name.clone()).collect();
+    Box::new(Discreet { inner, hidden, secrets: Arc::new(Secrets::of(attributes)) })
 }
 
-/// Shorter lines of a secret text are not looked for by themselves: `}` is no secret.
-const MIN_LINE: usize = 6;
-
-/// Collects the texts under secret wrappers.
-fn texts(value: &Value, is_secret: bool, found: &mut Vec<Arc<str>>) {
-    match value {
-        Value::Secret(inner) => texts(inner, true, found),
-        Value::String(text) if is_secret && !text.trim().is_empty() => {
-            found.push(text.clone());
-            // What is told of it may have lost its line ends, or be one of its lines.
-            found
-                .extend(text.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE || *line == text.trim()).map(Arc::from));
-        }
-        Value::List(items) => items.iter().for_each(|item| texts(item, is_secret, found)),
-        Value::Map(map) => map.values().for_each(|item| texts(item, is_secret, found)),
-        _ => {}
+/// Wraps a resource, so that it tells nothing of the secrets of others either: it may edit the file that one of them writes.
+pub(crate) fn discreet_among(inner: Box<dyn Managed>, secrets: &Arc<Secrets>) -> Box<dyn Managed> {
+    if secrets.is_empty() {
+        return inner;
     }
+    Box::new(Discreet { inner, hidden: Vec::new(), secrets: secrets.clone() })
 }
 
 impl Discreet {
     fn scrub(&self, text: String) -> String {
-        self.secrets.0.iter().fold(text, |text, secret| text.replace(&**secret, "(sensitive)"))
+        self.secrets.scrub(text)
+    }
+
+    fn scrub_path(&self, path: PathBuf) -> PathBuf {
+        match path.to_str() {
+            Some(text) if self.secrets.are_in(text) => self.scrub(text.to_owned()).into(),
+            _ => path,
+        }
     }
 
     fn scrub_error(&self, error: ObserveError) -> ObserveError {
         match error {
+            ObserveError::Unknown { because } => ObserveError::Unknown { because: self.scrub(because.to_string()).into() },
+            ObserveError::Permission { what } => ObserveError::Permission { what: self.scrub(what) },
+            ObserveError::Io { path, message } => ObserveError::Io { path: self.scrub_path(path), message: self.scrub(message) },
+            ObserveError::UntrustedSymlink { path, owner } => {
+                ObserveError::UntrustedSymlink { path: self.scrub_path(path), owner }
+            }
+            ObserveError::WrongKind { path, found, expected } => {
+                ObserveError::WrongKind { path: self.scrub_path(path), found, expected }
+            }
+            ObserveError::Unavailable { service, message } => ObserveError::Unavailable { service, message: self.scrub(message) },
             ObserveError::Impossible { code, message, hint } => {
                 ObserveError::Impossible { code, message: self.scrub(message), hint: self.scrub(hint) }
             }
-            other => other,
         }
     }
 
     fn scrub_failure(&self, error: ApplyError) -> ApplyError {
         match error {
             ApplyError::Observe(error) => ApplyError::Observe(self.scrub_error(error)),
+            ApplyError::Io { operation, path, message, code } => {
+                ApplyError::Io { operation, path: self.scrub_path(path), message: self.scrub(message), code }
+            }
             ApplyError::Command { command, status, output } => {
                 ApplyError::Command { command: self.scrub(command), status, output: self.scrub(output) }
             }
+            ApplyError::Timeout { command, seconds } => ApplyError::Timeout { command: self.scrub(command), seconds },
             ApplyError::Invalid { path, command, output } => {
                 // A check quotes parts of what it refuses, which no comparison with the whole would find.
-                let output = if output.is_empty() { output } else { "(sensitive)".to_owned() };
-                ApplyError::Invalid { path, command: self.scrub(command), output }
+                let is_own = !self.hidden.is_empty();
+                let output = if output.is_empty() || !is_own { self.scrub(output) } else { "(sensitive)".to_owned() };
+                ApplyError::Invalid { path: self.scrub_path(path), command: self.scrub(command), output }
             }
+            ApplyError::Moved { what } => ApplyError::Moved { what: self.scrub(what) },
+            ApplyError::NotConverged { what } => ApplyError::NotConverged { what: self.scrub(what) },
             ApplyError::Service { service, message } => ApplyError::Service { service, message: self.scrub(message) },
-            other => other,
+            other @ (ApplyError::Cancelled | ApplyError::Journal { .. }) => other,
         }
     }
 }
@@ -104,10 +102,11 @@ impl Managed for Discreet {
         let mut difference = self.inner.diff(observed);
         for change in &mut difference.changes {
             let attribute = change.attribute.split(" of ").next().unwrap_or_default();
-            if !change.sensitive && self.hidden.iter().any(|name| **name == *attribute) {
-                *change = change.clone().hidden();
-            }
+            let is_own = self.hidden.iter().any(|name| **name == *attribute);
+            let told = std::mem::replace(change, Change::value("", Shown::Absent, Shown::Absent));
+            *change = if is_own && !told.sensitive { told.hidden() } else { self.secrets.hide(told) };
         }
+        difference.unknown = difference.unknown.map(|because| self.scrub(because.to_string()).into());
         difference
     }
 
@@ -143,8 +142,12 @@ impl Managed for Discreet {
         self.inner.guard(command)
     }
 
-    fn writes(&self) -> Vec<std::path::PathBuf> {
+    fn writes(&self) -> Vec<PathBuf> {
         self.inner.writes()
+    }
+
+    fn secrets_go(&self) -> SecretsGo {
+        self.inner.secrets_go()
     }
 
     fn removal(&self) -> Option<crate::Removal> {

@@ -72,7 +72,7 @@ pub use process::{Effect, Written};
 pub use program::{ProgramError, run_program};
 pub use remote::{HealthCheck, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story, StoryChange};
 pub use resource_type::{
-    Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, TypeEntry,
+    Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, SecretsGo, TypeEntry,
 };
 pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError, SavedPlans};

@@ -26,6 +26,7 @@ mod attributes;
 mod before;
 mod build;
 mod commit;
+mod secrecy;
 mod kernel;
 mod stage;
 mod sweep;
@@ -35,6 +36,7 @@ mod tree;
 pub(crate) use before::{afters, look_now, survey, xattrs};
 pub use build::{NewTree, TreeEntry};
 pub(crate) use commit::{Group, commit};
+pub(crate) use secrecy::Secrecy;
 pub(crate) use kernel::KERNEL;
 pub use stage::Staged;
 pub(crate) use sweep::sweep;
@@ -112,8 +114,8 @@ pub(crate) struct Shared {
 pub(crate) struct Scope {
     /// The change's row in the journal, which is on the disk.
     pub(crate) sequence: u32,
-    /// The resource has secrets: what it replaces may hold earlier ones and is not kept.
-    pub(crate) sensitive: bool,
+    /// Which contents are not kept, since they may hold secrets.
+    pub(crate) secrecy: Secrecy,
     /// Paths whose state before the change is in the journal; `true` with their content.
     pub(crate) recorded: Mutex<BTreeMap<PathBuf, bool>>,
     /// Something has been changed.
@@ -133,10 +135,10 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(sequence: u32, sensitive: bool) -> Self {
+    pub(crate) fn new(sequence: u32, secrecy: Secrecy) -> Self {
         Self {
             sequence,
-            sensitive,
+            secrecy,
             recorded: Mutex::default(),
             touched: AtomicBool::new(false),
             placed: Mutex::default(),

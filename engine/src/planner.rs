@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlannedResource, ResourceId};
+use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlannedResource, ResourceId, Secrets};
 
+use crate::discreet::discreet_among;
 use crate::graph::Graph;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
@@ -79,6 +80,8 @@ pub struct Planned {
     pub paths: Arc<ManagedPaths>,
     /// The catalog's edges by index.
     pub graph: Graph,
+    /// The secrets of all resources.
+    pub(crate) secrets: Arc<Secrets>,
     /// For each resource of the catalog, what it looked at on the machine; kept only of a part.
     pub(crate) reads: Vec<Reads>,
 }
@@ -110,6 +113,8 @@ pub(crate) fn plan_managed(
     world: &dyn World,
     options: &PlanOptions,
 ) -> Planned {
+    let secrets = Arc::new(Secrets::of_all(catalog.resources.iter().map(|resource| &resource.attributes)));
+    let read: Vec<_> = read.into_iter().map(|managed| managed.map(|managed| discreet_among(managed, &secrets))).collect();
     let mut graph = Graph::of(catalog);
     let mut order = graph.order();
     order.retain(|resource| options.covers(*resource));
@@ -166,6 +171,7 @@ pub(crate) fn plan_managed(
         forecast,
         paths,
         graph,
+        secrets,
         reads: if options.part.is_some() { early.into_iter().map(|(_, reads)| reads).collect() } else { Vec::new() },
     }
 }

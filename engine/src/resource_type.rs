@@ -148,6 +148,11 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether the files it changes may hold its secrets, so that what is in them before is not kept.
+    fn secrets_go(&self) -> SecretsGo {
+        SecretsGo::IntoFiles
+    }
+
     /// How it is taken away where Stead made it and nothing declares it any more. `None` for what only adjusts things.
     fn removal(&self) -> Option<Removal> {
         None
@@ -169,6 +174,17 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
     fn package_wish(&self) -> Option<PackageWish> {
         None
     }
+}
+
+/// Where the secrets of a resource end up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsGo {
+    /// Into the files it writes: what they hold before may be earlier secrets.
+    IntoFiles,
+    /// To a command, which may write them: what everybody may read is kept, for it is no secret.
+    ToCommand,
+    /// To a server that is asked, and nowhere else: everything is kept.
+    ToServer,
 }
 
 /// An observed state of any resource type.
@@ -210,6 +226,8 @@ pub trait Managed: Debug + Send + Sync {
     fn guard(&self, command: &Command) -> Probe;
     /// See [`ResourceType::writes`].
     fn writes(&self) -> Vec<PathBuf>;
+    /// See [`ResourceType::secrets_go`].
+    fn secrets_go(&self) -> SecretsGo;
     /// See [`ResourceType::removal`].
     fn removal(&self) -> Option<Removal>;
     /// See [`ResourceType::lock_class`].
@@ -264,6 +282,10 @@ impl<T: ResourceType> Managed for T {
 
     fn writes(&self) -> Vec<PathBuf> {
         ResourceType::writes(self)
+    }
+
+    fn secrets_go(&self) -> SecretsGo {
+        ResourceType::secrets_go(self)
     }
 
     fn removal(&self) -> Option<Removal> {

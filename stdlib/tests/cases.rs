@@ -21,6 +21,15 @@ use crate::literal::Reader;
 
 #[test]
 fn every_case_is_planned_as_its_page_says() {
+    let only = std::env::var("CASES").unwrap_or_default();
+    let mut failures = String::new();
+    for page in pages().iter().filter(|page| page.to_string_lossy().contains(&only)) {
+        check_page(page, &mut failures);
+    }
+    assert!(failures.is_empty(), "{failures}\nrun with UPDATE_EXPECT=1 to take what was found into the pages");
+}
+
+fn pages() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/resources");
     let mut pages: Vec<PathBuf> = std::fs::read_dir(folder)
         .expect("the folder is there")
@@ -28,12 +37,24 @@ fn every_case_is_planned_as_its_page_says() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();
     pages.sort();
-    let only = std::env::var("CASES").unwrap_or_default();
-    let mut failures = String::new();
-    for page in pages.iter().filter(|page| page.to_string_lossy().contains(&only)) {
-        check_page(page, &mut failures);
+    pages
+}
+
+/// All cases of all pages, each with its place: resources, machine, and what is planned.
+pub(crate) fn cases() -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).expect("the page is text");
+        let mut lines = text.lines().enumerate();
+        while let Some((number, line)) = lines.next() {
+            if line.trim_end() == "```plan" {
+                let block: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim_end() != "```").collect();
+                let parts = block.split(|line| line.trim() == "---").map(|lines| lines.join("\n")).collect();
+                found.push((format!("{}:{}", page.display(), number + 1), parts));
+            }
+        }
     }
-    assert!(failures.is_empty(), "{failures}\nrun with UPDATE_EXPECT=1 to take what was found into the pages");
+    found
 }
 
 /// Runs the cases of one page, and rewrites it when that is asked for.

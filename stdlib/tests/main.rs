@@ -6,3 +6,4 @@ mod derive;
 mod fake_world;
 mod laws;
 mod literal;
+mod secrets;

@@ -327,7 +327,7 @@ impl<'a> Scheduler<'a> {
             let action = if ready.difference.is_none() { Action::Restart } else { entry.action };
             let (changes, because) = (entry.changes.clone(), entry.because.clone());
             let source = Some(entry.source.clone());
-            let detail = Detail { changes, because, sensitive: ready.scope.sensitive, source, orphan: entry.orphan };
+            let detail = Detail { changes, because, sensitive: ready.scope.secrecy.is_sensitive(), source, orphan: entry.orphan };
             ops.push(Op::Begin { sequence, resource: entry.id.to_string().into(), action, detail });
             ops.extend(befores.into_iter().map(|before| Op::Before { sequence, before }));
             ops.extend(self.reactions.before_change(resource));

@@ -16,7 +16,7 @@ use super::expect::{as_planned, remaining};
 use crate::joint::JointForecast;
 use crate::journal::NewBefore;
 use crate::ledger::{completed, thing};
-use crate::machine::{Group, Scope, Shared, Staged, afters, commit, survey};
+use crate::machine::{Group, Scope, Secrecy, Shared, Staged, afters, commit, survey};
 use crate::{
     Applied, ApplyError, Difference, FileKind, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish,
     Planned, Predicted, Registry, World,
@@ -174,7 +174,8 @@ impl Work<'_> {
         if self.notes && resource.meta.orphan.is_none() && self.is_new(resource, managed, &difference, world) {
             self.new.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
         }
-        let scope = Arc::new(Scope::new(self.sequence.fetch_add(1, Ordering::Relaxed), self.is_sensitive(resource)));
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let scope = Arc::new(Scope::new(sequence, self.secrecy(resource, managed)));
         let befores = if difference.is_none() {
             Vec::new()
         } else {
@@ -226,6 +227,15 @@ impl Work<'_> {
             }
         }
         survey(&self.shared.observed, &self.shared.blobs, &paths, scope, goes)
+    }
+
+    fn secrecy(&self, resource: &Resource, managed: &dyn Managed) -> Secrecy {
+        let all = &self.planned.secrets;
+        if self.is_sensitive(resource) {
+            Secrecy::of(&resource.attributes, managed.secrets_go(), all)
+        } else {
+            Secrecy::none(all)
+        }
     }
 
     fn is_sensitive(&self, resource: &Resource) -> bool {

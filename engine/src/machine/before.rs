@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Machine, Scope};
+use super::{Machine, Scope, Secrecy};
 use crate::journal::{Before, Blobs, Content, FileAttributes, FileState, NewAfter, NewBefore, Op, hex};
 use crate::observed::{Observed, open_regular};
 use crate::root::{Entry, failed};
@@ -39,12 +39,17 @@ impl Machine {
 
     /// Looks at what is at a path, for the journal; `None` when the journal has it already.
     pub(super) fn before(&self, path: &Path, need: Need) -> Result<Option<NewBefore>, ApplyError> {
+        self.look_before(path, need, Withhold::As(&self.scope.secrecy))
+    }
+
+    /// The same, where it is known whether the content holds secrets.
+    pub(super) fn look_before(&self, path: &Path, need: Need, withhold: Withhold<'_>) -> Result<Option<NewBefore>, ApplyError> {
         let known = self.scope.recorded().get(path).copied();
         if known.is_some_and(|with_content| with_content || need == Need::State) {
             return Ok(None);
         }
         let entry = self.shared.observed.root().parent(path)?;
-        let keep = if need == Need::Content { Keep::Content { withheld: self.scope.sensitive } } else { Keep::State };
+        let keep = if need == Need::Content { Keep::Content(withhold) } else { Keep::State };
         let found = match &entry {
             Some(entry) => look(entry, path, keep, &self.shared.blobs)?,
             None => absent(path),
@@ -102,7 +107,7 @@ pub(crate) fn survey(
     scope: &Scope,
     goes: bool,
 ) -> Result<Vec<NewBefore>, ApplyError> {
-    let keep = if goes { Keep::Content { withheld: scope.sensitive } } else { Keep::State };
+    let keep = if goes { Keep::Content(Withhold::As(&scope.secrecy)) } else { Keep::State };
     let mut befores = Vec::new();
     for path in paths {
         let found = match observed.root().parent(path)? {
@@ -118,9 +123,16 @@ pub(crate) fn survey(
 
 /// What to do about a regular file's content.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Keep {
+pub(super) enum Keep<'a> {
     State,
-    Content { withheld: bool },
+    Content(Withhold<'a>),
+}
+
+/// Whether a content is told to the journal by its digest only.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Withhold<'a> {
+    Whether(bool),
+    As(&'a Secrecy),
 }
 
 fn absent(path: &Path) -> NewBefore {
@@ -128,7 +140,7 @@ fn absent(path: &Path) -> NewBefore {
 }
 
 /// Looks at an entry of a directory.
-pub(super) fn look(entry: &Entry<'_>, path: &Path, keep: Keep, blobs: &Blobs) -> Result<NewBefore, ApplyError> {
+pub(super) fn look(entry: &Entry<'_>, path: &Path, keep: Keep<'_>, blobs: &Blobs) -> Result<NewBefore, ApplyError> {
     let stat = match rustix::fs::statat(&*entry.directory, entry.name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(absent(path)),
@@ -140,17 +152,20 @@ pub(super) fn look(entry: &Entry<'_>, path: &Path, keep: Keep, blobs: &Blobs) ->
     let state = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
             let (mut size, mut is_withheld) = (u64::try_from(stat.st_size).unwrap_or(0), false);
-            if let Keep::Content { withheld } = keep
+            if let Keep::Content(withhold) = keep
                 && let Some((mut file, found)) = open_regular(entry, path)?
             {
                 attributes.xattrs = xattrs(&file);
-                (blob, content, size) = take(&mut file, found, withheld, path, blobs)?;
-                is_withheld = withheld;
+                is_withheld = match withhold {
+                    Withhold::Whether(withheld) => withheld,
+                    Withhold::As(secrecy) => secrecy.withholds(stat.st_mode),
+                };
+                (blob, content, size) = take(&mut file, found, is_withheld, path, blobs)?;
             }
             FileState::File { attributes, size, withheld: is_withheld }
         }
         FileType::Directory => {
-            if matches!(keep, Keep::Content { .. })
+            if matches!(keep, Keep::Content(_))
                 && let Ok(directory) = rustix::fs::openat(
                     &*entry.directory,
                     entry.name,

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use stead_catalog::Command;
 
 use super::attributes::put_xattrs;
-use super::before::{Need, attributes_of, read_xattrs, xattrs};
+use super::before::{Need, Withhold, attributes_of, read_xattrs, xattrs};
 use super::{FileWrite, Machine, Shared, refused, temporary};
 use crate::ApplyError;
 use crate::journal::{Before, FileAttributes, FileState, NewBefore};
@@ -81,7 +81,9 @@ impl Drop for Staged {
 
 /// Writes the file. It is private until it is complete, and never open to more than it will be.
 pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, ApplyError> {
-    stage_with(machine, write, &mut |file| {
+    // Whatever the type says: a secret that was given to any attribute may have got into the content.
+    let sensitive = write.sensitive || machine.scope.secrecy.is_in(&write.content);
+    write_beside(machine, write, sensitive, &mut |file| {
         file.write_all(&write.content).map_err(|error| ApplyError::io("write", &write.path, &error))
     })
 }
@@ -110,8 +112,17 @@ pub(super) fn stage_with(
     write: &FileWrite,
     fill: &mut dyn FnMut(&mut dyn Write) -> Result<(), ApplyError>,
 ) -> Result<Staged, ApplyError> {
+    write_beside(machine, write, write.sensitive, fill)
+}
+
+fn write_beside(
+    machine: &Machine,
+    write: &FileWrite,
+    sensitive: bool,
+    fill: &mut dyn FnMut(&mut dyn Write) -> Result<(), ApplyError>,
+) -> Result<Staged, ApplyError> {
     let path = &*write.path;
-    let (mut staged, file, entry) = begin(machine, path, write.sensitive)?;
+    let (mut staged, file, entry) = begin(machine, path, sensitive)?;
     let mut summed = Summed { file, hasher: blake3::Hasher::new() };
     keep_xattrs(&entry, path, &summed.file)?;
     fill(&mut summed)?;
@@ -128,7 +139,7 @@ pub(super) fn stage_with(
         let mode = Mode::from_raw_mode(write.mode & 0o7777);
         rustix::fs::fchmod(&file, mode).map_err(|error| refused("set the mode of", path, error))?;
     }
-    staged.after = Some(state_of(&file, path, *hasher.finalize().as_bytes(), write.sensitive)?);
+    staged.after = Some(state_of(&file, path, *hasher.finalize().as_bytes(), sensitive)?);
     Ok(staged)
 }
 
@@ -168,10 +179,8 @@ pub(super) fn state_of(file: &File, path: &Path, digest: [u8; 32], withheld: boo
 /// Looks at what is at the destination, and makes an empty file beside it.
 fn begin<'p>(machine: &Machine, path: &'p Path, sensitive: bool) -> Result<(Staged, File, Entry<'p>), ApplyError> {
     let entry = machine.entry("write", path)?;
-    let mut before = machine.before(path, Need::Content)?;
-    if sensitive && let Some(before) = &mut before {
-        before.content = None;
-    }
+    let withheld = sensitive || holds_secret(machine, &entry, path)?;
+    let before = machine.look_before(path, Need::Content, Withhold::Whether(withheld))?;
     let (fd, temporary) = create(machine, &entry, path)?;
     let staged = Staged {
         shared: machine.shared.clone(),
@@ -183,6 +192,12 @@ fn begin<'p>(machine: &Machine, path: &'p Path, sensitive: bool) -> Result<(Stag
         committed: false,
     };
     Ok((staged, File::from(fd), entry))
+}
+
+/// Says whether the file that is replaced holds a secret of the resource or of another.
+fn holds_secret(machine: &Machine, entry: &Entry<'_>, path: &Path) -> Result<bool, ApplyError> {
+    let secrecy = &machine.scope.secrecy;
+    Ok(secrecy.knows_any() && open_regular(entry, path)?.is_some_and(|(mut file, _)| secrecy.is_in_file(&mut file)))
 }
 
 fn create(machine: &Machine, entry: &Entry<'_>, path: &Path) -> Result<(OwnedFd, OsString), ApplyError> {

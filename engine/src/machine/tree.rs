@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::before::{Keep, Need, look};
+use super::before::{Keep, Need, Withhold, look};
 use super::{Machine, refused};
 use crate::journal::{NewBefore, Op};
 use crate::observed::list_directory;
@@ -111,7 +111,7 @@ impl Survey<'_> {
     }
 
     fn row(&mut self, entry: &Entry<'_>, path: &Path) -> Result<(), ApplyError> {
-        let keep = Keep::Content { withheld: self.machine.scope.sensitive };
+        let keep = Keep::Content(Withhold::As(&self.machine.scope.secrecy));
         self.rows.push(look(entry, path, keep, &self.machine.shared.blobs)?);
         if self.rows.len() >= GROUP { self.write() } else { Ok(()) }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::{Action, Blob, Change, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, World};
+use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, World};
 
 use self::compare::{Compared, Source};
 use self::gone::Removals;
@@ -411,5 +411,10 @@ impl ResourceType for Archive {
     /// What it is said to create has to be there afterwards.
     fn settles(&self, _: &Difference) -> bool {
         true
+    }
+
+    // Credentials are for the server: what is unpacked does not hold them.
+    fn secrets_go(&self) -> SecretsGo {
+        SecretsGo::ToServer
     }
 }

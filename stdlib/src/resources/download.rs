@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use stead_catalog::{Action, Blob, Change, Command, Footprint, Place, Problem, Shown, Value};
 use stead_engine::net;
 use stead_engine::{
-    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Predicted, ResourceType, Stat, World,
+    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, Stat, World,
 };
 
 use crate::checksum::{Checksum, Listed, Sum, Wanted};
@@ -448,5 +448,10 @@ impl ResourceType for Download {
 
     fn removal(&self) -> Option<stead_engine::Removal> {
         Some(stead_engine::Removal::absent(&[]))
+    }
+
+    // Credentials are for the server: what is fetched does not hold them.
+    fn secrets_go(&self) -> SecretsGo {
+        SecretsGo::ToServer
     }
 }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use stead_catalog::{Action, Attributes, Change, Command, Footprint, Place, Problem, ResourceId, Shown, Surroundings, Value};
 use stead_engine::{
     Applied, ApplyError, Described, Difference, FileKind, Known, Machine, ObserveError, Predicted, Probe, ReactionKind,
-    ResourceType, Run, World,
+    ResourceType, Run, SecretsGo, World,
 };
 
 use crate::Resource;
@@ -331,6 +331,11 @@ impl ResourceType for Exec {
             env: self.env.iter().map(|(name, value)| (name.clone(), value.reveal().clone())).collect(),
             timeout: None,
         }
+    }
+
+    // What the command writes is its own affair.
+    fn secrets_go(&self) -> SecretsGo {
+        SecretsGo::ToCommand
     }
 }
 

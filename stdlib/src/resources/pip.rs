@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::{Action, Change, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, World};
+use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, World};
 
 pub(crate) use self::before::PIP;
 use self::installed::{Home, Installed};
@@ -388,6 +388,11 @@ impl ResourceType for Pip {
 
     fn removal(&self) -> Option<stead_engine::Removal> {
         Some(stead_engine::Removal::absent(&["venv", "python", "break_system_packages", "user"]))
+    }
+
+    // Credentials are for the index: what is installed does not hold them.
+    fn secrets_go(&self) -> SecretsGo {
+        SecretsGo::ToServer
     }
 }
 

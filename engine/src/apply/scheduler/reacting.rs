@@ -9,7 +9,7 @@ use stead_catalog::Action;
 use super::{Next, Scheduler};
 use crate::apply::work::Task;
 use crate::journal::{Detail, Op};
-use crate::machine::Scope;
+use crate::machine::{Scope, Secrecy};
 use crate::{ApplyError, Event, Outcome, OutcomeKind};
 
 impl Scheduler<'_> {
@@ -33,7 +33,7 @@ impl Scheduler<'_> {
         let because = if place.react.is_empty() { &place.listen } else { &place.react };
         self.events.event(&Event::ReactionStarted { resource: self.entry(resource), because });
         let sequence = self.work.sequence.load(Ordering::Relaxed);
-        let scope = place.scope.clone().unwrap_or_else(|| Arc::new(Scope::new(sequence, true)));
+        let scope = place.scope.clone().unwrap_or_else(|| Arc::new(Scope::new(sequence, Secrecy::unknown())));
         self.pool.push(Task::React { resource, scope });
     }
 
