@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Attributes, Catalog, Edge, EdgeKind, Footprint, Meta, Origin, Resource, ResourceId, Surroundings};
+use stead_catalog::{Attributes, Catalog, Edge, EdgeKind, Footprint, Meta, Origin, Resource, ResourceId, Secrets, Surroundings};
 
 use crate::diagnostic::Diagnostic;
 use crate::eval::World;
@@ -138,7 +138,9 @@ fn lint(project: &Project, found: &Found, explicit: &[requisites::Explicit], iss
     }
     let linted = found.resources.par_iter().zip(is_guarded).flat_map_iter(|(one, is_guarded)| {
         let problems = (project.program.schemas.at(one.schema).lint)(&one.attributes, Surroundings { is_guarded });
-        problems.into_iter().map(|problem| {
+        let secrets = Secrets::of(&one.attributes);
+        problems.into_iter().map(move |problem| {
+            let problem = finish::discreet(problem, &secrets);
             let at = one.place_of(project, problem.attribute.as_deref());
             let issue = one.told(Issue::warning(problem.code, at, problem.message));
             Issue { hint: problem.hint, ..issue }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_catalog::{Attributes, Origin, Schema, Value};
+use stead_catalog::{Attributes, Origin, Problem, Schema, Secrets, Value};
 
 use super::Finished;
 use crate::issue::{Issue, Loc};
@@ -31,7 +31,9 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
     }
     fill(schema, &mut one, &mut issues);
     if issues.is_empty() {
+        let secrets = Secrets::of(&one.attributes);
         for problem in (schema.check)(&one.attributes) {
+            let problem = discreet(problem, &secrets);
             let at = one.place_of(project, problem.attribute.as_deref());
             let mut issue = Issue::error(problem.code, at, problem.message);
             if let Some(other) = &problem.other {
@@ -48,6 +50,11 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
         one.footprint = (schema.footprint)(&one.attributes);
     }
     (one, issues)
+}
+
+/// What a type says of a resource may quote its values: the secrets among them are taken out.
+pub(super) fn discreet(problem: Problem, secrets: &Secrets) -> Problem {
+    Problem { message: secrets.scrub(problem.message), hint: problem.hint.map(|hint| secrets.scrub(hint)), ..problem }
 }
 
 fn extend(project: &Project, schema: &Schema, one: &mut Finished, extensions: &[Extension], issues: &mut Vec<Issue>) {

@@ -81,6 +81,15 @@ fn repository() -> Place {
 }
 
 fn check_file(attributes: &Attributes) -> Vec<Problem> {
+    if let Some(owner) = attributes.str("owner").filter(|owner| owner.contains(' ')) {
+        return vec![Problem {
+            code: "invalid-value",
+            attribute: Some("owner".into()),
+            other: None,
+            message: format!("`{owner}` is not one word"),
+            hint: Some(format!("leave `{owner}` out")),
+        }];
+    }
     if attributes.get("content").is_none() || attributes.get("source").is_none() {
         return Vec::new();
     }
