@@ -109,6 +109,7 @@ const PAGES: &[(&str, &str)] = pages![
     "readable-secret",
     "recursive-definition",
     "result-too-large",
+    "secret-argument",
     "secret-command-failed",
     "secret-exposed",
     "service-not-enabled",

@@ -48,6 +48,7 @@ pub const LINTS: &[Lint] = &[
     lint("needless-default", LintLevel::Warning, Stage::Load),
     lint("needless-shell", LintLevel::Hint, Stage::Node),
     lint("readable-secret", LintLevel::Warning, Stage::Node),
+    lint("secret-argument", LintLevel::Warning, Stage::Node),
     lint("service-not-enabled", LintLevel::Hint, Stage::Node),
     lint("shadowed-name", LintLevel::Hint, Stage::Load),
     lint("unbrought-unit", LintLevel::Warning, Stage::Node),

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     /// Codes of mistakes and lints that a resource type finds in its attributes: the compiler has their pages.
-    const OF_THE_COMPILER: [&str; 8] = [
+    const OF_THE_COMPILER: [&str; 9] = [
         "conflicting-attributes",
         "invalid-value",
         "missing-attribute",
@@ -149,6 +149,7 @@ mod tests {
         "service-not-enabled",
         "unguarded-exec",
         "world-writable",
+        "secret-argument",
     ];
 
     #[test]

@@ -1,9 +1,8 @@
 //! Lints of resource types: what works and is most likely not what was meant. Each code has its page in `compiler/errors`.
 
-use stead_catalog::{Attributes, Problem, Value};
+mod secrets;
 
-/// The attributes whose value ends up in a file.
-const CONTENTS: [&str; 5] = ["content", "line", "settings", "value", "values"];
+use stead_catalog::{Attributes, Problem, Value};
 
 /// Makes what a lint says.
 pub(crate) fn problem(
@@ -15,9 +14,9 @@ pub(crate) fn problem(
     Problem { code, attribute: attribute.map(Into::into), other: None, message: message.into(), hint: Some(hint.into()) }
 }
 
-/// What there is to say about resources of any type: permission bits that let everybody in.
-pub fn of_any_type(attributes: &Attributes) -> Vec<Problem> {
-    let mut found = Vec::new();
+/// What there is to say about resources of any type: permission bits that let everybody in, secrets that everybody can read.
+pub fn of_any_type(type_name: &str, attributes: &Attributes) -> Vec<Problem> {
+    let mut found = secrets::of(type_name, attributes);
     for (name, value) in attributes.iter() {
         // A umask takes bits away.
         let Value::Mode(mode) = value else { continue };
@@ -30,17 +29,13 @@ pub fn of_any_type(attributes: &Attributes) -> Vec<Problem> {
                 format!("take the right to write away: {mended:04o}; a directory that all share has the sticky bit: 01777");
             found.push(problem("world-writable", Some(name), format!("`{name} = {mode:04o}` lets everybody write"), hint));
         }
-        if &**name == "mode" && mode & 0o004 != 0 && holds_secret(attributes) {
+        if &**name == "mode" && mode & 0o004 != 0 && secrets::are_in_content(attributes) {
             let mended = mode & !0o007;
             let message = format!("the file holds a secret, and `mode = {mode:04o}` lets everybody read it");
             found.push(problem("readable-secret", Some(name), message, format!("write `mode = {mended:04o}`")));
         }
     }
     found
-}
-
-fn holds_secret(attributes: &Attributes) -> bool {
-    CONTENTS.iter().any(|name| attributes.get(name).is_some_and(Value::is_sensitive))
 }
 
 /// What makes a line more than a program and its words to the shell.

@@ -148,6 +148,7 @@ const FROM_SCHEMAS: &[&str] = &[
     "damaged-secret",
     "needless-shell",
     "readable-secret",
+    "secret-argument",
     "secret-command-failed",
     "service-not-enabled",
     "unguarded-exec",

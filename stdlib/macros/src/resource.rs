@@ -77,7 +77,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
                             .unwrap_or_default()
                     },
                     lint: |attributes, around| {
-                        let mut found = ::stead_stdlib::lints::of_any_type(attributes);
+                        let mut found = ::stead_stdlib::lints::of_any_type(#name, attributes);
                         #lint
                         found
                     },

@@ -90,7 +90,7 @@ pub struct Timer {
     #[default(false)]
     pub wake_system: bool,
     /// The command. A text is run by `/bin/sh`, a list is run as it is.
-    pub command: Option<Command>,
+    pub command: Option<Guarded<Command>>,
     /// A unit that is there already and that the timer starts instead of a command. It is left alone, also by a timer that goes.
     pub unit: Option<Arc<str>>,
     /// The user the command runs as; root otherwise.
@@ -145,7 +145,9 @@ impl Timer {
 
     fn is_secret(&self) -> bool {
         let settings = [&self.service_settings, &self.timer_settings];
-        self.environment.as_ref().is_some_and(Guarded::is_sensitive) || settings.into_iter().flatten().any(Guarded::is_sensitive)
+        self.command.as_ref().is_some_and(Guarded::is_sensitive)
+            || self.environment.as_ref().is_some_and(Guarded::is_sensitive)
+            || settings.into_iter().flatten().any(Guarded::is_sensitive)
     }
 
     fn footprint(&self) -> Footprint {
@@ -173,7 +175,7 @@ impl Timer {
 
     /// The path of the program, where the command names one: it is there before the timer runs it.
     fn program(&self) -> Option<Arc<str>> {
-        let first = match self.command.as_ref()? {
+        let first = match self.command.as_ref()?.reveal() {
             Command::Argv(words) => words.first()?.clone(),
             Command::Shell(line) => line.split_whitespace().next()?.into(),
         };
@@ -284,7 +286,7 @@ impl Timer {
             made::<file::File>([("path", path(name)), ("content", content), ("mode", mode.to_value())])
         };
         if let Some(command) = &self.command {
-            parts.push_file("service_unit", unit(&self.service(), self.render_service(command)));
+            parts.push_file("service_unit", unit(&self.service(), self.render_service(command.reveal())));
         }
         parts.push_file("timer_unit", unit(&self.timer(), self.render_timer()));
         let state = if self.running { "running" } else { "stopped" };
