@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
-use stead_engine::{Journal, RootSpec};
+use stead_engine::{Journal, RootSpec, make_state_dir};
 
 use crate::commands::roll_back;
 use crate::failure::Failure;
@@ -55,7 +55,7 @@ fn is_held(file: &File) -> bool {
 
 /// Starts the guardian. Returns when it is there.
 pub(crate) fn start(state_dir: &Path, root: &RootSpec, within: Duration) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).create(state_dir)?;
+    make_state_dir(state_dir)?;
     let _ = fs::remove_file(state_dir.join(CLAIMED));
     let last = Journal::look(state_dir).ok().flatten().and_then(|journal| journal.last_run().ok().flatten());
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(state_dir.join(WAITING))?;

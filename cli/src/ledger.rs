@@ -40,7 +40,7 @@ pub(crate) fn with_orphans(
         Ok(entries) => stead_engine::with_orphans(catalog, &entries, &loaded.registry),
         Err(error) => {
             let text = format!("{error}; what is no longer declared is not known, and stays");
-            terminal.note(&terminal.warning_line("journal-unreadable", &text));
+            terminal.note(&terminal.warning_line(error.code(), &text));
             catalog
         }
     }

@@ -109,9 +109,7 @@ pub(crate) fn plan(
     }
     let owed = Journal::look(state_dir).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));
     let pending = owed.unwrap_or_else(|error| {
-        terminal.note(
-            &terminal.warning_line("journal-unreadable", &format!("{error}; reactions that earlier runs owe are not known")),
-        );
+        terminal.note(&terminal.warning_line(error.code(), &format!("{error}; reactions that earlier runs owe are not known")));
         Vec::new()
     });
     Ok(stead_engine::plan(catalog, registry, &world, &PlanOptions::owing(pending)))

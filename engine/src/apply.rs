@@ -95,6 +95,16 @@ pub enum RunError {
         /// The system's words.
         message: String,
     },
+    /// A newer version of Stead keeps its journal there.
+    #[error(
+        "the journal in {path} was written by a newer version of stead: it is of version {version}, which this one does not know"
+    )]
+    NewerJournal {
+        /// The state directory.
+        path: PathBuf,
+        /// The journal's version.
+        version: i64,
+    },
     /// The root cannot be used.
     #[error(transparent)]
     Root(#[from] ObserveError),
@@ -115,6 +125,7 @@ impl RunError {
         match self {
             Self::Locked { .. } => "apply-running",
             Self::State { .. } => "state-unusable",
+            Self::NewerJournal { .. } => "journal-too-new",
             Self::Root(error) => error.code(),
             Self::PlanUsed => "plan-used",
             Self::PlanMismatch { .. } => "plan-outdated",
@@ -126,6 +137,7 @@ impl RunError {
         match self {
             Self::Locked { .. } => Some("wait until it is done".into()),
             Self::State { .. } => Some("free some space, or name another directory with --state-dir".into()),
+            Self::NewerJournal { .. } => Some("use the version of stead that applied last, or a later one".into()),
             Self::Root(error) => error.hint(),
             Self::PlanUsed | Self::PlanMismatch { .. } => Some("plan again".into()),
         }
@@ -418,5 +430,8 @@ fn finish(shared: Arc<Shared>, status: RunStatus, events: &dyn Events) {
 }
 
 fn unusable(path: &Path, error: &JournalError) -> RunError {
-    RunError::State { path: path.to_owned(), message: error.to_string() }
+    match error {
+        JournalError::Newer { version } => RunError::NewerJournal { path: path.to_owned(), version: *version },
+        error => RunError::State { path: path.to_owned(), message: error.to_string() },
+    }
 }

@@ -5,9 +5,9 @@
 //! says so is on the disk. A journal that is lost or damaged never stops a run: it is moved aside and a new one begun.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,7 @@ use stead_catalog::{Catalog, Cause, EdgeKind, ResourceId};
 use crate::PendingReaction;
 use crate::drift::{Applied, wanted};
 use crate::lock::Lock;
+use crate::state_dir::make_state_dir;
 
 mod before;
 mod blobs;
@@ -57,15 +58,31 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "journal-too-new",
+            Self::Database(_) | Self::Io(_) => "journal-unreadable",
+        }
+    }
+
+    /// The way out.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Newer { .. } => Some("use the version of stead that applied last, or a later one".into()),
+            Self::Database(_) | Self::Io(_) => None,
+        }
+    }
+
     /// Says whether the journal itself is at fault, so that a new one would do.
     fn is_damage(&self) -> bool {
         match self {
-            Self::Newer { .. } => true,
             Self::Database(rusqlite::Error::SqliteFailure(error, _)) => {
                 matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown)
             }
             Self::Database(error) => !matches!(error, rusqlite::Error::SqliteFailure(..)),
-            Self::Io(_) => false,
+            // What a newer version keeps there, undo and what is owed, is not thrown away for an older one.
+            Self::Newer { .. } | Self::Io(_) => false,
         }
     }
 }
@@ -105,7 +122,7 @@ impl Journal {
     /// # Errors
     /// When the state directory cannot be written.
     pub(crate) fn open(state: &Path) -> Result<(Self, Option<String>), JournalError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+        make_state_dir(state)?;
         match Self::try_open(state) {
             Ok(journal) => Ok((journal, None)),
             Err(error) if error.is_damage() => {

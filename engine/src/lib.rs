@@ -39,6 +39,7 @@ mod root;
 mod saved;
 mod script;
 pub mod ssh;
+mod state_dir;
 pub mod system;
 #[cfg(test)]
 mod test_support;
@@ -77,6 +78,7 @@ pub use resource_type::{
 pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError, SavedPlans};
 pub use script::Told;
+pub use state_dir::make_state_dir;
 pub use stead_catalog::OutcomeKind;
 pub use system::accounts::Shadow;
 pub use undo::{Restore, Restorer, RestoringResource};

@@ -1,14 +1,16 @@
 //! One apply at a time on a machine.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use rustix::process::Pid;
+
+use crate::state_dir::make_state_dir;
 
 /// Who holds the lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +61,7 @@ impl Lock {
     /// One that was killed may have left a child that holds the file until it is another program, and somebody who asks
     /// [`Lock::is_held`] holds it while asking: both let go within moments.
     pub(crate) fn take(state: &Path) -> Result<Self, LockError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(state)?;
+        make_state_dir(state)?;
         let mut file = open(state, true)?;
         let start = Instant::now();
         loop {

@@ -287,7 +287,7 @@ impl Worker<'_> {
             }
             Request::Report { run } => match story::tell(&self.options.state, run) {
                 Ok(answer) => self.line.send(&answer),
-                Err(error) => self.fail("journal-unreadable", error.to_string(), None),
+                Err(error) => self.fail(error.code(), error.to_string(), error.hint()),
             },
             Request::Check { kind, timeout_ns } => {
                 let (is_good, message) = check(&kind, Duration::from_nanos(timeout_ns), &self.options.cancel);

@@ -41,6 +41,7 @@ const PAGES: &[(&str, &str)] = pages![
     "journal-failed",
     "journal-moved-aside",
     "known-later",
+    "journal-too-new",
     "local-changes",
     "machine-changed",
     "malformed-file",

@@ -55,7 +55,7 @@ impl UndoError {
             Self::Running(_) => "apply-running",
             Self::OtherRoot { .. } => "other-root",
             Self::NothingSelected(_) => "unknown-selector",
-            Self::Journal(_) => "journal-unreadable",
+            Self::Journal(error) => error.code(),
         }
     }
 
@@ -66,7 +66,7 @@ impl UndoError {
             Self::Running(_) => Some("wait until it is done".into()),
             Self::OtherRoot { root, .. } => Some(format!("give --root {}", root.display())),
             Self::NothingSelected(run) => Some(format!("`stead show {run}` lists what it changed")),
-            Self::Journal(_) => None,
+            Self::Journal(error) => error.hint(),
         }
     }
 }

@@ -64,7 +64,7 @@ fn a_damaged_one_is_moved_aside() {
 }
 
 #[test]
-fn a_newer_one_is_kept_and_a_lost_one_made_anew() {
+fn a_newer_one_is_left_alone_and_a_lost_one_made_anew() {
     let scene = Scene::new();
     let catalog = catalog(vec![text(&scene.path("a"), "x")], &[]);
     scene.apply(&catalog);
@@ -75,10 +75,17 @@ fn a_newer_one_is_kept_and_a_lost_one_made_anew() {
     std::fs::remove_file(scene.path("a")).unwrap();
     let world = stead_engine::Observed::new(&stead_engine::RootSpec::Machine).unwrap();
     let planned = stead_engine::plan(&catalog, &registry(), &world, &stead_engine::PlanOptions::default());
-    assert!(scene.apply_planned(&catalog, &planned).is_success());
-    assert!(scene.state().join("journal.db.damaged-1").exists());
+    let error = apply(&catalog, &registry(), &planned, &scene.options(), &()).unwrap_err();
+    assert_eq!(error.code(), "journal-too-new");
+    assert!(error.hint().is_some());
+    assert!(!scene.path("a").exists(), "nothing is changed");
+    assert!(!scene.state().join("journal.db.damaged-1").exists());
+    let connection = rusqlite::Connection::open(scene.state().join("journal.db")).unwrap();
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let runs: i64 = connection.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
+    assert_eq!((version, runs), (99, 1), "what the newer version keeps is there");
+    drop(connection);
     std::fs::remove_dir_all(scene.state()).unwrap();
-    std::fs::remove_file(scene.path("a")).unwrap();
     assert!(scene.apply(&catalog).is_success());
 }
 
