@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -158,7 +159,7 @@ impl Apt {
                 }
                 content = text.into_bytes();
             }
-            fs::write(path, content)?;
+            if is_source { write_private(&path, &content)? } else { fs::write(path, content)? }
         }
         let mut text = String::new();
         for (name, word) in PARTS {
@@ -198,6 +199,12 @@ impl Apt {
     }
 }
 
+/// Writes a copy of a source, which may have a password in it: apt reads it before it becomes a user of its own.
+fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)
+}
+
 /// Says whether a path below `/etc/apt` is one of the parts that are copied.
 fn is_part(relative: &Path) -> bool {
     let mut names = relative.components().map(|part| part.as_os_str());
@@ -218,6 +225,8 @@ fn is_fresh(stamp: &Path, digest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -238,6 +247,9 @@ mod tests {
         let written = fs::read_to_string(index.path().join("etc/sources.list.d/y.sources")).unwrap();
         let key = index.path().join("etc/keys/0-y.asc");
         assert_eq!(written, source.replace("/etc/apt/keyrings/y.asc", &key.to_string_lossy()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&index.path().join("etc/sources.list.d/y.sources")), 0o600, "it may have a password in it");
+        assert_eq!(mode(&key) & 0o004, 0o004, "apt checks signatures as a user of its own");
         assert_eq!(fs::read_to_string(key).unwrap(), "key");
     }
 }
