@@ -71,9 +71,10 @@ impl Observed {
         self
     }
 
-    /// The same machine, whose probes end when `cancel` is asked twice.
+    /// The same machine, whose probes and questions end when `cancel` is asked twice.
     #[must_use]
     pub fn cancelled_by(mut self, cancel: Arc<Cancel>) -> Self {
+        self.system.cancelled_by(&cancel);
         self.cancel = cancel;
         self
     }

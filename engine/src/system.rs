@@ -7,9 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cancel::Cancel;
+
 pub mod accounts;
 pub mod apt;
 pub mod archive;
+mod asking;
 pub mod dpkg;
 mod kept;
 pub mod systemd;
@@ -45,6 +48,12 @@ impl System {
             dpkg,
             systemd: Systemd::new(root),
         }
+    }
+
+    /// Ends what is asked of it when the run is aborted.
+    pub(crate) fn cancelled_by(&mut self, cancel: &Arc<Cancel>) {
+        self.accounts.asking.cancelled_by(cancel);
+        self.apt.asking.cancelled_by(cancel);
     }
 
     /// Where the system lies.

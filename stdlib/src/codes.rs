@@ -53,6 +53,7 @@ const PAGES: &[(&str, &str)] = pages![
     "missing-unit",
     "mount-point",
     "no-cron",
+    "no-answer",
     "no-home",
     "no-matching-line",
     "no-password",

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use stead_catalog::Command;
 
+use super::asking::Asking;
 use super::kept::Kept;
 use super::tree;
 use crate::{ApplyError, Group, Known, Machine, ObserveError, Run, User};
@@ -25,7 +26,13 @@ pub struct Accounts {
     database: Kept<Database>,
     /// The shadow database by user name.
     shadow: Kept<HashMap<Box<str>, Shadow>>,
+    pub(super) asking: Asking,
+    /// The name service has not answered: it is not waited for once more.
+    is_silent: AtomicBool,
 }
+
+/// Longest time the name service may take for one name.
+const NAME_SERVICE: Duration = Duration::from_secs(30);
 
 /// One line of the shadow database.
 #[derive(Clone, PartialEq, Eq)]
@@ -90,7 +97,8 @@ impl Tool {
 impl Accounts {
     /// The accounts of the system at `root`. Reads nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), database: Kept::default(), shadow: Kept::default() }
+        let (database, shadow, is_silent) = Default::default();
+        Self { root: root.to_owned(), database, shadow, asking: Asking::new(root), is_silent }
     }
 
     /// Returns a user account by name.
@@ -102,7 +110,7 @@ impl Accounts {
         if let Some(user) = database.users.get(name) {
             return Ok(Some(user.clone()));
         }
-        Ok(self.ask(&database, "passwd", name).and_then(|line| parse_user(&line)))
+        Ok(self.ask(&database, "passwd", name)?.and_then(|line| parse_user(&line)))
     }
 
     /// Returns a group by name.
@@ -114,14 +122,17 @@ impl Accounts {
         if let Some(group) = database.groups.get(name) {
             return Ok(Some(group.clone()));
         }
-        Ok(self.ask(&database, "group", name).and_then(|line| parse_group(&line)))
+        Ok(self.ask(&database, "group", name)?.and_then(|line| parse_group(&line)))
     }
 
     /// Returns the name of a user id, where it has one.
     pub fn user_name(&self, uid: u32) -> Option<Arc<str>> {
         let database = self.database().ok()?;
         let local = database.user_names.get(&uid).cloned();
-        local.or_else(|| self.ask(&database, "passwd", &uid.to_string()).and_then(|line| parse_user(&line)).map(|user| user.name))
+        local.or_else(|| {
+            let line = self.ask(&database, "passwd", &uid.to_string()).ok()??;
+            parse_user(&line).map(|user| user.name)
+        })
     }
 
     /// Returns the name of a group id, where it has one.
@@ -129,7 +140,8 @@ impl Accounts {
         let database = self.database().ok()?;
         let local = database.group_names.get(&gid).cloned();
         local.or_else(|| {
-            self.ask(&database, "group", &gid.to_string()).and_then(|line| parse_group(&line)).map(|group| group.name)
+            let line = self.ask(&database, "group", &gid.to_string()).ok()??;
+            parse_group(&line).map(|group| group.name)
         })
     }
 
@@ -234,15 +246,23 @@ impl Accounts {
     }
 
     /// Asks the name service for one line; nothing where there is only the files.
-    fn ask(&self, database: &Database, map: &str, key: &str) -> Option<String> {
+    fn ask(&self, database: &Database, map: &str, key: &str) -> Result<Option<String>, ObserveError> {
         if !database.directory || key.is_empty() || key.starts_with('-') {
-            return None;
+            return Ok(None);
         }
-        let output = Process::new("getent").args([map, key]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-        if !output.status.success() {
-            return None;
+        let limit = if self.is_silent.load(Ordering::Relaxed) { Duration::from_secs(1) } else { NAME_SERVICE };
+        match self.asking.ask("the name service", &["getent", map, key], None, limit) {
+            Ok(output) if output.status == 0 => {
+                self.is_silent.store(false, Ordering::Relaxed);
+                Ok(String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned))
+            }
+            Err(error @ ObserveError::Impossible { .. }) => {
+                self.is_silent.store(true, Ordering::Relaxed);
+                Err(error)
+            }
+            // It knows no such name, or there is no such program.
+            Ok(_) | Err(_) => Ok(None),
         }
-        String::from_utf8_lossy(&output.stdout).lines().next().map(str::to_owned)
     }
 }
 

@@ -4,13 +4,13 @@
 //! are never handed to apt, so that a run with nothing to do starts no process.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stead_catalog::Command;
 
 use super::Dpkg;
+use super::asking::Asking;
 use super::dpkg::matches_version;
 use crate::{
     ApplyError, Forecast, Machine, ObserveError, Output, PackageChange, PackageState, PackageWish, Restore, Restorer, Run,
@@ -37,6 +37,13 @@ pub use view::SourcesAhead;
 const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=120";
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Longest time for what apt finds in its own files: a slow machine with many packages takes seconds.
+const THINKING: Duration = Duration::from_secs(300);
+/// Longest time for fetching an index, whose servers may each be waited for.
+const INDEXING: Duration = Duration::from_secs(900);
+/// Longest time for fetching archives.
+const FETCHING: Duration = Duration::from_secs(3600);
+
 /// How many lines of a failure are kept.
 const KEPT_LINES: usize = 20;
 
@@ -51,6 +58,7 @@ pub struct Apt {
     reads_ahead: bool,
     forecasts: Mutex<Vec<Kept>>,
     read: Mutex<fetch::Read>,
+    pub(super) asking: Asking,
 }
 
 /// A forecast that was made, with what it was made of.
@@ -67,7 +75,8 @@ impl Apt {
     /// apt of the system at `root`. Runs nothing yet, and fetches nothing for a plan.
     pub fn new(root: &Path, dpkg: Arc<Dpkg>) -> Self {
         let (forecasts, read) = Default::default();
-        Self { root: root.to_owned(), dpkg, cache: None, reads_ahead: false, forecasts, read }
+        let asking = Asking::new(root);
+        Self { root: root.to_owned(), dpkg, cache: None, reads_ahead: false, forecasts, read, asking }
     }
 
     /// Uses archives that were fetched into this cache, and with `reads_ahead` fetches what a plan wants to know.
@@ -218,11 +227,19 @@ impl Apt {
         if !forecast.unmet.iter().any(|(_, reason)| is_unknown(reason)) {
             return;
         }
-        let names = self.ask_with(&["apt-cache", "pkgnames"], view, None).map(|output| output.stdout).unwrap_or_default();
-        let names = String::from_utf8_lossy(&names);
+        let all = |start: &str| {
+            let words: &[&str] =
+                if start.is_empty() { &["apt-cache", "pkgnames"] } else { &["apt-cache", "pkgnames", "--", start] };
+            let output = self.ask_with(words, view, None, THINKING).map(|output| output.stdout).unwrap_or_default();
+            String::from_utf8_lossy(&output).into_owned()
+        };
+        let names = all("");
+        // Of more than a command's output may be only the beginning and the end are kept.
+        let is_cut = names.contains(" bytes left out]");
         for (name, reason) in forecast.unmet.iter_mut().filter(|(_, reason)| is_unknown(reason)) {
             let bare = name.split(':').next().unwrap_or(name);
-            if let Some(like) = stead_catalog::closest(bare, names.lines()) {
+            let near = bare.chars().next().filter(|_| is_cut).map(|first| all(first.encode_utf8(&mut [0; 4])));
+            if let Some(like) = stead_catalog::closest(bare, near.as_ref().unwrap_or(&names).lines()) {
                 *reason = format!("{reason}{ALIKE}{like}").into();
             } else if names.trim().is_empty() {
                 *reason = format!("{reason}{EMPTY}").into();
@@ -314,7 +331,7 @@ impl Apt {
         let mut argv = vec!["apt-get", "-s", "-q=0", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
         let words = self.words(group)?;
         argv.extend(words.iter().map(String::as_str));
-        let output = self.ask_with(&argv, view, None)?;
+        let output = self.ask_with(&argv, view, None, THINKING)?;
         let wishes: Vec<&PackageWish> = group.iter().map(|order| &order.wish).collect();
         let database = self.dpkg.database()?;
         simulation::read(&output, &wishes, |name| database.state(name))
@@ -376,25 +393,21 @@ impl Apt {
     }
 
     /// Runs a program that only asks, or that fetches into a directory of Stead's own; with an index of Stead's own where one is given.
-    fn ask_with(&self, argv: &[&str], view: Option<&View>, directory: Option<&Path>) -> Result<Output, ObserveError> {
-        let mut process = if self.root == Path::new("/") {
-            Process::new(argv[0])
-        } else {
-            let mut process = Process::new("chroot");
-            process.arg(&self.root).arg(argv[0]);
-            process
-        };
-        if let Some(view) = view {
-            process.arg("-c").arg(&view.configuration);
+    fn ask_with(
+        &self,
+        argv: &[&str],
+        view: Option<&View>,
+        directory: Option<&Path>,
+        limit: Duration,
+    ) -> Result<Output, ObserveError> {
+        let configuration = view.map(|view| view.configuration.to_string_lossy());
+        let (program, words) = argv.split_first().unwrap_or((&"apt-get", &[]));
+        let mut all = vec![*program];
+        if let Some(configuration) = &configuration {
+            all.extend(["-c", configuration]);
         }
-        if let Some(directory) = directory {
-            process.current_dir(directory);
-        }
-        process.args(&argv[1..]).env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-        let output = process
-            .output()
-            .map_err(|error| ObserveError::Unavailable { service: "apt", message: format!("cannot run {}: {error}", argv[0]) })?;
-        Ok(Output { status: output.status.code().unwrap_or(128), stdout: output.stdout, stderr: output.stderr })
+        all.extend(words);
+        self.asking.ask("apt", &all, directory, limit)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use rayon::prelude::*;
 
 use super::cache::{self, Cache};
-use super::{Apt, View};
+use super::{Apt, FETCHING, THINKING, View};
 use crate::PackageChange;
 use crate::system::archive::{Contents, MAX_ARCHIVE_BYTES};
 
@@ -87,7 +87,7 @@ impl Apt {
         argv.extend(["download".into(), "--print-uris".into()]);
         argv.extend(wanted.iter().map(|(name, version)| format!("{name}={version}")));
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let output = self.ask_with(&argv, view, None).map_err(|error| Arc::from(error.to_string()))?;
+        let output = self.ask_with(&argv, view, None, THINKING).map_err(|error| Arc::from(error.to_string()))?;
         if output.status != 0 {
             return Err(first_error(&output.stderr).unwrap_or_else(|| "apt does not say where it is".to_owned()).into());
         }
@@ -154,7 +154,7 @@ impl Apt {
         argv.push("download".into());
         argv.extend(wanted.iter().map(|((name, version), _)| format!("{name}={version}")));
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-        let said = match self.ask_with(&argv, view, Some(&incoming)) {
+        let said = match self.ask_with(&argv, view, Some(&incoming), FETCHING) {
             Ok(output) => first_error(&output.stderr),
             Err(error) => Some(error.to_string()),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Apt, View, is_install, simulation};
+use super::{Apt, THINKING, View, is_install, simulation};
 use crate::system::dpkg::{compare_versions, matches_version};
 use crate::{ObserveError, PackageWish, WishedState};
 
@@ -71,7 +71,7 @@ impl Apt {
         }
         let mut argv = vec!["apt-cache", "madison", "--"];
         argv.extend(asked);
-        let output = self.ask_with(&argv, view, None)?;
+        let output = self.ask_with(&argv, view, None, THINKING)?;
         let offers = simulation::offers(&String::from_utf8_lossy(&output.stdout));
         let (mut found, mut unmet) = (Vec::new(), Vec::new());
         for wish in wishes {

@@ -8,8 +8,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::Apt;
 use super::view::{SourcesAhead, View};
+use super::{Apt, INDEXING};
 use crate::ObserveError;
 use crate::machine::random;
 use crate::predicted::is_source;
@@ -52,7 +52,7 @@ impl Apt {
             argv.extend(["http", "https"].into_iter().flat_map(|way| ["-o".to_owned(), format!("Acquire::{way}::Timeout=10")]));
             argv.extend(arguments(&copy));
             let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
-            let output = self.ask_with(&argv, Some(&view), None)?;
+            let output = self.ask_with(&argv, Some(&view), None, INDEXING)?;
             if output.status == 0 {
                 continue;
             }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::Apt;
 use super::cache::Cache;
+use super::{Apt, INDEXING};
 
 /// An index that was fetched this long ago is used as it is: for a plan and the apply that follows it.
 const FRESH: Duration = Duration::from_secs(120);
@@ -88,7 +88,7 @@ impl Apt {
         let argv =
             ["apt-get", "-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::https::Timeout=15"];
         let argv = [&argv[..], &["-o", "APT::Update::Error-Mode=any", "update"]].concat();
-        let output = self.ask_with(&argv, Some(&view), None).map_err(|error| Arc::from(error.to_string()))?;
+        let output = self.ask_with(&argv, Some(&view), None, INDEXING).map_err(|error| Arc::from(error.to_string()))?;
         if output.status != 0 {
             let said = String::from_utf8_lossy(&output.stderr);
             let first = said
