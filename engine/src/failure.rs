@@ -218,6 +218,9 @@ impl ApplyError {
         match self {
             Self::Observe(error) => error.hint(),
             Self::Io { code: "disk-full", .. } => Some("free some space; the old content is untouched".into()),
+            Self::Io { code: "hard-linked", .. } => {
+                Some("find its other names with `find / -xdev -samefile PATH`, and remove the one that should not be".into())
+            }
             Self::Io { code: "permission-denied", .. } => Some("run as root, or leave this resource out with --except".into()),
             Self::Command { output, .. } | Self::Invalid { output, .. } if !output.is_empty() => {
                 Some(format!("it wrote:\n{output}"))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::before::Need;
@@ -84,6 +84,7 @@ pub(super) fn set_attributes(
     let fd = rustix::fs::openat(&*entry.directory, entry.name, flags, Mode::empty())
         .map_err(|error| refused("set the attributes of", path, error))?;
     let stat = rustix::fs::fstat(&fd).map_err(|error| refused("set the attributes of", path, error))?;
+    refuse_planted(&entry.directory, &stat, path)?;
     let old = stat.st_mode & 0o7777;
     let uid = uid.filter(|uid| *uid != stat.st_uid);
     let gid = gid.filter(|gid| *gid != stat.st_gid);
@@ -106,6 +107,26 @@ pub(super) fn set_attributes(
         set_mode(wished)?;
     }
     Ok(())
+}
+
+/// Refuses a file that has several names where somebody else may have given it this one: the link of a user to a file of root would hand that
+/// file over. Whoever owns the file already, and nobody else writes to the directory, gains nothing by it.
+fn refuse_planted(directory: impl AsFd, stat: &Stat, path: &Path) -> Result<(), ApplyError> {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink < 2 {
+        return Ok(());
+    }
+    let around = rustix::fs::fstat(directory).map_err(|error| refused("look at the directory of", path, error))?;
+    let trusted = [0, rustix::process::geteuid().as_raw()];
+    let is_shared = around.st_mode & 0o002 != 0 || (around.st_mode & 0o020 != 0 && around.st_gid != 0);
+    if !is_shared && (trusted.contains(&around.st_uid) || around.st_uid == stat.st_uid) {
+        return Ok(());
+    }
+    Err(ApplyError::Io {
+        operation: "set the attributes of",
+        path: path.to_owned(),
+        message: format!("the file has {} names, and another user may have given it this one", stat.st_nlink),
+        code: "hard-linked",
+    })
 }
 
 pub(super) fn set_xattrs(machine: &Machine, path: &Path, xattrs: &BTreeMap<String, String>) -> Result<(), ApplyError> {

@@ -164,3 +164,41 @@ fn strip_links(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     if words.len() >= 7 { [&words[..6], &words[7..]].concat().join(" ") } else { line.to_owned() }
 }
+
+#[test]
+fn a_file_that_a_user_linked_into_her_directory_is_not_handed_over() {
+    let Some(site) = Site::new("directory \"/home/mallory/app\" { owner = \"mallory\", recursive = true, file_mode = 0604 }\n")
+    else {
+        return;
+    };
+    let host = &site.host;
+    // The link as the kernel lets her make it where `fs.protected_hardlinks` is 0.
+    host.must(
+        "useradd -m mallory; mkdir -p /home/mallory/app; echo victim > /home/victim; chmod 600 /home/victim; \
+         ln /home/victim /home/mallory/app/mine; chown mallory: /home/mallory/app",
+    );
+    let victim = || host.must("stat -c '%a %U' /home/victim");
+    assert_eq!(victim().trim(), "600 root");
+    let output = site.apply();
+    assert!(output.stdout.contains("hard-linked"), "{output}");
+    assert_eq!(victim().trim(), "600 root", "it is not hers");
+    // Files of her own may have as many names as she likes.
+    host.must("rm /home/mallory/app/mine; cd /home/mallory/app; echo own > a; ln a b; chown mallory: a");
+    site.converge();
+    assert_eq!(host.must("stat -c '%a %U' /home/mallory/app/b").trim(), "604 mallory");
+}
+
+#[test]
+fn a_name_service_that_hangs_is_not_waited_for() {
+    let Some(site) = Site::new("file \"/etc/of-nobody\" { content = \"x\\n\", owner = \"somebody-else\" }\n") else { return };
+    let host = &site.host;
+    host.must(
+        "sed -i 's/^passwd:.*/passwd: files ldap/' /etc/nsswitch.conf; \
+         printf '#!/bin/sh\\nsleep 1000\\n' > /usr/local/bin/getent; chmod 755 /usr/local/bin/getent",
+    );
+    let begun = Instant::now();
+    let output = site.stead("plan", &[]);
+    assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", begun.elapsed());
+    assert!(output.to_string().contains("no-answer"), "{output}");
+    host.must("rm /usr/local/bin/getent");
+}
