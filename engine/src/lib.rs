@@ -51,8 +51,8 @@ mod world;
 
 pub use apply::{ApplyOptions, RunError, apply};
 pub use cancel::Cancel;
-pub use downloads::{Downloads, Fetched, Part as DownloadPart, Version as WebVersion};
 pub use content::{Private, content_change, is_private};
+pub use downloads::{Downloads, Fetched, Part as DownloadPart, Version as WebVersion};
 pub use events::{Counts, Event, Events, Outcome, RunReport};
 pub use failure::{ApplyError, ObserveError};
 pub use frames::{FrameError, seeds as frame_seeds, try_decoding as try_frames};

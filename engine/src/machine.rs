@@ -1,5 +1,4 @@
 //! The one thing that writes. It keeps the journal itself, so that no resource type can forget to.
-
 //!
 //! A [`Machine`] is made for one change of one resource. Everything it does is relative to open directories, so that
 //! nobody can exchange a directory between the look and the change; nothing is changed before the journal
@@ -26,8 +25,8 @@ mod attributes;
 mod before;
 mod build;
 mod commit;
-mod secrecy;
 mod kernel;
+mod secrecy;
 mod stage;
 mod sweep;
 mod temporary;
@@ -36,8 +35,8 @@ mod tree;
 pub(crate) use before::{afters, look_now, survey, xattrs};
 pub use build::{NewTree, TreeEntry};
 pub(crate) use commit::{Group, commit};
-pub(crate) use secrecy::Secrecy;
 pub(crate) use kernel::KERNEL;
+pub(crate) use secrecy::Secrecy;
 pub use stage::Staged;
 pub(crate) use sweep::sweep;
 pub(crate) use temporary::random;

@@ -2,7 +2,7 @@
 //!
 //! `tests/setup` installs them. `STEAD_TEST_EDITORS=off` leaves these tests out. The tree-sitter grammar has tests of its own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::print_stderr, reason = "what was left out is told")]
+#![expect(clippy::print_stderr, reason = "what was left out is told")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -299,12 +299,11 @@ impl Interpreter<'_, '_> {
                     Some((uid, group)) => (uid.parse().ok(), group),
                     None => (None, None),
                 };
-                let is_named = group.is_some_and(|group| group.parse::<u32>().is_err());
                 self.make_user(&Wanted {
                     name,
                     uid,
                     gid: uid,
-                    group: group.filter(|_| is_named).or_else(|| group.filter(|_| !is_named)),
+                    group,
                     comment: column(3).unwrap_or_default(),
                     home: column(4).unwrap_or("/"),
                     shell: column(5).unwrap_or("/usr/sbin/nologin"),

@@ -215,7 +215,6 @@ impl<'p, 'a> Interpreter<'p, 'a> {
     }
 
     fn conditional(&mut self, arms: &[(Vec<Node>, Vec<Node>)], otherwise: &[Node]) -> Flow {
-        let before = self.doubt;
         let mut uncertain = false;
         for (condition, body) in arms {
             let status = match self.status(condition) {
@@ -235,7 +234,6 @@ impl<'p, 'a> Interpreter<'p, 'a> {
                 }
             }
         }
-        let _ = before;
         if uncertain {
             self.doubtful(otherwise);
             return Flow::Next(None);
