@@ -70,6 +70,9 @@ pub enum Value {
     Ref(ResourceId),
     /// A value that must never be shown: `Secret<T>`.
     Secret(Arc<Value>),
+    /// A secret that was not opened: a hash of what it is made of, by which one is told from another. It always stands in a
+    /// [`Value::Secret`], every type admits it, and who plans has none.
+    Locked([u8; 32]),
 }
 
 impl Value {
@@ -108,9 +111,25 @@ impl Value {
     /// Says whether the value is secret, or holds a secret anywhere inside.
     pub fn is_sensitive(&self) -> bool {
         match self {
-            Self::Secret(_) => true,
+            Self::Secret(_) | Self::Locked(_) => true,
             Self::List(items) => items.iter().any(Self::is_sensitive),
             Self::Map(map) => map.values().any(Self::is_sensitive),
+            _ => false,
+        }
+    }
+
+    /// Says whether the value is a secret that was not opened.
+    pub fn is_locked(&self) -> bool {
+        matches!(self.reveal(), Self::Locked(_))
+    }
+
+    /// Says whether the value is a secret that was not opened, or holds one anywhere inside.
+    pub fn has_locked(&self) -> bool {
+        match self {
+            Self::Locked(_) => true,
+            Self::Secret(inner) => inner.has_locked(),
+            Self::List(items) => items.iter().any(Self::has_locked),
+            Self::Map(map) => map.values().any(Self::has_locked),
             _ => false,
         }
     }
@@ -147,7 +166,7 @@ impl Value {
             Self::List(_) => "a list",
             Self::Map(_) => "a record",
             Self::Ref(_) => "a reference",
-            Self::Secret(_) => "a secret",
+            Self::Secret(_) | Self::Locked(_) => "a secret",
         }
     }
 
@@ -216,6 +235,10 @@ impl Value {
                 tag(hasher, 14, 0);
                 inner.hash_into(hasher);
             }
+            Self::Locked(hash) => {
+                tag(hasher, 15, hash.len());
+                hasher.update(hash);
+            }
         }
     }
 }
@@ -269,7 +292,7 @@ impl fmt::Display for Value {
                 f.write_str(" }")
             }
             Self::Ref(id) => fmt::Display::fmt(id, f),
-            Self::Secret(_) => f.write_str("(sensitive)"),
+            Self::Secret(_) | Self::Locked(_) => f.write_str("(sensitive)"),
         }
     }
 }

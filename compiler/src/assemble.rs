@@ -137,7 +137,10 @@ fn lint(project: &Project, found: &Found, explicit: &[requisites::Explicit], iss
         is_guarded[edge.from as usize] |= edge.kind == EdgeKind::Prereq;
     }
     let linted = found.resources.par_iter().zip(is_guarded).flat_map_iter(|(one, is_guarded)| {
-        let problems = (project.program.schemas.at(one.schema).lint)(&one.attributes, Surroundings { is_guarded });
+        let schema = project.program.schemas.at(one.schema);
+        let (known, stood_in) = finish::with_stand_ins(schema, &one.attributes);
+        let mut problems = (schema.lint)(&known, Surroundings { is_guarded });
+        problems.retain(|problem| problem.attribute.as_deref().is_none_or(|name| !stood_in.contains(&name)));
         let secrets = Secrets::of(&one.attributes);
         problems.into_iter().map(move |problem| {
             let problem = finish::discreet(problem, &secrets);

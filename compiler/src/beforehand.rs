@@ -418,7 +418,7 @@ fn cases(schema: &Schema, given: &[Known]) -> Option<Vec<Vec<Given>>> {
 
 /// Values of a type that stand for all of them: each member of what has few, some of what has many, so that a message that
 /// holds one of them is not the same in each case. Empty where none is known.
-fn samples(ty: &Type) -> Vec<Value> {
+pub(crate) fn samples(ty: &Type) -> Vec<Value> {
     let fits = |values: Vec<Value>| -> Vec<Value> {
         let mut fitting: Vec<Value> = values.iter().filter_map(|value| ty.admit(value, true).ok()).collect();
         fitting.dedup();

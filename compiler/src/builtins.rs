@@ -168,6 +168,11 @@ impl Builtin {
         }
     }
 
+    /// Says whether it looks at what stands inside lists and maps.
+    pub(crate) fn looks_inside(&self) -> bool {
+        matches!(self.run, Run::Plain(_))
+    }
+
     /// Says whether it takes a lambda.
     pub fn takes_function(&self) -> bool {
         matches!(self.run, Run::HigherOrder(_))

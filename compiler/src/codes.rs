@@ -64,6 +64,7 @@ const PAGES: &[(&str, &str)] = pages![
     "inventory-needs-node",
     "key-attribute",
     "keyword-as-name",
+    "locked-condition",
     "locked-secret",
     "mismatched-delimiter",
     "misplaced-else",
@@ -172,6 +173,7 @@ const PAGES: &[(&str, &str)] = pages![
     "unused-template-variable",
     "unused-value",
     "unused-variable",
+    "withheld-inventory",
     "world-writable",
 ];
 

@@ -2,6 +2,7 @@
 
 mod budget;
 mod calls;
+pub(crate) mod locked;
 mod operators;
 mod text;
 
@@ -45,6 +46,9 @@ impl World<'_> {
 pub(crate) struct Halt;
 
 pub(crate) type Outcome = Result<Value, Halt>;
+
+/// What a `for` goes over: each element, with its key or position where that has a name.
+type Elements = Vec<(Option<Value>, Value)>;
 
 /// A call on the way to the place that is evaluated.
 #[derive(Clone, Debug)]
@@ -179,6 +183,9 @@ impl<'a> Evaluator<'a> {
             Kind::MapFor(clause) => self.map_for(clause, expr.span),
             Kind::Not(operand) => {
                 let value = self.eval(operand)?;
+                if value.is_locked() {
+                    return Ok(locked::made_of("not", [&value]));
+                }
                 let secret = matches!(value, Value::Secret(_));
                 let result = Value::Bool(!self.truth(&value, operand.span)?);
                 Ok(if secret { result.secret() } else { result })
@@ -195,15 +202,24 @@ impl<'a> Evaluator<'a> {
             Kind::ReadFile(path, as_bytes) => self.read_file(path, *as_bytes),
             Kind::Reference(type_name, name) => self.reference(type_name, name),
             Kind::If(branches, otherwise) => {
-                for (condition, value) in branches {
-                    if self.condition(condition)? {
-                        return self.eval(value);
+                for (i, (condition, value)) in branches.iter().enumerate() {
+                    match self.decide(condition)? {
+                        Ok(true) => return self.eval(value),
+                        Ok(false) => {}
+                        Err(unknown) => {
+                            let rest = branches[i + 1..].iter().flat_map(|(condition, value)| [condition, value]);
+                            let rest: Vec<&Expr> = [value].into_iter().chain(rest).chain([&**otherwise]).collect();
+                            return self.any_branch(unknown, &rest);
+                        }
                     }
                 }
                 self.eval(otherwise)
             }
             Kind::Match(matched) => {
                 let subject = self.eval(&matched.subject)?;
+                if subject.is_locked() {
+                    return self.any_arm(subject, matched.arms.iter().map(|(tests, value)| (&**tests, value)));
+                }
                 for (tests, value) in &matched.arms {
                     if self.matches(tests, &subject) {
                         return self.eval(value);
@@ -286,26 +302,44 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Goes over a list, a map or a record, with the names of a `for` bound. `each` is called where the filter holds.
+    /// Goes over a list, a map or a record, with the names of a `for` bound. `each` is called where the filter holds. Returns what it goes
+    /// over where nobody knows that; the names stand for one of its elements then.
     pub(crate) fn each(
         &mut self,
         head: (u32, Option<u32>, &Expr, Option<&Expr>),
         mut each: impl FnMut(&mut Self) -> Result<(), Halt>,
-    ) -> Result<(), Halt> {
+    ) -> Result<Option<Value>, Halt> {
         let (first, second, iterable, filter) = head;
         // Going over a range makes no list of it.
         if let (Kind::Range(range), None) = (&iterable.kind, second) {
-            let (start, end) = self.range_bounds(&range.0, &range.1, range.2)?;
+            let (start, end) = match self.range_bounds(&range.0, &range.1, range.2)? {
+                Ok(bounds) => bounds,
+                Err(unknown) => {
+                    self.set(first, locked::made_of("element", [&unknown]));
+                    return Ok(Some(unknown));
+                }
+            };
             for n in start..end {
                 self.set(first, Value::Int(n));
                 self.spend(1, iterable.span)?;
-                if self.passes(filter)? {
-                    each(self)?;
+                match self.passes(filter)? {
+                    Ok(true) => each(self)?,
+                    Ok(false) => {}
+                    Err(unknown) => return Ok(Some(locked::made_of("filter", [&unknown, &Value::Int(start), &Value::Int(end)]))),
                 }
             }
-            return Ok(());
+            return Ok(None);
         }
         let value = self.eval(iterable)?;
+        if value.is_locked() {
+            let element = locked::made_of("element", [&value]);
+            // A key is never secret.
+            self.set(first, if second.is_some() { Value::string("key") } else { element.clone() });
+            if let Some(second) = second {
+                self.set(second, element);
+            }
+            return Ok(Some(value));
+        }
         let secret = matches!(value, Value::Secret(_));
         let wrap = |value: &Value| if secret { value.clone().secret() } else { value.clone() };
         match value.reveal() {
@@ -319,8 +353,10 @@ impl<'a> Evaluator<'a> {
                         None => self.set(first, wrap(item)),
                     }
                     self.spend(1, iterable.span)?;
-                    if self.passes(filter)? {
-                        each(self)?;
+                    match self.passes(filter)? {
+                        Ok(true) => each(self)?,
+                        Ok(false) => {}
+                        Err(unknown) => return Ok(Some(locked::made_of("filter", [&unknown, &value]))),
                     }
                 }
             }
@@ -329,8 +365,10 @@ impl<'a> Evaluator<'a> {
                     self.set(first, Value::String(key.clone()));
                     self.set(second.unwrap_or(first), wrap(item));
                     self.spend(1, iterable.span)?;
-                    if self.passes(filter)? {
-                        each(self)?;
+                    match self.passes(filter)? {
+                        Ok(true) => each(self)?,
+                        Ok(false) => {}
+                        Err(unknown) => return Ok(Some(locked::made_of("filter", [&unknown, &value]))),
                     }
                 }
             }
@@ -340,21 +378,24 @@ impl<'a> Evaluator<'a> {
                 return Err(self.error("not-iterable", iterable.span, message));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// The elements of what a `for` goes over, with the key or position where `with_keys`.
-    pub(crate) fn elements(&mut self, iterable: &Expr, with_keys: bool) -> Result<Vec<(Option<Value>, Value)>, Halt> {
+    /// The elements of what a `for` goes over, with the key or position where `with_keys`; `None` where nobody knows them.
+    pub(crate) fn elements(&mut self, iterable: &Expr, with_keys: bool) -> Result<Option<Elements>, Halt> {
         let value = self.eval(iterable)?;
+        if value.is_locked() {
+            return self.left_out(iterable.span).map(|()| None);
+        }
         let secret = matches!(value, Value::Secret(_));
         let wrap = |value: &Value| if secret { value.clone().secret() } else { value.clone() };
         match value.reveal() {
             Value::List(items) => {
                 let position = |i: usize| with_keys.then(|| Value::Int(i64::try_from(i).unwrap_or(i64::MAX)));
-                Ok(items.iter().enumerate().map(|(i, item)| (position(i), wrap(item))).collect())
+                Ok(Some(items.iter().enumerate().map(|(i, item)| (position(i), wrap(item))).collect()))
             }
             Value::Map(map) if with_keys => {
-                Ok(map.iter().map(|(key, item)| (Some(Value::String(key.clone())), wrap(item))).collect())
+                Ok(Some(map.iter().map(|(key, item)| (Some(Value::String(key.clone())), wrap(item))).collect()))
             }
             other => {
                 let message = format!("found {}, expected a list{}", other.kind(), if with_keys { " or a map" } else { "" });
@@ -363,24 +404,28 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn passes(&mut self, filter: Option<&Expr>) -> Result<bool, Halt> {
-        filter.map_or(Ok(true), |filter| self.condition(filter))
+    fn passes(&mut self, filter: Option<&Expr>) -> Result<Result<bool, Value>, Halt> {
+        filter.map_or(Ok(Ok(true)), |filter| self.decide(filter))
     }
 
     fn list_for(&mut self, clause: &Loop, span: Span) -> Outcome {
         let mut items = Vec::new();
-        self.each((clause.first, clause.second, &clause.iterable, clause.filter.as_ref()), |this| {
+        let unknown = self.each((clause.first, clause.second, &clause.iterable, clause.filter.as_ref()), |this| {
             let value = this.eval(&clause.element)?;
             items.push(value);
             this.room(items.len(), span)
         })?;
+        if let Some(unknown) = unknown {
+            let exprs: Vec<&Expr> = clause.filter.iter().chain([&clause.element]).collect();
+            return self.any_element(&unknown, &exprs);
+        }
         Ok(Value::List(Arc::new(items)))
     }
 
     fn map_for(&mut self, clause: &Loop, span: Span) -> Outcome {
         let mut map = Map::new();
         let Some(key_expr) = &clause.key else { return Ok(Value::Map(Arc::new(map))) };
-        self.each((clause.first, clause.second, &clause.iterable, clause.filter.as_ref()), |this| {
+        let unknown = self.each((clause.first, clause.second, &clause.iterable, clause.filter.as_ref()), |this| {
             let key = this.key(key_expr)?;
             let value = this.eval(&clause.element)?;
             if map.insert(key.clone(), value).is_some() {
@@ -393,6 +438,10 @@ impl<'a> Evaluator<'a> {
             }
             this.room(map.len(), span)
         })?;
+        if let Some(unknown) = unknown {
+            let exprs: Vec<&Expr> = clause.filter.iter().chain([key_expr, &clause.element]).collect();
+            return self.any_element(&unknown, &exprs);
+        }
         Ok(Value::Map(Arc::new(map)))
     }
 
@@ -407,33 +456,11 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn range_bounds(&mut self, start: &Expr, end: &Expr, inclusive: bool) -> Result<(i64, i64), Halt> {
-        let mut bound = |expr: &Expr| match self.eval(expr)?.reveal() {
-            Value::Int(n) => Ok(*n),
-            other => {
-                let message = format!("found {}, expected an integer", other.kind());
-                Err(self.error("type-mismatch", expr.span, message))
-            }
-        };
-        let (from, to) = (bound(start)?, bound(end)?);
-        Ok((from, if inclusive { to.saturating_add(1) } else { to }))
-    }
-
-    fn range(&mut self, start: &Expr, end: &Expr, inclusive: bool, span: Span) -> Outcome {
-        let (from, to) = self.range_bounds(start, end, inclusive)?;
-        let count = usize::try_from(to.saturating_sub(from).max(0)).unwrap_or(usize::MAX);
-        if count > budget::MAX_ITEMS {
-            return Err(self.too_large(&format!("{} elements", budget::MAX_ITEMS), span));
-        }
-        self.spend(count as u64, span)?;
-        match self.budget.allocate(count * 24) {
-            Ok(()) => Ok(Value::List(Arc::new((from..to).map(Value::Int).collect()))),
-            Err(limit) => Err(self.too_large(limit, span)),
-        }
-    }
-
     fn field(&mut self, field: &Field) -> Outcome {
         let object = self.eval(&field.object)?;
+        if object.is_locked() {
+            return Ok(locked::made_of("field", [&object, &Value::String(field.name.clone())]));
+        }
         let secret = matches!(object, Value::Secret(_));
         match object.reveal() {
             Value::Map(map) => match map.get(&field.name) {
@@ -472,6 +499,9 @@ impl<'a> Evaluator<'a> {
     fn index(&mut self, object: &Expr, index: &Expr, span: Span) -> Outcome {
         let container = self.eval(object)?;
         let position = self.eval(index)?;
+        if container.is_locked() || position.is_locked() {
+            return Ok(locked::made_of("index", [&container, &position]));
+        }
         let secret = matches!(container, Value::Secret(_));
         let wrap = |value: &Value| if secret { value.clone().secret() } else { value.clone() };
         match (container.reveal(), position.reveal()) {

@@ -7,6 +7,7 @@ use stead_grammar::ast::{Call, ExprKind, RecordKey, Span};
 
 use crate::check::Checker;
 use crate::diagnostic::Diagnostic;
+use crate::eval::locked::made_of;
 use crate::hir;
 use crate::issue::{Issue, Loc};
 use crate::project::Project;
@@ -198,7 +199,15 @@ pub(crate) fn render(project: &Project, from: &str, path: &str, values: &Value) 
         Value::Map(map) => map,
         _ => &empty,
     };
-    let rendered = project.templates.render(&found, variables).map_err(RenderProblem::Template)?;
+    let rendered = match project.templates.render(&found, variables) {
+        Ok(rendered) => rendered,
+        // A template may take what stands for an unknown value amiss; it is not wrong for that.
+        Err(_) if values.has_locked() => Value::Blob(Blob::new(&*found, sources.read(&found).unwrap_or_default()).into()),
+        Err(problem) => return Err(RenderProblem::Template(problem)),
+    };
+    if values.has_locked() {
+        return Ok(made_of("template", [&rendered, values]));
+    }
     Ok(if values.is_sensitive() { rendered.secret() } else { rendered })
 }
 
@@ -225,6 +234,9 @@ pub(crate) fn render_text(project: &Project, text: &str, values: &Value, is_secr
         Value::Map(map) => map,
         _ => &empty,
     };
+    if values.has_locked() {
+        return Ok(made_of("template", [&Value::string(text), values]));
+    }
     let rendered = project.templates.render_text(text, variables)?;
     Ok(if is_secret || values.is_sensitive() { rendered.secret() } else { rendered })
 }

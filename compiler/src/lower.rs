@@ -174,14 +174,19 @@ impl Lowering<'_> {
             Stmt::For(each) => self.each(each),
             Stmt::If(branches, otherwise) => {
                 for (condition, body) in branches {
-                    if self.eval.condition(condition)? {
-                        return self.block(body);
+                    match self.eval.decide_statement(condition)? {
+                        Some(true) => return self.block(body),
+                        Some(false) => {}
+                        None => return Ok(()),
                     }
                 }
                 otherwise.as_ref().map_or(Ok(()), |body| self.block(body))
             }
             Stmt::Match(matched) => {
                 let subject = self.eval.eval(&matched.subject)?;
+                if subject.is_locked() {
+                    return self.eval.left_out(matched.subject.span);
+                }
                 for (tests, body) in &matched.arms {
                     if self.eval.matches(tests, &subject) {
                         return self.block(body);
@@ -204,7 +209,7 @@ impl Lowering<'_> {
         for slot in [Some(each.first), each.second].into_iter().flatten() {
             self.derived.bind(slot, &each.iterable);
         }
-        let items = self.eval.elements(&each.iterable, each.second.is_some())?;
+        let Some(items) = self.eval.elements(&each.iterable, each.second.is_some())? else { return Ok(()) };
         let one = |this: &mut Self, key: Option<Value>, item: Value| -> Result<(), Halt> {
             match (each.second, key) {
                 (Some(second), Some(key)) => {
@@ -215,7 +220,7 @@ impl Lowering<'_> {
             }
             this.eval.spend(1, each.iterable.span)?;
             if let Some(filter) = &each.filter
-                && !this.eval.condition(filter)?
+                && this.eval.decide_statement(filter)? != Some(true)
             {
                 return Ok(());
             }

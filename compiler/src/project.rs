@@ -8,7 +8,7 @@ use stead_catalog::{Inventory, Map, Schema, SourceLocation, Type};
 use stead_grammar::ast::{self, Span};
 
 use crate::check::Code;
-use crate::config::{self, Config, DependencySource};
+use crate::config::{self, Config, DependencySource, InventoryFile};
 use crate::defs::{self, Program};
 use crate::diagnostic::{self, Diagnostic};
 use crate::incremental::{self, Earlier};
@@ -121,6 +121,8 @@ pub struct Input {
     pub inventories: BTreeMap<Arc<str>, Vec<InventoryText>>,
     /// Some inventories were not read: there may be more machines, in more groups, than are known.
     pub has_unread_inventories: bool,
+    /// Inventories that must be neither run nor read, by their paths in `stead.toml`: their listings stand for them.
+    pub withheld: BTreeSet<Arc<str>>,
     /// What opens secrets in data files. Nothing does unless it is handed in.
     pub secrets: Arc<dyn Unseal>,
 }
@@ -135,6 +137,7 @@ impl Input {
             dependencies: BTreeMap::new(),
             inventories: BTreeMap::new(),
             has_unread_inventories: false,
+            withheld: BTreeSet::new(),
             secrets: Arc::new(NoKeys),
         }
     }
@@ -280,6 +283,10 @@ impl Project {
                 texts.extend(given.iter().cloned());
                 continue;
             }
+            if self.input.withheld.contains(&file.path) {
+                texts.extend(self.listing(file, found));
+                continue;
+            }
             if file.path.starts_with(['/', '~']) || file.path.split('/').any(|part| part == "..") {
                 continue;
             }
@@ -297,6 +304,36 @@ impl Project {
             }
         }
         texts
+    }
+
+    /// What stands for an inventory that must be neither run nor read.
+    fn listing(&self, file: &InventoryFile, found: &mut Vec<Diagnostic>) -> Option<InventoryText> {
+        let toml: Arc<str> = config::FILE_NAME.into();
+        let Some(listing) = &file.listing else {
+            let message = format!("the inventory `{}` is neither run nor read here", file.path);
+            let hint = format!(
+                "keep what it lists in the project: {{ path = \"{}\", listing = \"hosts.json\" }}; of a program that is what it prints for `--list`",
+                file.path
+            );
+            let label = "a program, or a file outside of the project";
+            found.push(Diagnostic::error("withheld-inventory", message).at(&toml, file.span, label).hint(hint));
+            return None;
+        };
+        match self.input.sources.read(listing) {
+            Ok(bytes) => {
+                let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+                let format = match InventoryFormat::of(listing, &text) {
+                    _ if text.trim_start().starts_with('{') => InventoryFormat::AnsibleJson,
+                    format => file.format.unwrap_or(format),
+                };
+                Some(InventoryText { name: listing.clone(), text, format })
+            }
+            Err(error) => {
+                let message = format!("cannot read the listing `{listing}`: {error}");
+                found.push(Diagnostic::error("missing-file", message).at(&toml, file.span, ""));
+                None
+            }
+        }
     }
 
     /// Adds what is certain about code that no node may run.

@@ -12,6 +12,7 @@ use stead_catalog::{Value, closest};
 use crate::config::Program;
 use crate::data::{Kind, Node};
 use crate::diagnostic::Diagnostic;
+use crate::eval::locked::made_of;
 use crate::project::Project;
 
 /// What encrypted values start with.
@@ -65,6 +66,12 @@ pub trait Unseal: Send + Sync {
     /// # Errors
     /// When the program fails, takes too long or prints what is no text.
     fn ask(&self, program: &Program, argument: Option<&str>) -> Result<Option<Arc<str>>, SecretError>;
+
+    /// Says whether resources may be left out that depend on what nobody knows: for who looks at types only. A catalog that stands for a
+    /// node has to be complete.
+    fn may_leave_out(&self) -> bool {
+        false
+    }
 }
 
 /// Opens nothing: a project with secrets cannot be compiled.
@@ -93,6 +100,10 @@ impl Unseal for Locked {
 
     fn ask(&self, _: &Program, _: Option<&str>) -> Result<Option<Arc<str>>, SecretError> {
         Ok(None)
+    }
+
+    fn may_leave_out(&self) -> bool {
+        true
     }
 }
 
@@ -154,6 +165,8 @@ impl Opener<'_> {
 
     fn value(&mut self, text: &Arc<str>, sealed: Sealed<'_>, node: &Node) -> Option<Value> {
         let unseal = &*self.project.input.secrets;
+        // What tells this secret from another one that is not opened.
+        let mut parts = vec![Value::String(text.clone())];
         let answer = match sealed {
             Sealed::Age(base64) => self.project.opened.get(text, || unseal.open(base64)),
             Sealed::Command(name, argument) => {
@@ -167,6 +180,7 @@ impl Opener<'_> {
                     self.found.push(Diagnostic::error("unknown-secret", message).at(&node.file, node.span, "").hint(hint));
                     return None;
                 };
+                parts.extend(program.argv.iter().map(|word| Value::String(word.clone())));
                 self.project.opened.get(text, || unseal.ask(program, argument))
             }
         };
@@ -175,7 +189,7 @@ impl Opener<'_> {
             Ok(None) => {
                 let message = "this secret cannot be opened here: what is made of it is not known";
                 self.found.push(Diagnostic::hint_level("locked-secret", message).at(&node.file, node.span, ""));
-                Some(Value::string("").secret())
+                Some(made_of("secret", &parts))
             }
             Err(error) => {
                 let diagnostic = Diagnostic::error(error.code, error.message).at(&node.file, node.span, "");

@@ -150,6 +150,7 @@ pub(crate) fn of_value(value: &stead_catalog::Value) -> Type {
         Value::Map(map) => Type::Map(Arc::new(join_all(map.values().map(of_value)))),
         Value::Ref(id) => Type::Ref(Some(id.type_name.clone())),
         Value::Secret(inner) => Type::Secret(Arc::new(of_value(inner))),
+        Value::Locked(_) => Type::Any,
     }
 }
 

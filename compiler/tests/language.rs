@@ -9,6 +9,8 @@
 
 #[path = "language/error_pages.rs"]
 mod error_pages;
+#[path = "language/locked.rs"]
+mod locked;
 #[path = "language/registry.rs"]
 mod registry;
 

@@ -1,8 +1,9 @@
 //! One claim: extended, its defaults filled in, held to what its type asks for.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use stead_catalog::{Attributes, Origin, Problem, Schema, Secrets, Value};
+use stead_catalog::{Attributes, Map, Origin, Problem, Schema, Secrets, Type, Value};
 
 use super::Finished;
 use crate::issue::{Issue, Loc};
@@ -30,9 +31,13 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
         extend(project, schema, &mut one, extensions, &mut issues);
     }
     fill(schema, &mut one, &mut issues);
+    let (known, stood_in) = with_stand_ins(schema, &one.attributes);
     if issues.is_empty() {
+        // What is said of a value that nobody knows is about its stand-in.
+        let concerns = |name: &Option<String>| name.as_ref().is_some_and(|name| stood_in.contains(&&**name));
+        let problems = (schema.check)(&known).into_iter();
         let secrets = Secrets::of(&one.attributes);
-        for problem in (schema.check)(&one.attributes) {
+        for problem in problems.filter(|problem| !concerns(&problem.attribute) && !concerns(&problem.other)) {
             let problem = discreet(problem, &secrets);
             let at = one.place_of(project, problem.attribute.as_deref());
             let mut issue = Issue::error(problem.code, at, problem.message);
@@ -47,7 +52,7 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
         }
     }
     if issues.is_empty() {
-        one.footprint = (schema.footprint)(&one.attributes);
+        one.footprint = (schema.footprint)(&known);
     }
     (one, issues)
 }
@@ -55,6 +60,40 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
 /// What a type says of a resource may quote its values: the secrets among them are taken out.
 pub(super) fn discreet(problem: Problem, secrets: &Secrets) -> Problem {
     Problem { message: secrets.scrub(problem.message), hint: problem.hint.map(|hint| secrets.scrub(hint)), ..problem }
+}
+
+/// The attributes as a resource type can look at them: with something of its type in the place of each value that nobody knows, and
+/// the names of those.
+pub(super) fn with_stand_ins<'a>(schema: &Schema, attributes: &'a Attributes) -> (Cow<'a, Attributes>, Vec<&'a str>) {
+    let names: Vec<&str> = attributes.iter().filter(|(_, value)| value.has_locked()).map(|(name, _)| &**name).collect();
+    if names.is_empty() {
+        return (Cow::Borrowed(attributes), names);
+    }
+    let mut known = Attributes::new();
+    for (name, value) in attributes.iter() {
+        let ty = schema.attribute(name).map_or(&Type::Any, |attribute| &attribute.ty);
+        // One that has no sample is as one that is not given.
+        known.set(name.clone(), stand_in(ty, value).unwrap_or(Value::None));
+    }
+    (Cow::Owned(known), names)
+}
+
+/// The value, with samples where it is not known; `None` where there is no sample.
+fn stand_in(ty: &Type, value: &Value) -> Option<Value> {
+    match (ty, value) {
+        _ if value.is_locked() => crate::beforehand::samples(ty).into_iter().next().map(Value::secret),
+        (Type::Optional(inner) | Type::Secret(inner), _) => stand_in(inner, value),
+        (Type::Map(item), Value::Map(map)) => {
+            let entries: Option<Map> = map.iter().map(|(key, value)| Some((key.clone(), stand_in(item, value)?))).collect();
+            Some(Value::Map(entries?.into()))
+        }
+        (Type::List(item, _), Value::List(items)) => {
+            let items: Option<Vec<Value>> = items.iter().map(|value| stand_in(item, value)).collect();
+            Some(Value::List(items?.into()))
+        }
+        _ if value.has_locked() => None,
+        _ => Some(value.clone()),
+    }
 }
 
 fn extend(project: &Project, schema: &Schema, one: &mut Finished, extensions: &[Extension], issues: &mut Vec<Issue>) {

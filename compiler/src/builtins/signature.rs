@@ -320,6 +320,7 @@ pub fn type_of_value(value: &Value) -> Type {
         }
         Value::Ref(id) => Type::Ref(Some(id.type_name.clone())),
         Value::Secret(inner) => Type::Secret(Arc::new(type_of_value(inner))),
+        Value::Locked(_) => Type::Any,
     }
 }
 

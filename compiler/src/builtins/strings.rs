@@ -349,7 +349,7 @@ pub(super) const ENTRIES: &[Entry] = &[
                 Value::List(_) => "list",
                 Value::Map(_) => "map",
                 Value::Ref(_) => "reference",
-                Value::String(_) | Value::Member(_) | Value::Secret(_) => "string",
+                Value::String(_) | Value::Member(_) | Value::Secret(_) | Value::Locked(_) => "string",
             })
         },
     ),

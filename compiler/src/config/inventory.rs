@@ -23,6 +23,8 @@ pub struct InventoryConfig {
 pub struct InventoryFile {
     /// Its path: below the project, absolute, or below the user's home with `~/`.
     pub path: Arc<str>,
+    /// A file of the project that holds what it lists, for who must not run or read it: a review.
+    pub listing: Option<Arc<str>>,
     /// Its form, where it cannot be told by its name.
     pub format: Option<InventoryFormat>,
     /// Where `stead.toml` says so.
@@ -51,10 +53,10 @@ impl Reader {
         for item in items.iter() {
             match &item.kind {
                 Kind::Scalar(Value::String(path)) => {
-                    files.push(InventoryFile { path: path.clone(), format: None, span: item.span })
+                    files.push(InventoryFile { path: path.clone(), listing: None, format: None, span: item.span })
                 }
                 Kind::Map(_) => {
-                    self.known_keys(item, &["path", "format"], "inventory.files");
+                    self.known_keys(item, &["path", "format", "listing"], "inventory.files");
                     let Some(path) = self.text(item, "path") else {
                         self.error("invalid-setting", item.span, "an inventory needs a `path`".into());
                         continue;
@@ -66,7 +68,8 @@ impl Reader {
                         let hint = format!("the forms are {}", InventoryFormat::NAMES.join(", "));
                         self.error("invalid-setting", span, format!("there is no form of inventory `{name}`")).hints.push(hint);
                     }
-                    files.push(InventoryFile { path, format, span: item.span });
+                    let listing = self.directory(item, "listing");
+                    files.push(InventoryFile { path, listing, format, span: item.span });
                 }
                 _ => self.wrong_kind(item, "files", "a list of paths"),
             }

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use stead_catalog::{Map, RecordType, Span64, Type, Value, closest};
 use stead_grammar::ast::Span;
 
-use super::{Entry, Kind, Node};
+use super::{Entry, Format, Kind, Node};
 use crate::Diagnostic;
 use crate::diagnostic::path_text;
 
@@ -41,6 +41,9 @@ impl Binder<'_> {
         {
             self.found.push(unsupported_secret(&node.file, node.span));
             return None;
+        }
+        if let Some(value) = read_opened(node, ty) {
+            return Some(value);
         }
         match (ty, &node.kind) {
             (Type::Optional(_), Kind::Scalar(Value::None)) => Some(Value::None),
@@ -168,6 +171,24 @@ fn mend(diagnostic: &mut Diagnostic, node: &Node, ty: &Type, value: &Value) {
     }
 }
 
+/// Reads the text of a secret as YAML, where it is wanted as something else than text: a number, a list, a record. `None` where it does not
+/// fit, or fits as it is; what is wrong with it is told without any of it.
+fn read_opened(node: &Node, ty: &Type) -> Option<Value> {
+    let Kind::Scalar(value @ Value::Secret(inner)) = &node.kind else { return None };
+    let Value::String(text) = &**inner else { return None };
+    if ty.admit(value, true).is_ok() {
+        return None;
+    }
+    let (read, found) = super::parse(&node.file, text.as_bytes(), Format::Yaml);
+    if found.iter().any(Diagnostic::is_error) {
+        return None;
+    }
+    match read?.bind(ty, "").ok()? {
+        Value::None => Some(Value::None),
+        value => Some(value.secret()),
+    }
+}
+
 /// Says whether a value of the type may be secret.
 fn is_secret(ty: &Type) -> bool {
     match ty {
@@ -182,6 +203,10 @@ fn is_secret(ty: &Type) -> bool {
 fn data_hint(ty: &Type, value: &Value) -> Option<String> {
     match (ty, value) {
         (Type::Secret(inner), _) => data_hint(inner, value),
+        (
+            Type::Int(_) | Type::Port | Type::Float(_) | Type::Bool | Type::List(..) | Type::Map(_) | Type::Record(_),
+            Value::Secret(_),
+        ) => Some("the text of a secret is read as YAML where it is to be no text: `8080`, `true`, `[a, b]`".into()),
         (
             Type::String(..) | Type::Version | Type::Hostname,
             Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Mode(_),
@@ -198,11 +223,11 @@ fn data_hint(ty: &Type, value: &Value) -> Option<String> {
     }
 }
 
-/// Says that encrypted values cannot be read yet.
+/// Says that a value was encrypted by another tool.
 pub(super) fn unsupported_secret(file: &Arc<str>, span: Span) -> Diagnostic {
-    Diagnostic::error("unsupported-secret", "encrypted values cannot be read by this version")
+    Diagnostic::error("unsupported-secret", "this value was encrypted by another tool, and Stead opens those of age alone")
         .at(file, span, "")
-        .hint("a plain value becomes secret when it is bound to a `Secret<T>` parameter")
+        .hint("set it anew, encrypted by age: `stead secret set FILE KEY`; or let that tool tell it: [secrets.commands]")
 }
 
 #[cfg(test)]
@@ -265,8 +290,50 @@ mod tests {
         check(
             "v: ENC[abc]",
             &Type::STRING,
-            "error[unsupported-secret]: encrypted values cannot be read by this version @\"ENC[abc]\"",
+            "error[unsupported-secret]: this value was encrypted by another tool, and Stead opens those of age alone @\"ENC[abc]\"",
         );
+    }
+
+    #[test]
+    fn a_secret_is_read_as_what_is_wanted() {
+        let bind = |text: &str, ty: &Type| {
+            let node = Node::new(Kind::Scalar(Value::string(text).secret()), &"x.yaml".into(), Span::at(0));
+            match node.bind(ty, "v") {
+                Ok(value) => {
+                    assert!(value.is_sensitive() || value == Value::None, "{text} stays secret");
+                    value.reveal().to_string()
+                }
+                Err(found) => found.iter().map(|one| format!("{one} {}", one.hints.join(" "))).collect::<Vec<_>>().join("\n"),
+            }
+        };
+        let secret = |ty: Type| Type::Secret(Arc::new(ty));
+        assert_eq!(bind("8080", &secret(Type::Port)), "8080");
+        assert_eq!(bind("8080", &Type::Port), "8080");
+        assert_eq!(bind("8080\n", &secret(Type::INT)), "8080");
+        assert_eq!(bind("true", &Type::optional(secret(Type::Bool))), "true");
+        assert_eq!(bind("1.5", &secret(Type::Float(None))), "1.5");
+        assert_eq!(bind("30s", &secret(Type::Duration)), "30s");
+        assert_eq!(bind("[a, b]", &secret(Type::list(Type::STRING))), "[\"a\", \"b\"]");
+        assert_eq!(bind("{\"a\": 1}", &secret(Type::Map(Arc::new(Type::INT)))), "{ a = 1 }");
+        assert_eq!(
+            bind("- name: a.b\n  key: k\n", &secret(vhosts())),
+            "[{ name = \"a.b\", port = 80, mode = none, key = (sensitive) }]"
+        );
+        // Text stays what it is.
+        assert_eq!(bind("8080", &secret(Type::STRING)), "\"8080\"");
+        assert_eq!(bind("[a, b]", &Type::Any), "\"[a, b]\"");
+        // What does not fit is told without a word of it.
+        for (text, ty) in [
+            ("canary", Type::Port),
+            ("70000", Type::Port),
+            ("{canary: 1}", Type::list(Type::STRING)),
+            ("[canary", Type::list(Type::STRING)),
+            ("- canary: 1", vhosts()),
+        ] {
+            let told = bind(text, &secret(ty));
+            assert!(told.starts_with("error[type-mismatch]: data key `v`: found a secret value of another kind"), "{told}");
+            assert!(told.contains("read as YAML") && !told.contains("canary") && !told.contains("70000"), "{told}");
+        }
     }
 
     #[test]

@@ -52,10 +52,18 @@ impl Evaluator<'_> {
             }
             values.push(value);
         }
+        if values.iter().any(Value::is_locked) {
+            return self.any_call(call, &values);
+        }
         let function = match call.function {
             Some(function) => function,
             None => self.late_method(call, &mut values)?,
         };
+        let has_locked = values.iter().any(Value::has_locked);
+        if has_locked && function.looks_inside() {
+            return self.any_call(call, &values);
+        }
+        let kept = (self.issues.len(), self.diagnostics.len());
         let mut callback = |argument: usize, args: &[Value]| -> Result<Value, Stopped> {
             let Some(Argument::Lambda(lambda)) = call.args.get(argument) else { return Err(Stopped) };
             for (slot, value) in lambda.params.iter().zip(args) {
@@ -67,6 +75,11 @@ impl Evaluator<'_> {
             Ok(value) => {
                 self.charge(&value, span)?;
                 Ok(value)
+            }
+            // What it met is known to nobody, such as the condition of a filter.
+            Err(_) if has_locked && !self.budget.is_spent => {
+                self.forget(kept);
+                self.any_call(call, &values)
             }
             Err(CallError::Stopped) => Err(Halt),
             Err(CallError::Failed(error)) => {

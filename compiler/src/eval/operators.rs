@@ -6,13 +6,16 @@ use std::sync::Arc;
 use stead_catalog::Value;
 use stead_grammar::ast::{BinaryOp, Span};
 
-use super::{Evaluator, Halt, Outcome};
+use super::{Evaluator, Halt, Outcome, budget, locked};
 use crate::hir::{Binary, Expr};
 use crate::issue::Issue;
 
 impl Evaluator<'_> {
     pub(super) fn negate(&mut self, operand: &Expr, span: Span) -> Outcome {
         let value = self.eval(operand)?;
+        if value.is_locked() {
+            return Ok(locked::made_of("-", [&value]));
+        }
         let secret = matches!(value, Value::Secret(_));
         let result = match value.reveal() {
             Value::Int(n) => n.checked_neg().map(Value::Int).ok_or_else(|| self.overflow(span))?,
@@ -24,8 +27,8 @@ impl Evaluator<'_> {
 
     pub(super) fn binary(&mut self, binary: &Binary, span: Span) -> Outcome {
         match binary.op {
-            BinaryOp::And => return Ok(Value::Bool(self.condition(&binary.left)? && self.condition(&binary.right)?)),
-            BinaryOp::Or => return Ok(Value::Bool(self.condition(&binary.left)? || self.condition(&binary.right)?)),
+            BinaryOp::And => return self.both(&binary.left, &binary.right, true),
+            BinaryOp::Or => return self.both(&binary.left, &binary.right, false),
             BinaryOp::Coalesce => {
                 let left = self.eval(&binary.left)?;
                 return if *left.reveal() == Value::None { self.eval(&binary.right) } else { Ok(left) };
@@ -34,6 +37,11 @@ impl Evaluator<'_> {
         }
         let left = self.eval(&binary.left)?;
         let right = self.eval(&binary.right)?;
+        let looks_inside = matches!(binary.op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::In | BinaryOp::NotIn);
+        let is_unknown = |value: &Value| value.is_locked() || (looks_inside && value.has_locked());
+        if is_unknown(&left) || is_unknown(&right) {
+            return Ok(locked::made_of(binary.op.as_str(), [&left, &right]));
+        }
         let secret = matches!(left, Value::Secret(_)) || matches!(right, Value::Secret(_));
         let (a, b) = (left.reveal(), right.reveal());
         let result = match binary.op {
@@ -53,6 +61,48 @@ impl Evaluator<'_> {
             _ => self.arithmetic(binary, a, b, span)?,
         };
         Ok(if secret { result.secret() } else { result })
+    }
+
+    /// Both ends of a range, the second one not in it; or the value that nobody knows.
+    pub(super) fn range_bounds(&mut self, start: &Expr, end: &Expr, inclusive: bool) -> Result<Result<(i64, i64), Value>, Halt> {
+        let (first, last) = (self.eval(start)?, self.eval(end)?);
+        if first.is_locked() || last.is_locked() {
+            return Ok(Err(locked::made_of("range", [&first, &last, &Value::Bool(inclusive)])));
+        }
+        let mut bound = |value: &Value, expr: &Expr| match value.reveal() {
+            Value::Int(n) => Ok(*n),
+            other => {
+                let message = format!("found {}, expected an integer", other.kind());
+                Err(self.error("type-mismatch", expr.span, message))
+            }
+        };
+        let (from, to) = (bound(&first, start)?, bound(&last, end)?);
+        Ok(Ok((from, if inclusive { to.saturating_add(1) } else { to })))
+    }
+
+    pub(super) fn range(&mut self, start: &Expr, end: &Expr, inclusive: bool, span: Span) -> Outcome {
+        let (from, to) = match self.range_bounds(start, end, inclusive)? {
+            Ok(bounds) => bounds,
+            Err(unknown) => return Ok(unknown),
+        };
+        let count = usize::try_from(to.saturating_sub(from).max(0)).unwrap_or(usize::MAX);
+        if count > budget::MAX_ITEMS {
+            return Err(self.too_large(&format!("{} elements", budget::MAX_ITEMS), span));
+        }
+        self.spend(count as u64, span)?;
+        match self.budget.allocate(count * 24) {
+            Ok(()) => Ok(Value::List(Arc::new((from..to).map(Value::Int).collect()))),
+            Err(limit) => Err(self.too_large(limit, span)),
+        }
+    }
+
+    /// `and`, which goes on while what is left holds; `or`, which goes on while it does not.
+    fn both(&mut self, left: &Expr, right: &Expr, goes_on_if: bool) -> Outcome {
+        match self.decide(left)? {
+            Ok(holds) if holds != goes_on_if => Ok(Value::Bool(holds)),
+            Ok(_) => Ok(self.decide(right)?.map_or_else(|unknown| unknown, Value::Bool)),
+            Err(unknown) => self.any_branch(unknown, &[right]),
+        }
     }
 
     fn contains(&mut self, item: &Value, container: &Value, binary: &Binary) -> Result<bool, Halt> {

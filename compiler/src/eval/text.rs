@@ -10,14 +10,16 @@ use crate::hir::{Expr, Part};
 impl Evaluator<'_> {
     pub(super) fn template(&mut self, parts: &[Part]) -> Outcome {
         let mut text = String::new();
-        let mut secret = false;
+        let (mut secret, mut unknown) = (false, false);
         let mut span = None;
         for part in parts {
             match part {
                 Part::Text(fixed) => text.push_str(fixed),
                 Part::Expr(expr) => {
                     span = Some(expr.span);
-                    secret |= self.interpolate(expr, &mut text)?;
+                    let value = self.interpolate(expr, &mut text)?;
+                    secret |= matches!(value, Value::Secret(_));
+                    unknown |= value.is_locked();
                 }
             }
         }
@@ -25,14 +27,17 @@ impl Evaluator<'_> {
             return Err(self.too_large(limit, span));
         }
         let value = Value::string(text);
+        if unknown {
+            return Ok(super::locked::made_of("text", [&value]));
+        }
         Ok(if secret { value.secret() } else { value })
     }
 
-    /// Appends a value to the text; says whether it is secret.
-    fn interpolate(&mut self, expr: &Expr, text: &mut String) -> Result<bool, super::Halt> {
+    /// Appends a value to the text, and returns it.
+    fn interpolate(&mut self, expr: &Expr, text: &mut String) -> Outcome {
         let value = self.eval(expr)?;
         if write_plain(value.reveal(), text) {
-            return Ok(matches!(value, Value::Secret(_)));
+            return Ok(value);
         }
         let message = format!("found {}, which has no text of its own", value.reveal().kind());
         Err(self.error("not-text", expr.span, message))
@@ -47,6 +52,8 @@ pub(super) fn write_plain(value: &Value, text: &mut String) -> bool {
             // Writing into a string never fails.
             let _ = write!(text, "{value}");
         }
+        // The whole text is known to nobody then.
+        Value::Locked(hash) => text.push_str(&crate::template::locked_text(hash)),
         _ => return false,
     }
     true

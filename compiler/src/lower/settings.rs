@@ -100,10 +100,10 @@ impl Lowering<'_> {
                 self.eval.spend(10 * targets.len() as u64, expr.span)?;
                 into.requisites.extend(targets.into_iter().map(|target| (kind, inverted, target, at)));
             }
-            Meta::When => into.is_off = !self.eval.condition(expr)?,
+            Meta::When => into.is_off = self.eval.decide_statement(expr)? != Some(true),
             Meta::OnlyIf => into.meta.only_if = self.commands(expr)?,
             Meta::Unless => into.meta.unless = self.commands(expr)?,
-            Meta::Noop => into.meta.noop = self.eval.condition(expr)?,
+            Meta::Noop => into.meta.noop = self.eval.decide_statement(expr)? == Some(true),
             Meta::OnDrift => {
                 let report = self.words(expr)?.iter().any(|word| **word == *DriftPolicy::Report.name());
                 into.meta.on_drift = if report { DriftPolicy::Report } else { DriftPolicy::Fix };

@@ -45,6 +45,11 @@ impl Object for MapObject {
     }
 }
 
+/// What stands in text for a secret that was not opened.
+pub(crate) fn locked_text(hash: &[u8; 32]) -> String {
+    format!("(locked {})", blake3::Hash::from_bytes(*hash).to_hex())
+}
+
 /// Turns a value into one for a template. Secrets are opened: the caller makes the result secret.
 pub(super) fn to_template(value: &Value) -> Jinja {
     match value {
@@ -57,6 +62,8 @@ pub(super) fn to_template(value: &Value) -> Jinja {
         Value::List(items) => Jinja::from_object(ListObject(items.clone())),
         Value::Map(map) => Jinja::from_object(MapObject(map.clone())),
         Value::Secret(inner) => to_template(inner),
+        // Stands for it in what is rendered, which is known to nobody then: see `files::render`.
+        Value::Locked(hash) => Jinja::from(locked_text(hash)),
         Value::Mode(_) | Value::Duration(_) | Value::Size(_) | Value::Ref(_) => Jinja::from(value.to_string()),
     }
 }

@@ -19,6 +19,7 @@ const WITHOUT_EXAMPLE: &[&str] = &[
     "file-too-large",
     "invalid-target",
     "invalid-utf8",
+    "locked-condition",
     "locked-secret",
     "nesting-too-deep",
     "no-identity",
@@ -26,6 +27,7 @@ const WITHOUT_EXAMPLE: &[&str] = &[
     "secret-command-failed",
     "unknown-target",
     "unreadable-file",
+    "withheld-inventory",
 ];
 
 /// Literals in the sources that look like codes and are none.

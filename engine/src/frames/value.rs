@@ -71,6 +71,8 @@ impl WireValue {
             Value::Ref(id) => Self::Ref(id.type_name.clone(), id.name.clone()),
             // No secret is ever in a cache of contents.
             Value::Secret(inner) => Self::Secret(Box::new(Self::of(inner, true))),
+            // Nobody plans with one: who does opens secrets. No type takes what comes of it at the other end.
+            Value::Locked(_) => Self::None,
         }
     }
 

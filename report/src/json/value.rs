@@ -9,7 +9,7 @@ use stead_catalog::Value;
 /// Content of a project file is told by hash and size.
 pub fn value_json(value: &Value) -> Json {
     match value {
-        Value::None | Value::Secret(_) => Json::Null,
+        Value::None | Value::Secret(_) | Value::Locked(_) => Json::Null,
         Value::Bool(b) => Json::Bool(*b),
         Value::Int(i) => Json::from(*i),
         Value::Float(x) => Json::from(*x),
