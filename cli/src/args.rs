@@ -364,6 +364,11 @@ pub(crate) struct ApplyArguments {
     /// A change whose requisite would change as well has to be accepted together with that.
     #[arg(long, value_name = "FILE", conflicts_with = "watch")]
     pub(crate) accept: Option<PathBuf>,
+    /// Apply to no node but with the catalog that was reviewed for it, as `stead review --record FILE` has written it down.
+    ///
+    /// Other nodes are told with what differs, nothing is done there, and the rest goes on.
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    pub(crate) reviewed: Option<PathBuf>,
     /// Do not ask.
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -52,6 +52,22 @@ pub(crate) enum Failure {
     /// No facts of any node are stored.
     #[error("there are no facts of any node in {}", .0.display())]
     NoStoredFacts(PathBuf),
+    /// What was reviewed cannot be read.
+    #[error("{} does not tell what was reviewed: {reason}", path.display())]
+    BadRecord {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What is to be applied was not reviewed.
+    #[error("{node}: {}", found.message)]
+    NotReviewed {
+        /// The node.
+        node: String,
+        /// What differs.
+        found: crate::reviewed::NotReviewed,
+    },
     /// Some changes were to be accepted, and that cannot be done.
     #[error("{0}")]
     Accept(#[from] crate::accept::AcceptError),
@@ -323,6 +339,8 @@ impl Failure {
             Self::Facts(_) => "invalid-facts",
             Self::Dependency(error) => error.code(),
             Self::NoStoredFacts(_) => "no-stored-facts",
+            Self::BadRecord { .. } => "record-malformed",
+            Self::NotReviewed { .. } => crate::reviewed::NOT_REVIEWED,
             Self::Review(error) => error.code(),
             Self::Accept(error) => error.code(),
             Self::Signature(error) => error.code(),
@@ -389,6 +407,8 @@ impl Failure {
             Self::NoStoredFacts(_) => {
                 Some("store what `stead facts --json` prints on each node as NODE.json there; `[facts]` of stead.toml may name another directory".into())
             }
+            Self::BadRecord { .. } => Some("write it anew: `stead review BASE..HEAD --record FILE`".into()),
+            Self::NotReviewed { found, .. } => Some(found.hint.clone()),
             Self::Review(error) => error.hint(),
             Self::Accept(error) => error.hint(),
             Self::Signature(error) => error.hint(),

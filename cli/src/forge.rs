@@ -14,6 +14,10 @@ pub(crate) use http::ForgeError;
 
 /// The name that the state of a commit has.
 const CONTEXT: &str = "stead/review";
+/// Mistakes that a comment lists.
+const MOST_MISTAKES: usize = 20;
+/// Characters of one of them.
+const LONGEST_MISTAKE: usize = 500;
 /// Longest description of the state of a commit.
 const DESCRIPTION: usize = 140;
 
@@ -27,7 +31,7 @@ pub(crate) struct Finding {
     pub(crate) summary: String,
     /// The hash of all catalogs of the new revision, in hex.
     pub(crate) hash: String,
-    /// Some node has no catalog.
+    /// Some node has no catalog, or none has.
     pub(crate) has_errors: bool,
     /// The commit, where the environment does not name it.
     pub(crate) commit: Option<String>,
@@ -54,7 +58,13 @@ impl Finding {
     }
 
     fn body(&self) -> String {
-        format!("{}\n{}\n_Reviewed catalogs: `{}`_\n", self.mark(), self.markdown.trim_end(), self.hash)
+        format!(
+            "{}\n{}\n{}\n_Reviewed catalogs: `{}`_\n",
+            self.mark(),
+            self.markdown.trim_end(),
+            mistakes(&self.notes),
+            self.hash
+        )
     }
 
     fn context(&self) -> String {
@@ -70,6 +80,29 @@ impl Finding {
         }
         summary + &tail
     }
+}
+
+/// The mistakes with their places, for the comment.
+pub(crate) fn mistakes(notes: &[Note]) -> String {
+    let errors: Vec<&Note> = notes.iter().filter(|note| note.is_error).collect();
+    if errors.is_empty() {
+        return String::new();
+    }
+    let line = |note: &&Note| {
+        let text: String = note.text.chars().take(LONGEST_MISTAKE).collect();
+        format!("{}:{}: error[{}]: {}\n", note.file, note.line, note.title, text.replace('\n', "\n  "))
+    };
+    let mut lines: String = errors.iter().take(MOST_MISTAKES).map(line).collect();
+    if errors.len() > MOST_MISTAKES {
+        lines.push_str(&format!("and {} more\n", errors.len() - MOST_MISTAKES));
+    }
+    block(lines.trim_end())
+}
+
+/// Text in a block of its own, which nothing in it ends.
+pub(crate) fn block(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| stead_report::clean(line).replace("```", "` ` `")).collect();
+    format!("\n```text\n{}\n```\n", lines.join("\n"))
 }
 
 /// What the state of a commit says: the hash of the catalogs that were reviewed.

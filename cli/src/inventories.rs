@@ -1,7 +1,7 @@
 //! Inventories of other tools, as `stead.toml` names them: read, and run where they are programs.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,9 @@ const MAX_FILE: u64 = 64 << 20;
 /// Deepest chain of files that include each other.
 const MAX_INCLUDES: usize = 16;
 
+/// Inventories by their paths in `stead.toml`.
+type Inventories = BTreeMap<Arc<str>, Vec<InventoryText>>;
+
 /// Runs an inventory that is a program, for what it prints; `None` where it is not to be run.
 type Run<'a> = dyn Fn(&Path) -> Result<Option<Arc<str>>, Failure> + 'a;
 
@@ -36,7 +39,7 @@ struct Reader<'a> {
 }
 
 /// Reads the inventories that the project at `root` names, by their paths there, and runs those that are programs.
-pub(crate) fn read(root: &Path, config: &Config) -> Result<BTreeMap<Arc<str>, Vec<InventoryText>>, Failure> {
+pub(crate) fn read(root: &Path, config: &Config) -> Result<Inventories, Failure> {
     let timeout = timeout(config);
     let reader = Reader { root, run: &|path| run(root, path, timeout).map(Some), buffer: &|_| None };
     let mut inventories = BTreeMap::new();
@@ -57,7 +60,7 @@ pub(crate) fn read_for_editor(
     buffer: &dyn Fn(&Path) -> Option<Arc<[u8]>>,
     may_run: bool,
     printed: &Printed,
-) -> (BTreeMap<Arc<str>, Vec<InventoryText>>, Vec<String>) {
+) -> (Inventories, Vec<String>) {
     let (timeout, not_run) = (timeout(config), RefCell::new(Vec::new()));
     let run = |path: &Path| match may_run {
         true => printed.of(path, || run(root, path, timeout)).map(Some),
@@ -154,6 +157,50 @@ impl Reader<'_> {
         texts.push(InventoryText { name: name.into(), text, format });
         Ok(())
     }
+}
+
+/// Reads the inventories that are files of the project at `root`, and names those that are not: programs, and what lies outside.
+pub(crate) fn read_alone(root: &Path, config: &Config) -> Result<(Inventories, BTreeSet<Arc<str>>), Failure> {
+    let (mut inventories, mut withheld) = (BTreeMap::new(), BTreeSet::new());
+    let inside = root.canonicalize().map_err(|source| Failure::Unreadable { path: root.to_owned(), source })?;
+    for file in &config.inventory.files {
+        let path = full_path(root, &file.path);
+        // What is missing in the project is told where stead.toml names it.
+        let may_be_missing = !file.path.starts_with(['/', '~']) && file.path.split('/').all(|part| part != "..");
+        if may_be_missing && std::fs::symlink_metadata(&path).is_err() {
+            continue;
+        }
+        let lies_inside = |path: &Path| path.canonicalize().is_ok_and(|path| path.starts_with(&inside));
+        let paths = match std::fs::metadata(&path) {
+            Ok(metadata) if lies_inside(&path) && metadata.is_dir() => files_of(&path)?,
+            Ok(metadata) if lies_inside(&path) && metadata.is_file() => vec![path.clone()],
+            _ => {
+                withheld.insert(file.path.clone());
+                continue;
+            }
+        };
+        let mut texts = Vec::with_capacity(paths.len());
+        for each in &paths {
+            if !lies_inside(each) {
+                withheld.insert(file.path.clone());
+                break;
+            }
+            let bytes = read_bounded(each)?;
+            if is_program(each, &bytes) {
+                withheld.insert(file.path.clone());
+                break;
+            }
+            let name = each.strip_prefix(root).unwrap_or(each).to_string_lossy().into_owned();
+            let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
+            let format = file.format.unwrap_or_else(|| InventoryFormat::of(&name, &text));
+            // What an ssh configuration includes lies in the user's home, which is nobody else's business.
+            texts.push(InventoryText { name: name.into(), text, format });
+        }
+        if !withheld.contains(&file.path) {
+            inventories.insert(file.path.clone(), texts);
+        }
+    }
+    Ok((inventories, withheld))
 }
 
 fn full_path(root: &Path, path: &str) -> PathBuf {

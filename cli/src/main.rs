@@ -19,6 +19,7 @@ mod pages;
 mod progress;
 mod project;
 mod review;
+mod reviewed;
 mod running;
 mod secrets;
 mod selection;

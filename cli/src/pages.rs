@@ -61,6 +61,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("output-failed", include_str!("../errors/output-failed.md")),
     ("plan-is-fixed", include_str!("../errors/plan-is-fixed.md")),
     ("project-exists", include_str!("../errors/project-exists.md")),
+    ("record-malformed", include_str!("../errors/record-malformed.md")),
     ("revision-unreadable", include_str!("../errors/revision-unreadable.md")),
     ("secret-not-set", include_str!("../errors/secret-not-set.md")),
     ("signatures-missing", include_str!("../errors/signatures-missing.md")),

@@ -31,17 +31,42 @@ pub(crate) fn load(path: &Path, network: NetworkArguments) -> Result<Loaded, Fai
     load_with(path, network, Secrets::Needed)
 }
 
-/// Whether secrets have to be opened.
+/// Whether secrets have to be opened, and whose programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Secrets {
     /// One that cannot be opened is a mistake.
     Needed,
     /// One that cannot be opened stays unknown: for what looks at types only.
     WhereOpen,
+    /// None is opened, and no program of the project runs: for sources that somebody else wrote.
+    Sealed,
+    /// Encrypted values are opened, and no program of the project runs.
+    KeysAlone,
+}
+
+/// Loads as [`load`] does, and once more without opening a secret: as a review sees the same sources.
+pub(crate) fn load_with_sealed(path: &Path, network: NetworkArguments) -> Result<(Loaded, Project), Failure> {
+    let (input, registry, root) = input(path, network, Secrets::Needed)?;
+    let sealed = Input { secrets: Arc::new(UserKeys::new(&root, Secrets::Sealed)), ..input.clone() };
+    let loaded = Loaded { project: Project::load(input), registry, root, facts: RefCell::default() };
+    Ok((loaded, Project::load(sealed)))
+}
+
+impl Secrets {
+    /// Says whether the project's programs may run: they do what their author wants, as the operator.
+    pub(crate) fn runs_programs(self) -> bool {
+        matches!(self, Self::Needed | Self::WhereOpen)
+    }
 }
 
 /// Loads as [`load`] does.
 pub(crate) fn load_with(path: &Path, network: NetworkArguments, with: Secrets) -> Result<Loaded, Failure> {
+    let (input, registry, root) = input(path, network, with)?;
+    Ok(Loaded { project: Project::load(input), registry, root, facts: RefCell::default() })
+}
+
+/// What a project is made of, with the resource types and the project's directory.
+fn input(path: &Path, network: NetworkArguments, with: Secrets) -> Result<(Input, Registry, PathBuf), Failure> {
     let root = root_of(path)?;
     let registry = stead_stdlib::registry();
     let schemas = Arc::new(Schemas::new(registry.schemas()));
@@ -57,9 +82,13 @@ pub(crate) fn load_with(path: &Path, network: NetworkArguments, with: Secrets) -
     };
     input.dependencies = dependencies.directories;
     let config = dependencies::read_config(&root);
-    input.inventories = crate::inventories::read(&root, &config)?;
-    input.secrets = Arc::new(UserKeys::new(&root, with == Secrets::WhereOpen));
-    Ok(Loaded { project: Project::load(input), registry, root, facts: RefCell::default() })
+    if with.runs_programs() {
+        input.inventories = crate::inventories::read(&root, &config)?;
+    } else {
+        (input.inventories, input.withheld) = crate::inventories::read_alone(&root, &config)?;
+    }
+    input.secrets = Arc::new(UserKeys::new(&root, with));
+    Ok((input, registry, root))
 }
 
 /// The directory of the file or project at `path`.

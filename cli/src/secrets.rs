@@ -17,6 +17,7 @@ use stead_engine::run_program;
 use stead_grammar::ast::Span;
 
 use crate::failure::Failure;
+use crate::project::Secrets;
 
 pub(crate) use editing::edit;
 pub(crate) use file::{DataFile, KeyPath, recipients_of};
@@ -54,15 +55,14 @@ impl Unseal for SealedOnly {
 pub(crate) struct UserKeys {
     /// Programs run here.
     root: PathBuf,
-    /// Goes on where no key is there: for `check`.
-    is_lenient: bool,
+    with: Secrets,
     keys: OnceLock<Result<Vec<KeyFile>, SecretError>>,
 }
 
 impl UserKeys {
-    /// Keys are read when the first secret is met. With `is_lenient`, what no key opens stays unknown.
-    pub(crate) fn new(root: &Path, is_lenient: bool) -> Self {
-        Self { root: root.to_owned(), is_lenient, keys: OnceLock::new() }
+    /// Keys are read when the first secret is met that is to be opened.
+    pub(crate) fn new(root: &Path, with: Secrets) -> Self {
+        Self { root: root.to_owned(), with, keys: OnceLock::new() }
     }
 
     /// Opens base64 of what age wrote.
@@ -73,14 +73,8 @@ impl UserKeys {
         let opened = decryptor.decrypt(keys.iter().flat_map(KeyFile::identities));
         let reader = match opened {
             Ok(reader) => reader,
-            Err(age::DecryptError::NoMatchingKeys) => return Err(keys::none_opens(keys)),
-            Err(age::DecryptError::KeyDecryptionFailed) => {
-                return Err(SecretError {
-                    code: "no-identity",
-                    message: "the passphrase does not open the key".into(),
-                    hint: Some("try again".into()),
-                });
-            }
+            Err(age::DecryptError::NoMatchingKeys) if !keys::is_locked() => return Err(keys::none_opens(keys)),
+            Err(age::DecryptError::NoMatchingKeys | age::DecryptError::KeyDecryptionFailed) => return Err(keys::not_unlocked()),
             Err(_) => return Err(damaged()),
         };
         let mut text = Vec::new();
@@ -99,16 +93,19 @@ impl UserKeys {
 
 impl Unseal for UserKeys {
     fn open(&self, base64: &str) -> Result<Option<Arc<str>>, SecretError> {
+        if self.with == Secrets::Sealed {
+            return Ok(None);
+        }
         match self.decrypt(base64) {
             Ok(text) => Ok(Some(text)),
-            Err(error) if self.is_lenient && error.code == "no-identity" => Ok(None),
+            Err(error) if self.with == Secrets::WhereOpen && error.code == "no-identity" => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn ask(&self, program: &Program, argument: Option<&str>) -> Result<Option<Arc<str>>, SecretError> {
-        // A check asks nobody: programs may have to be unlocked, or be far away.
-        if self.is_lenient {
+        // A check asks nobody: programs may have to be unlocked, or be far away. A review runs nothing of what it looks at.
+        if self.with != Secrets::Needed {
             return Ok(None);
         }
         let failed = |message: String| SecretError { code: "secret-command-failed", message, hint: None };
@@ -129,6 +126,10 @@ impl Unseal for UserKeys {
             return Err(failed(format!("`{}` printed nothing", argv[0])));
         }
         Ok(Some(text.into()))
+    }
+
+    fn may_leave_out(&self) -> bool {
+        self.with == Secrets::WhereOpen
     }
 }
 
@@ -198,7 +199,7 @@ mod tests {
             .unwrap_or_else(|e| panic!("{e}"));
         let base64 = sealed.strip_prefix(PREFIX).expect("the prefix");
         let open = |identity: &age::x25519::Identity| {
-            let keys = UserKeys::new(Path::new("/"), false);
+            let keys = UserKeys::new(Path::new("/"), Secrets::Needed);
             let file = KeyFile::of_text("test", identity.to_string().expose_secret_text());
             assert!(keys.keys.set(Ok(vec![file.unwrap_or_else(|e| panic!("{}", e.message))])).is_ok());
             keys.decrypt(base64)
@@ -216,7 +217,7 @@ mod tests {
             .encrypt("x")
             .unwrap_or_else(|e| panic!("{e}"));
         let bytes = STANDARD.decode(&sealed[PREFIX.len()..]).expect("base64");
-        let keys = UserKeys::new(Path::new("/"), false);
+        let keys = UserKeys::new(Path::new("/"), Secrets::Needed);
         let file = KeyFile::of_text("test", ann.to_string().expose_secret_text()).unwrap_or_else(|e| panic!("{}", e.message));
         assert!(keys.keys.set(Ok(vec![file])).is_ok());
         for at in 0..bytes.len() {

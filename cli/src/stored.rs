@@ -4,7 +4,7 @@
 //! of a catalog is handed over in the order of their names, so that memory does not grow with catalogs that nobody needs any more.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -27,6 +27,16 @@ const MOST_DIAGNOSTICS: usize = 1000;
 pub(crate) struct StoredNode {
     pub(crate) name: Arc<str>,
     path: PathBuf,
+}
+
+impl StoredNode {
+    /// Says whether the facts lie below a directory, and are no link to somewhere else.
+    pub(crate) fn lies_below(&self, root: &Path) -> bool {
+        match (root.canonicalize(), self.path.canonicalize()) {
+            (Ok(root), Ok(path)) => path.starts_with(root),
+            _ => false,
+        }
+    }
 }
 
 /// Why a node has no catalog: code and message.
@@ -54,7 +64,11 @@ pub(crate) fn nodes(loaded: &Loaded) -> Result<Vec<StoredNode>, Failure> {
 
 /// The nodes of a project with stored facts, in natural order; there may be none.
 pub(crate) fn nodes_if_any(loaded: &Loaded) -> Vec<StoredNode> {
-    let directory = loaded.root.join(&*loaded.project.config().facts.directory);
+    nodes_in(&loaded.root.join(&*loaded.project.config().facts.directory))
+}
+
+/// The nodes whose facts lie in a directory, in natural order.
+pub(crate) fn nodes_in(directory: &Path) -> Vec<StoredNode> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut nodes: Vec<StoredNode> = entries
         .map(|entry| entry.path())

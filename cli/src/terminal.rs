@@ -82,13 +82,18 @@ impl Terminal {
     /// Says what went wrong and returns the exit code.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
         if !matches!(failure, Failure::BrokenPipe | Failure::Diagnosed) {
-            let mut text = self.error_line(failure.code(), &failure.to_string());
-            if let Some(hint) = failure.hint() {
-                text.push_str(&self.remark("hint", &hint));
-            }
-            self.note(&text);
+            self.note(&self.failure_text(failure));
         }
         failure.exit_code()
+    }
+
+    /// What went wrong, and the way out.
+    pub(crate) fn failure_text(&self, failure: &Failure) -> String {
+        let mut text = self.error_line(failure.code(), &failure.to_string());
+        if let Some(hint) = failure.hint() {
+            text.push_str(&self.remark("hint", &hint));
+        }
+        text
     }
 
     /// `error[code]: message`, as diagnostics look.

@@ -5,12 +5,15 @@
 #   BASE     the commit that the change starts from      HEAD     its last commit
 #   PROJECT  the project's directory (default: .)        BY       change, node or state (default: change)
 #   FORGE    github or gitlab; empty: print alone        PAGE     where the page goes (default: stead-review.html)
-#   STEAD    the program (default: stead)
+#   STEAD    the program (default: stead)            RECORD   where require-reviewed writes what `stead apply --reviewed` takes
+#                                                             (default: stead-reviewed.json)
 #
 # and what the forge's API needs (see `stead explain forge-unknown`).
 set -eu
 : "${BASE:?is the commit that the change starts from}" "${HEAD:?is the last commit of the change}"
-stead=${STEAD:-stead} project=${PROJECT:-.} forge=${FORGE:-}
+stead=${STEAD:-stead}
+command -v "$stead" >/dev/null || { echo "there is no program $stead: install it before, or name it in STEAD" >&2; exit 127; }
+project=${PROJECT:-.} forge=${FORGE:-}
 
 # A build machine often has the last commit alone.
 for commit in "$BASE" "$HEAD"; do
@@ -26,7 +29,7 @@ review)
   ;;
 require-reviewed)
   : "${FORGE:?is where the review is recorded}"
-  exec "$stead" review "$BASE..$HEAD" "$project" --brief --require-reviewed "$forge"
+  exec "$stead" review "$BASE..$HEAD" "$project" --brief --require-reviewed "$forge" --record "${RECORD:-stead-reviewed.json}"
   ;;
 *)
   echo "MODE is $MODE, expected review or require-reviewed" >&2

@@ -2,6 +2,7 @@
 //! process that keeps what it is sent.
 
 mod forge;
+mod trust;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -159,9 +160,13 @@ fn mistakes_say_in_which_revision_they_are() {
     clone.write("site/site.stead", &good.replace("mode = 0644", "moed = 0644"));
     clone.commit("wrong");
     let text = clone.review(&["main~1..main", "site"], 1);
-    assert!(text.starts_with("in main:\nerror[unknown-attribute]"), "{text}");
-    let text = clone.review(&["main..main~1", "site"], 1);
-    assert!(text.starts_with("in main:\nerror[unknown-attribute]"), "{text}");
+    assert!(text.contains("in main:\nerror[unknown-attribute]"), "{text}");
+    assert!(text.contains("3 nodes without a plan"), "every node is told to have none: {text}");
+    // The mend of what is broken can be reviewed.
+    let text = clone.review(&["main..main~1", "site", "--brief"], 0);
+    assert!(text.contains("in main:\nerror[unknown-attribute]"), "{text}");
+    assert!(text.contains("main has mistakes: it is compared with nothing"), "{text}");
+    assert!(text.contains("3 of 3 nodes get another catalog") && text.contains("add file[\"/etc/motd\"]"), "{text}");
     // A node alone has a mistake: the others are shown.
     clone.write(
         "site/site.stead",
@@ -301,6 +306,29 @@ fn check_forge(kind: Kind) {
         assert_eq!(notes[0]["path"], "site/site.stead");
         assert_eq!((&notes[0]["start_line"], &notes[0]["title"]), (&json!(16), &json!("index-out-of-range")), "{notes:?}");
     }
+
+    // So does one that leaves no catalog at all.
+    clone.write("site/site.stead", &source.replace("mode = 0644", "moed = 0644"));
+    let broken = clone.commit("broken");
+    let output = clone.stead(&["review", "main~2..main", "site", "--publish", name], &variables(&forge, kind, &broken));
+    assert_eq!(output.status.code(), Some(1));
+    let state = &forge.states(&broken)[0];
+    assert_eq!(state.0, if kind == Kind::Github { "failure" } else { "failed" });
+    let comment = &forge.comments()[1];
+    assert!(comment.contains("site/site.stead:4: error[unknown-attribute]"), "{comment}");
+    assert!(comment.contains("no catalog can be made"), "{comment}");
+    if kind == Kind::Github {
+        let notes = forge.annotations();
+        assert!(notes.iter().any(|note| note["title"] == "unknown-attribute" && note["start_line"] == 4), "{notes:?}");
+    }
+    // And a lock that does not fit is no reason to say nothing.
+    clone.write("site/site.stead", &source);
+    clone.write("site/stead.toml", "name = \"site\"\n[dependencies]\nx = { git = \"https://example.invalid/x\" }\n");
+    let unlocked = clone.commit("no lock");
+    let output = clone.stead(&["review", "main~3..main", "site", "--publish", name], &variables(&forge, kind, &unlocked));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(forge.comments()[1].contains("no catalog can be made"), "{}", forge.comments()[1]);
+    assert_ne!(forge.states(&unlocked)[0].0, "success");
 
     // The recipe for any pipeline does the same.
     let recipe = |mode: &str, base: &str, commit: &str| {

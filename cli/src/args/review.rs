@@ -18,14 +18,22 @@ pub(crate) struct ReviewArguments {
     pub(crate) network: NetworkArguments,
     #[command(flatten)]
     pub(crate) overview: OverviewArguments,
+    /// Open encrypted values with your keys, and tell them apart by what they are instead of by how they are encrypted.
+    ///
+    /// No program of either revision is run for that, nor for anything else.
+    #[arg(long)]
+    pub(crate) open_secrets: bool,
+    /// Write which catalogs HEAD gives to FILE, for `stead apply --reviewed FILE`.
+    #[arg(long, value_name = "FILE", conflicts_with = "open_secrets")]
+    pub(crate) record: Option<PathBuf>,
     /// Exit with 2 when something differs.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
     /// Tell a forge: a comment on the change, kept up to date, the state of its commit, and remarks at their lines.
-    #[arg(long, value_enum, value_name = "FORGE")]
+    #[arg(long, value_enum, value_name = "FORGE", conflicts_with = "open_secrets")]
     pub(crate) publish: Option<Forge>,
     /// Exit with 1 unless exactly these catalogs were reviewed in the change that HEAD merged, as `--publish` recorded it.
-    #[arg(long, value_enum, value_name = "FORGE", conflicts_with = "publish")]
+    #[arg(long, value_enum, value_name = "FORGE", conflicts_with_all = ["publish", "open_secrets"])]
     pub(crate) require_reviewed: Option<Forge>,
 }
 

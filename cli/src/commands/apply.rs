@@ -14,10 +14,8 @@ use stead_report::{NodeChanges, Overview, OverviewKind, TextOptions, plan_text};
 use crate::accept::Acceptance;
 use crate::args::{ApplyArguments, NetworkArguments, NodeArguments, SelectArguments};
 use crate::failure::Failure;
-use crate::project;
-use crate::signatures;
 use crate::terminal::Terminal;
-use crate::{guard, ledger, machine, many, running, selection};
+use crate::{guard, ledger, machine, many, reviewed, running, selection, signatures};
 
 use super::{roll_back, undo};
 
@@ -31,6 +29,8 @@ struct Task {
     select: SelectArguments,
     root: RootSpec,
     saved: Option<SavedPlan>,
+    /// What was reviewed, where nothing else is to be applied.
+    reviewed: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
@@ -136,6 +136,7 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
             select: arguments.select.clone(),
             root,
             saved: None,
+            reviewed: arguments.reviewed.clone(),
         });
     }
     let saved = SavedPlan::read(path).map_err(|source| Failure::SavedPlan { path: path.clone(), source })?;
@@ -157,6 +158,7 @@ fn task(arguments: &ApplyArguments) -> Result<Task, Failure> {
         select: selection::from_words(&saved.selection),
         root,
         saved: Some(saved),
+        reviewed: arguments.reviewed.clone(),
     })
 }
 
@@ -184,9 +186,12 @@ struct Compiled {
 }
 
 fn compile(task: &Task, path: &Path, state_dir: &Path, terminal: &Terminal) -> Result<Compiled, Failure> {
-    let loaded = project::load(&task.path, task.network)?;
+    let (loaded, demand) = reviewed::load(&task.path, task.network, task.reviewed.as_deref())?;
     signatures::demand_for(&loaded, task.saved.is_some().then_some(path), terminal)?;
     let node = loaded.node(&task.node, task.root.path(), terminal)?;
+    if let Some(demand) = &demand {
+        demand.check(&node).map_err(|found| Failure::NotReviewed { node: node.name.to_string(), found })?;
+    }
     let catalog = loaded.compile(&node, terminal)?;
     let catalog = ledger::with_orphans(catalog, &loaded, &task.select, state_dir, terminal);
     let catalog = selection::select(catalog, &task.select)?;

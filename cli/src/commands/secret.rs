@@ -17,6 +17,7 @@ use crate::args::{
     SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretSetArguments,
 };
 use crate::failure::Failure;
+use crate::project::Secrets;
 use crate::secrets::{DataFile, KeyPath, Recipients, UserKeys, ask_hidden, edit, recipients_of};
 use crate::sources::DirectorySources;
 use crate::terminal::Terminal;
@@ -97,7 +98,7 @@ fn edit_file(arguments: &SecretEditArguments, terminal: &Terminal) -> Result<Exi
     let (root, config) = project_of(&arguments.file)?;
     let recipients = Recipients::read(&config.secrets.recipients)?;
     let mut file = DataFile::read(&arguments.file, terminal)?;
-    let opened = open_all(&file, &UserKeys::new(&root, false))?;
+    let opened = open_all(&file, &UserKeys::new(&root, Secrets::Needed))?;
     let mut text = format!(
         "# The secrets of {}, as plain text. What is changed is encrypted anew, what is added is encrypted;\n# this file is gone when the editor ends.\n",
         arguments.file.display()
@@ -182,7 +183,7 @@ fn data_files(path: &Path, terminal: &Terminal) -> Result<(PathBuf, Config, Vec<
 fn rekey(arguments: &SecretCheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (root, config, files) = data_files(&arguments.path, terminal)?;
     let recipients = Recipients::read(&config.secrets.recipients)?;
-    let keys = UserKeys::new(&root, false);
+    let keys = UserKeys::new(&root, Secrets::Needed);
     let mut count = 0;
     let mut changed = Vec::new();
     // Everything is opened before anything is written: a key that is missing leaves all files as they are.
@@ -209,7 +210,7 @@ fn check(arguments: &SecretCheckArguments, terminal: &Terminal) -> Result<ExitCo
     if files.iter().any(|file| !file.sealed().is_empty()) {
         Recipients::read(&config.secrets.recipients)?;
     }
-    let keys = UserKeys::new(&root, false);
+    let keys = UserKeys::new(&root, Secrets::Needed);
     let wanted = config.secrets.recipients.len();
     let (mut good, mut bad) = (0, 0);
     let mut text = String::new();

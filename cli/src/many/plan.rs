@@ -16,6 +16,7 @@ use super::{Asked, HostFailure, Ready, pool};
 use crate::args::{By, PlanArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project::{Loaded, Texts};
+use crate::reviewed::{Demand, NOT_REVIEWED, NotReviewed};
 use crate::terminal::Terminal;
 use crate::{machine, selection};
 
@@ -34,6 +35,8 @@ pub(super) struct Asking<'a> {
     pub(super) state: PathBuf,
     /// Workers stay for what comes next.
     pub(super) keep: bool,
+    /// No host gets another catalog than was reviewed.
+    pub(super) demand: Option<Demand>,
     said: Mutex<Said>,
 }
 
@@ -47,7 +50,7 @@ struct Said {
 
 impl<'a> Asking<'a> {
     pub(super) fn new(project: &'a Project, select: &'a SelectArguments, ssh: &'a SshOptions, state: PathBuf) -> Self {
-        Self { project, select, ssh, fetch: true, remember: false, state, keep: false, said: Mutex::default() }
+        Self { project, select, ssh, fetch: true, remember: false, state, keep: false, demand: None, said: Mutex::default() }
     }
 
     /// Asks every host, `forks` at a time.
@@ -113,6 +116,10 @@ impl<'a> Asking<'a> {
                 groups: target.groups.clone(),
                 packages: None,
             };
+            if let Some(demand) = &self.demand {
+                let refused = |found: NotReviewed| HostFailure::new(NOT_REVIEWED, found.message, Some(found.hint));
+                demand.check(&node).map_err(refused)?;
+            }
             let (compiled, more) = stead_compiler::compile(self.project, &node);
             found.extend(more);
             catalog = compiled;

@@ -123,7 +123,7 @@ fn refuse(task: &Task<'_>, arguments: &ApplyArguments) -> Result<(), Failure> {
 /// Carries a rollout out.
 pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     refuse(task, arguments)?;
-    let loaded = crate::project::load(&arguments.path, arguments.network)?;
+    let (loaded, demand) = crate::reviewed::load(&arguments.path, arguments.network, arguments.reviewed.as_deref())?;
     stop_at_mistakes(&loaded, terminal)?;
     crate::signatures::demand_for(&loaded, task.saved.map(|(file, _)| file), terminal)?;
     let plan = RolloutPlan::of(&arguments.rollout, &loaded.project.config().rollout);
@@ -141,7 +141,7 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
 
     let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state.clone());
     asking.fetch = !arguments.fetch.no_fetch;
-    (asking.remember, asking.keep) = (true, true);
+    (asking.remember, asking.keep, asking.demand) = (true, true, demand);
     let mut asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
     asked.extend(gone.into_iter().map(|name| {
         let hint = Some("apply with --on to the hosts that are left, and this one is not asked for any more".to_owned());

@@ -139,9 +139,18 @@ fn search(root: &Path, under: &str, depth: usize, found: &mut BTreeMap<Arc<str>,
             }
         } else if let Ok(metadata) = fs::metadata(entry.path())
             && metadata.is_file()
+            && (kind.is_file() || lies_below(root, &entry.path()))
         {
             found.insert(path.into(), metadata.len());
         }
+    }
+}
+
+/// Says whether a link stays below a directory: what lies elsewhere is no part of a revision, and nobody's to see.
+fn lies_below(root: &Path, path: &Path) -> bool {
+    match (root.canonicalize(), path.canonicalize()) {
+        (Ok(root), Ok(path)) => path.starts_with(root),
+        _ => false,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The user's keys: where they are looked for, and how they are read.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use age::secrecy::SecretString;
 use stead_compiler::secrets::SecretError;
@@ -146,10 +147,34 @@ impl age::Callbacks for Asking {
     }
 
     fn request_passphrase(&self, description: &str) -> Option<SecretString> {
-        static ASKED: OnceLock<Option<SecretString>> = OnceLock::new();
-        // Once a run: every secret would ask again.
-        ASKED.get_or_init(|| ask_hidden(&format!("{description}: ")).ok().flatten().map(SecretString::from)).clone()
+        // Once a run for each key: every secret would ask again.
+        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+        // The words come with marks of direction around names, which a terminal may not know.
+        let question = description.replace(['\u{2068}', '\u{2069}'], "");
+        let ask = || ask_hidden(&format!("{question}: ")).ok().flatten().map(SecretString::from);
+        asked.entry(description.to_owned()).or_insert_with(ask).clone()
     }
+}
+
+/// What was typed for each key; nothing where there was no terminal.
+static ASKED: Mutex<BTreeMap<String, Option<SecretString>>> = Mutex::new(BTreeMap::new());
+
+/// Says that a key did not open for its passphrase: that it is wrong, or that nobody could be asked.
+pub(super) fn not_unlocked() -> SecretError {
+    let asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let (message, hint) = match asked.values().any(Option::is_none) {
+        true => (
+            "the key has a passphrase, and there is no terminal to ask for it",
+            "use a key without one where nobody sits, such as one of `stead secret keygen`",
+        ),
+        false => ("the passphrase does not open the key", "try again"),
+    };
+    SecretError { code: "no-identity", message: message.into(), hint: Some(hint.into()) }
+}
+
+/// Says that some key has a passphrase that nobody could be asked for.
+pub(super) fn is_locked() -> bool {
+    ASKED.lock().unwrap_or_else(PoisonError::into_inner).values().any(Option::is_none)
 }
 
 /// Asks on the terminal without showing what is typed; `None` where there is no terminal.
