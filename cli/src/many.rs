@@ -15,6 +15,7 @@ mod progress;
 mod reach;
 mod record;
 mod resume;
+mod review;
 mod rollout;
 mod summary;
 mod targets;
@@ -27,6 +28,8 @@ pub(crate) use facts::facts;
 pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
 pub(crate) use resume::resume;
+pub(crate) use review::review as review_live;
+pub(crate) use rollout::{apply, apply_saved, resume};
 pub(crate) use rollout::{apply, apply_saved};
 pub(crate) use targets::{inventory, resolve};
 

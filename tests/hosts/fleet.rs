@@ -4,6 +4,7 @@ mod contact;
 mod health;
 mod part;
 mod resume;
+mod review;
 mod rollout;
 mod sealed;
 mod trouble;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{NetworkArguments, OverviewArguments};
+use super::{ManyArguments, NetworkArguments, OverviewArguments};
 
 #[derive(Debug, Args)]
 pub(crate) struct ReviewArguments {
@@ -26,6 +26,17 @@ pub(crate) struct ReviewArguments {
     /// Write which catalogs HEAD gives to FILE, for `stead apply --reviewed FILE`.
     #[arg(long, value_name = "FILE", conflicts_with = "open_secrets")]
     pub(crate) record: Option<PathBuf>,
+    /// Plan both revisions on the hosts, and show what HEAD changes there that BASE would not change as well.
+    ///
+    /// Nothing is changed on them. But guards of HEAD (`only_if`, `unless`) run there, its programs run here, and its secrets are opened: for
+    /// sources that you trust.
+    #[arg(long, conflicts_with_all = ["publish", "require_reviewed", "record", "open_secrets"])]
+    pub(crate) live: bool,
+    /// The hosts of `--live` [default: all of the project].
+    #[arg(long, value_name = "TARGETS", requires = "live")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
     /// Exit with 2 when something differs.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,

@@ -21,12 +21,15 @@ pub(crate) fn run(arguments: &ReviewArguments, terminal: &Terminal) -> Result<Ex
     let root = project::root_of(&arguments.path)?;
     let repository = Repository::of(&root)?;
     let (base, head) = range.trees(&repository, &root)?;
+    if arguments.live {
+        return crate::many::review_live(&base, &head, arguments, terminal);
+    }
     let mut overview = overview::new(OverviewKind::Review, &arguments.overview);
     let reading =
         Reading { network: arguments.network, opens_secrets: arguments.open_secrets, records: arguments.record.is_some() };
     let mut found = review::review(&base, &head, reading, &mut overview, terminal)?;
     let has_errors = overview.has_errors() || found.broken.is_some();
-    if found.broken.is_none() || !overview.nodes().is_empty() {
+    if found.broken.is_none() || !overview.nodes().is_empty() || arguments.overview.json {
         overview::show(&overview, &arguments.overview, &arguments.range, false, terminal)?;
     }
     let recorded = std::mem::take(&mut found.reviewed);

@@ -103,7 +103,7 @@ impl<'a> Asking<'a> {
     }
 
     /// Compiles for one host; what there is to say is kept for later.
-    fn compile(&self, target: &Target, facts: &Map) -> Result<Catalog, HostFailure> {
+    pub(super) fn compile(&self, target: &Target, facts: &Map) -> Result<Catalog, HostFailure> {
         let name: Arc<str> = format!("facts of {}", target.name).into();
         let text = json::pretty(&json::facts_json(&Value::Map(Arc::new(facts.clone())))).unwrap_or_default();
         let (facts, mut found) = stead_compiler::facts::from_json(&name, text.as_bytes(), self.project.facts_type());

@@ -1,0 +1,131 @@
+//! `stead review --live`: both revisions planned on the hosts, and what the new one changes there that the old one would not.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use stead_catalog::{Plan, PlannedResource, Target};
+use stead_engine::ssh;
+use stead_report::{NodeChanges, Overview, OverviewKind, sort_nodes};
+
+use super::plan::{Asking, stop_at_mistakes};
+use super::progress::Bars;
+use super::{HostFailure, pool};
+use crate::args::{ReviewArguments, SelectArguments};
+use crate::failure::Failure;
+use crate::project::{self, Loaded};
+use crate::review::Tree;
+use crate::terminal::Terminal;
+use crate::{machine, overview};
+
+/// What `--detailed-exitcode` says when something differs.
+const DIFFERS: u8 = 2;
+
+/// What a host gets of the new revision.
+struct Compared {
+    plan: Plan,
+    states: Vec<(stead_catalog::ResourceId, Vec<Arc<str>>)>,
+    /// How many of its changes are due with the old revision as well, and left out.
+    due: usize,
+}
+
+/// Plans both revisions on the hosts, and shows how they differ there. Changes nothing.
+pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    let new = load(head, arguments, terminal)?;
+    stop_at_mistakes(&new, terminal)?;
+    // What is wrong with the old revision does not stop the review of its mend.
+    let old = base.has_project().then(|| load(base, arguments, terminal)).transpose()?.filter(|old| {
+        let is_good = !old.project.has_errors();
+        if !is_good {
+            let name = stead_report::clean(base.name());
+            terminal.note(&format!("{name} has mistakes: all that is due on the hosts is shown\n"));
+        }
+        is_good
+    });
+    let on = arguments.on.as_deref().unwrap_or("*");
+    let targets = super::resolve(on, new.project.inventory(), &arguments.many)?;
+    let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
+    let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
+    let everything = SelectArguments::default();
+    let asking = Asking::new(&new.project, &everything, &ssh, state.clone());
+    let before = old.as_ref().map(|old| Asking::new(&old.project, &everything, &ssh, state));
+    let bars = Bars::new(!arguments.overview.json);
+    bars.begin(targets.len(), "planned");
+    let mut compared = pool::each(targets, pool::width(arguments.many.ssh.forks), |_, target| {
+        let bar = bars.host(&target.name);
+        let compared = one(&target, &asking, before.as_ref(), &|what| bar.doing(what));
+        bars.done(bar);
+        (target, compared)
+    });
+    bars.finish();
+    asking.show_diagnostics(&new, terminal);
+    sort_nodes(&mut compared, |(target, _)| &target.name);
+    let mut overview = overview::new(OverviewKind::Plan, &arguments.overview);
+    let due = add_all(&mut overview, compared, terminal);
+    overview::show(&overview, &arguments.overview, &arguments.range, false, terminal)?;
+    if due > 0 {
+        let changes = if due == 1 { "1 change is".to_owned() } else { format!("{due} changes are") };
+        terminal.note(&format!("{changes} due with {} as well, and not shown\n", stead_report::clean(base.name())));
+    }
+    Ok(match (overview.has_errors(), overview.is_empty()) {
+        (true, _) => ExitCode::FAILURE,
+        (false, false) if arguments.detailed_exitcode => ExitCode::from(DIFFERS),
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn load(tree: &Tree, arguments: &ReviewArguments, terminal: &Terminal) -> Result<Loaded, Failure> {
+    let loaded = project::load(tree.path(), arguments.network)?;
+    if loaded.project.has_errors() {
+        terminal.note(&format!("in {}:\n", stead_report::clean(tree.name())));
+    }
+    Ok(loaded)
+}
+
+/// Puts the hosts together. Returns how many changes were left out.
+fn add_all(overview: &mut Overview, compared: Vec<(Target, Result<Compared, HostFailure>)>, terminal: &Terminal) -> usize {
+    let mut due = 0;
+    for (target, compared) in compared {
+        match compared {
+            Ok(compared) => {
+                due += compared.due;
+                let mut states: std::collections::HashMap<_, _> = compared.states.into_iter().collect();
+                overview.add(NodeChanges::of(compared.plan, |id| states.remove(id).unwrap_or_default()));
+            }
+            Err(failure) => {
+                terminal.note(&terminal.host_line(&target.name, &failure));
+                overview.add(NodeChanges::failed(target.name, failure.code.as_str(), failure.message.as_str()));
+            }
+        }
+    }
+    due
+}
+
+/// Asks one host, over one connection.
+fn one(target: &Target, new: &Asking<'_>, old: Option<&Asking<'_>>, doing: &dyn Fn(&str)) -> Result<Compared, HostFailure> {
+    doing("connecting");
+    let (remote, _) = ssh::connect(target, new.ssh);
+    let mut remote = remote?;
+    let facts = remote.facts.clone();
+    doing("planning");
+    let catalog = new.compile(target, &facts)?;
+    let mut plan = remote.plan(&catalog, new.fetch, false)?.plan;
+    // As the old revision knows the host; one that it does not know gets nothing of it.
+    let known = old.and_then(|old| Some((old, old.project.inventory().target(&target.name)?)));
+    let before = match known.map(|(old, target)| old.compile(target, &facts)) {
+        Some(Ok(catalog)) => remote.plan(&catalog, new.fetch, false)?.plan.resources,
+        _ => Vec::new(),
+    };
+    let all = plan.resources.len();
+    plan.resources.retain(|resource| !is_due(resource, &before));
+    let states = catalog.resources.iter().map(|resource| (resource.id.clone(), resource.path.clone())).collect();
+    Ok(Compared { due: all - plan.resources.len(), states, plan })
+}
+
+/// Says whether the old revision would do the very same.
+fn is_due(resource: &PlannedResource, before: &[PlannedResource]) -> bool {
+    let is_change = resource.action != stead_catalog::Action::None;
+    is_change
+        && before
+            .iter()
+            .any(|other| other.id == resource.id && other.action == resource.action && other.changes == resource.changes)
+}
