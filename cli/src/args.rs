@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::terminal::Form;
 mod inventory;
 mod many;
 mod review;
@@ -19,7 +21,8 @@ pub(crate) use runs::{
     UndoArguments,
 };
 pub(crate) use secret::{
-    SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretSetArguments,
+    SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretRekeyArguments,
+    SecretSetArguments,
 };
 
 /// A typed state language, planned exactly and applied in parallel.
@@ -156,6 +159,35 @@ pub(crate) enum Command {
     Completions(CompletionsArguments),
     /// Writes the manual pages.
     Man(ManArguments),
+}
+
+impl Command {
+    /// What it writes to standard output.
+    pub(crate) fn form(&self) -> Form {
+        let is_document = match self {
+            Self::Check(CheckArguments { json: true, .. }) | Self::Apply(ApplyArguments { json: true, .. }) => {
+                return Form::Lines;
+            }
+            Self::Undo(UndoArguments { json: true, yes: true, output: None, .. }) => return Form::Lines,
+            Self::Plan(arguments) => arguments.overview.json,
+            Self::Review(arguments) => arguments.overview.json,
+            Self::Inventory(arguments) => arguments.command.is_json(),
+            Self::Secret(arguments) => matches!(&arguments.command, SecretCommand::Check(check) if check.json),
+            Self::History(HistoryArguments { json, .. })
+            | Self::Show(ShowArguments { json, .. })
+            | Self::Undo(UndoArguments { json, .. })
+            | Self::Drift(DriftArguments { json, .. })
+            | Self::Ledger(LedgerArguments { json, .. })
+            | Self::Graph(GraphArguments { json, .. })
+            | Self::Docs(DocsArguments { json, .. })
+            | Self::Facts(FactsArguments { json, .. })
+            | Self::SshCheck(SshCheckArguments { json, .. })
+            | Self::Catalog(CatalogArguments { json, .. })
+            | Self::Why(WhyArguments { json, .. }) => *json,
+            _ => false,
+        };
+        if is_document { Form::Document } else { Form::Text }
+    }
 }
 
 /// What to compile, and for which node.
@@ -449,8 +481,11 @@ pub(crate) struct DocsArguments {
     #[arg(value_name = "TYPE")]
     pub(crate) type_name: Option<String>,
     /// Write Markdown.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub(crate) markdown: bool,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -466,6 +501,9 @@ pub(crate) struct FactsArguments {
     /// The project that knows the hosts. Without one, ssh knows them.
     #[arg(long, value_name = "PATH", default_value = ".", requires = "on")]
     pub(crate) project: PathBuf,
+    /// Store what each host tells in the project, as review, check and plans without machines take it.
+    #[arg(long, requires = "on")]
+    pub(crate) store: bool,
     /// Take what a host has told before, if that was not longer ago.
     #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, requires = "on")]
     pub(crate) max_age: Option<u64>,
@@ -492,6 +530,9 @@ pub(crate) struct WhyArguments {
     pub(crate) attribute: String,
     #[command(flatten)]
     pub(crate) source: SourceArguments,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

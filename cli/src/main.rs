@@ -45,9 +45,12 @@ fn main() -> ExitCode {
     // is as it always is.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     secrets::use_identities(arguments.identity.clone());
-    let terminal = Terminal::new(arguments.color);
+    let terminal = Terminal::new(arguments.color, arguments.command.form());
     match commands::run(arguments, &terminal) {
-        Ok(code) => code,
+        Ok(code) => {
+            terminal.finish();
+            code
+        }
         Err(failure) => terminal.fail(&failure),
     }
 }

@@ -29,7 +29,6 @@ pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
 pub(crate) use resume::resume;
 pub(crate) use review::review as review_live;
-pub(crate) use rollout::{apply, apply_saved, resume};
 pub(crate) use rollout::{apply, apply_saved};
 pub(crate) use targets::{inventory, resolve};
 

@@ -40,6 +40,7 @@ pub(crate) fn show(
         write_page(file, &overview_html(overview, &HtmlPage { title, can_accept }))?;
     }
     if arguments.json {
+        terminal.begin_document();
         let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
         json::write_overview(overview, &mut out).and_then(|()| out.flush()).map_err(Failure::output)?;
     } else if arguments.markdown {

@@ -20,7 +20,6 @@ use crate::project::{self, Loaded};
 const MAX_FILE: u64 = 1 << 30;
 /// Resources that a message names.
 const MOST_NAMED: usize = 3;
-const FORMAT_VERSION: &str = "1.0";
 
 /// The catalogs of nodes, by name.
 #[derive(Debug, Default)]
@@ -97,10 +96,10 @@ impl Reviewed {
             .iter()
             .map(|(name, node)| (name.to_string(), json!({ "catalog": node.catalog, "resources": node.resources })))
             .collect();
-        let document = json!({ "format_version": FORMAT_VERSION, "nodes": nodes });
+        let document = stead_report::json::document(json!({ "nodes": nodes })).map_err(|error| Failure::Output(error.into()))?;
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut beside| {
-            beside.write_all(format!("{document:#}\n").as_bytes())?;
+            beside.write_all(document.as_bytes())?;
             beside.persist(file).map_err(|error| error.error)
         });
         written.map(drop).map_err(|source| Failure::Unwritable { path: file.to_owned(), source })
@@ -137,7 +136,7 @@ impl Reviewed {
         let Some(reviewed) = self.nodes.get(node) else {
             return Err(NotReviewed {
                 message: "nothing was reviewed for it".into(),
-                hint: format!("keep its facts in the project, and review that: stead facts --on {node} --json"),
+                hint: format!("store its facts in the project, and review that: `stead facts --on {node} --store`"),
             });
         };
         let now = Digests::of(catalog);
@@ -146,8 +145,8 @@ impl Reviewed {
         }
         Err(NotReviewed {
             message: now.difference(reviewed),
-            hint: "its facts, its groups or the sources are others than those reviewed: store what it tells now with `stead facts`, \
-                   and review that"
+            hint: "its facts, its groups or the sources are others than those reviewed: store what it tells now, with \
+                   `stead facts --on … --store`, and review that"
                 .into(),
         })
     }

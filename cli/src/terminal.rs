@@ -3,8 +3,11 @@
 use std::env;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stead_compiler::Diagnostic;
+use stead_compiler::diagnostic::json::to_json;
 use stead_compiler::diagnostic::render;
 use stead_report::{Color, TextOptions};
 
@@ -19,12 +22,29 @@ const MAX_SHOWN: usize = 100;
 pub(crate) struct Terminal {
     choice: ColorChoice,
     ascii: bool,
+    form: Form,
+    /// Diagnostics as JSON, until it is known whether a document comes as well.
+    held: Mutex<String>,
+    /// The document was written.
+    is_told: AtomicBool,
+}
+
+/// What a command writes to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Text for people; diagnostics are drawn on standard error.
+    #[default]
+    Text,
+    /// One JSON document. Diagnostics are one object a line: in its place where there is none, else on standard error.
+    Document,
+    /// One JSON object a line, diagnostics among them.
+    Lines,
 }
 
 impl Terminal {
     /// Reads the environment.
-    pub(crate) fn new(choice: ColorChoice) -> Self {
-        Self { choice, ascii: !speaks_utf8() }
+    pub(crate) fn new(choice: ColorChoice, form: Form) -> Self {
+        Self { choice, ascii: !speaks_utf8(), form, held: Mutex::default(), is_told: AtomicBool::new(false) }
     }
 
     /// How text on standard output is to look.
@@ -40,8 +60,14 @@ impl Terminal {
 
     /// Writes to standard output.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        self.begin_document();
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::output)
+    }
+
+    /// Takes note that a document is written to standard output: whatever is to be said from now on goes elsewhere.
+    pub(crate) fn begin_document(&self) {
+        self.is_told.store(true, Ordering::Relaxed);
     }
 
     /// Writes to standard output; what does not fit on the terminal goes through the user's pager.
@@ -81,10 +107,34 @@ impl Terminal {
 
     /// Says what went wrong and returns the exit code.
     pub(crate) fn fail(&self, failure: &Failure) -> ExitCode {
-        if !matches!(failure, Failure::BrokenPipe | Failure::Diagnosed) {
-            self.note(&self.failure_text(failure));
+        let is_told = matches!(failure, Failure::BrokenPipe | Failure::Diagnosed);
+        if self.form == Form::Text {
+            if !is_told {
+                self.note(&self.failure_text(failure));
+            }
+            return failure.exit_code();
+        }
+        let mut lines = std::mem::take(&mut *self.held());
+        if !is_told {
+            let diagnostic = Diagnostic::error(failure.code(), failure.to_string()).hint_opt(failure.hint());
+            lines.push_str(&(to_json(&diagnostic, &NoTexts) + "\n"));
+        }
+        // What follows a document does not belong to it. Where standard output is gone nobody can be told.
+        match self.form == Form::Document && self.is_told.load(Ordering::Relaxed) {
+            true => self.note(&lines),
+            false => drop(self.print(&lines)),
         }
         failure.exit_code()
+    }
+
+    /// Ends a command that gave what it was asked for: what there is to say beside a document goes to standard error.
+    pub(crate) fn finish(&self) {
+        let lines = std::mem::take(&mut *self.held());
+        self.note(&lines);
+    }
+
+    fn held(&self) -> MutexGuard<'_, String> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What went wrong, and the way out.
@@ -133,9 +183,18 @@ impl Terminal {
         }
     }
 
-    /// Draws diagnostics on standard error.
+    /// Draws diagnostics on standard error; where a program reads, they are JSON.
     pub(crate) fn show_diagnostics(&self, mut diagnostics: Vec<Diagnostic>, sources: &dyn render::SourceText) {
         if diagnostics.is_empty() {
+            return;
+        }
+        if self.form != Form::Text {
+            let lines: String = diagnostics.iter().map(|diagnostic| to_json(diagnostic, sources) + "\n").collect();
+            match self.form {
+                // Who reads no more is told when something else is written.
+                Form::Lines => drop(self.print(&lines)),
+                _ => self.held().push_str(&lines),
+            }
             return;
         }
         let left_out = stead_compiler::diagnostic::cap(&mut diagnostics, MAX_SHOWN);
@@ -163,6 +222,15 @@ impl Terminal {
             ColorChoice::Auto => is_terminal && env::var_os("TERM").is_some_and(|term| term != "dumb"),
         };
         if on { Color::Ansi } else { Color::Never }
+    }
+}
+
+/// No file is at hand: for what has no place in one.
+struct NoTexts;
+
+impl render::SourceText for NoTexts {
+    fn text(&self, _: &str) -> Option<&str> {
+        None
     }
 }
 

@@ -37,8 +37,39 @@ pub const CATALOG_SCHEMA: &str = include_str!("../schema/catalog.schema.json");
 pub const HISTORY_SCHEMA: &str = include_str!("../schema/history.schema.json");
 /// JSON Schema of what has drifted.
 pub const DRIFT_SCHEMA: &str = include_str!("../schema/drift.schema.json");
+/// JSON Schema of the order of resources.
+pub const GRAPH_SCHEMA: &str = include_str!("../schema/graph.schema.json");
+/// JSON Schema of what a machine tells about itself.
+pub const FACTS_SCHEMA: &str = include_str!("../schema/facts.schema.json");
+/// JSON Schema of the machines that a project knows.
+pub const INVENTORY_SCHEMA: &str = include_str!("../schema/inventory.schema.json");
+/// JSON Schema of what works on the way to hosts.
+pub const SSH_CHECK_SCHEMA: &str = include_str!("../schema/ssh-check.schema.json");
+/// JSON Schema of where values came from.
+pub const WHY_SCHEMA: &str = include_str!("../schema/why.schema.json");
+/// JSON Schema of what a project made on a machine.
+pub const LEDGER_SCHEMA: &str = include_str!("../schema/ledger.schema.json");
+/// JSON Schema of which secrets can be opened.
+pub const SECRETS_SCHEMA: &str = include_str!("../schema/secrets.schema.json");
+/// JSON Schema of the documentation of resource types.
+pub const DOCS_SCHEMA: &str = include_str!("../schema/docs.schema.json");
+/// JSON Schema of which catalogs were reviewed.
+pub const REVIEWED_SCHEMA: &str = include_str!("../schema/reviewed.schema.json");
 /// JSON Schema of one line of diagnostics.
 pub const DIAGNOSTICS_SCHEMA: &str = include_str!("../schema/diagnostics.schema.json");
+
+/// Writes fields as a document, with the version in front.
+///
+/// # Errors
+/// Where they cannot be written as JSON.
+pub fn document(fields: serde_json::Value) -> serde_json::Result<String> {
+    let mut document = serde_json::Map::new();
+    document.insert("format_version".into(), FORMAT_VERSION.into());
+    if let serde_json::Value::Object(fields) = fields {
+        document.extend(fields);
+    }
+    pretty(&document)
+}
 
 /// A document that is not of this format.
 #[derive(Debug, thiserror::Error)]

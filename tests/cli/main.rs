@@ -92,22 +92,63 @@ fn documents_fit_their_schemas() {
     check("plan", &["undo", "1", "--json"], 1);
     check("events", &["undo", "1", "--json", "--force", "--yes"], 0);
     check("diagnostics", &["check", "--json", "wrong.stead"], 1);
+    check("graph", &["graph", "--json", "site.stead"], 0);
+    check("facts", &["facts", "--json"], 0);
+    check("why", &["why", "--json", &format!("file[\"{}\"]", file.display()), "site.stead"], 0);
+    check("docs", &["docs", "--json"], 0);
+    check("docs", &["docs", "--json", "file"], 0);
+    // Where there is no document, what is wrong is told in its place, one object a line.
+    for arguments in [
+        &["plan", "--json", "wrong.stead"][..],
+        &["catalog", "--json", "wrong.stead"],
+        &["apply", "--yes", "--json", "wrong.stead"],
+        &["graph", "--json", "wrong.stead"],
+        &["drift", "--json", "wrong.stead"],
+        &["plan", "--json", "nowhere.stead"],
+        &["apply", "--json", "--yes", "nowhere"],
+        &["apply", "--json", "site.stead"],
+        &["docs", "--json", "no-such-type"],
+        &["why", "--json", "file[\"/nowhere\"]", "site.stead"],
+    ] {
+        check("diagnostics", arguments, 1);
+    }
+    std::fs::write(place.join("stead.toml"), "name = \"x\"\nledger = true\n[secrets]\nrecipients = []\n").expect("written");
+    std::fs::remove_file(place.join("wrong.stead")).expect("removed");
+    std::fs::write(
+        place.join("hosts.stead"),
+        "inventory {\n  host \"web-1\" { address = \"10.0.0.1\", tags = [\"canary\"] }\n  group \"web\" { members = [\"web-1\"] }\n}\n",
+    )
+    .expect("written");
+    check("ledger", &["ledger", "--json"], 0);
+    check("secrets", &["secret", "check", "--json"], 0);
+    check("inventory", &["inventory", "list", "--json"], 0);
+    check("inventory", &["inventory", "show", "web-1", "--json"], 0);
+    check("inventory", &["inventory", "graph", "--json"], 0);
 }
 
 fn fits(name: &str, document: &serde_json::Value) {
-    use stead_report::json::{CATALOG_SCHEMA, DIAGNOSTICS_SCHEMA, DRIFT_SCHEMA, EVENTS_SCHEMA, HISTORY_SCHEMA, PLAN_SCHEMA};
+    use stead_report::json as all;
     let mut compiler = boon::Compiler::new();
     let mut schemas = boon::Schemas::new();
     let address = |name: &str| format!("https://stead-lang.org/schema/1.0/{name}.json");
-    let all = [
-        ("plan", PLAN_SCHEMA),
-        ("events", EVENTS_SCHEMA),
-        ("catalog", CATALOG_SCHEMA),
-        ("diagnostics", DIAGNOSTICS_SCHEMA),
-        ("history", HISTORY_SCHEMA),
-        ("drift", DRIFT_SCHEMA),
+    let schemas_of_all = [
+        ("plan", all::PLAN_SCHEMA),
+        ("events", all::EVENTS_SCHEMA),
+        ("catalog", all::CATALOG_SCHEMA),
+        ("diagnostics", all::DIAGNOSTICS_SCHEMA),
+        ("history", all::HISTORY_SCHEMA),
+        ("drift", all::DRIFT_SCHEMA),
+        ("graph", all::GRAPH_SCHEMA),
+        ("facts", all::FACTS_SCHEMA),
+        ("inventory", all::INVENTORY_SCHEMA),
+        ("ssh-check", all::SSH_CHECK_SCHEMA),
+        ("why", all::WHY_SCHEMA),
+        ("ledger", all::LEDGER_SCHEMA),
+        ("secrets", all::SECRETS_SCHEMA),
+        ("docs", all::DOCS_SCHEMA),
+        ("reviewed", all::REVIEWED_SCHEMA),
     ];
-    for (name, text) in all {
+    for (name, text) in schemas_of_all {
         compiler.add_resource(&address(name), serde_json::from_str(text).expect("a schema is JSON")).expect("a resource");
     }
     let index = compiler.compile(&address(name), &mut schemas).expect("the schema compiles");

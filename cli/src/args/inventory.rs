@@ -24,6 +24,18 @@ pub(crate) enum InventoryCommand {
     Clean(InventoryCleanArguments),
 }
 
+impl InventoryCommand {
+    /// Says whether JSON is wanted.
+    pub(crate) fn is_json(&self) -> bool {
+        match self {
+            Self::List(list) => list.source.json,
+            Self::Show(show) => show.source.json,
+            Self::Graph(source) => source.json,
+            Self::Clean(_) => false,
+        }
+    }
+}
+
 /// Whose machines, and how to write them.
 #[derive(Debug, Args)]
 pub(crate) struct InventorySource {

@@ -54,6 +54,9 @@ pub(crate) struct LedgerArguments {
     /// Forget that this resource was made: 'file["/etc/motd"]'.
     #[arg(long, value_name = "RESOURCE", num_args = 1)]
     pub(crate) forget: Vec<String>,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,7 +20,7 @@ pub(crate) enum SecretCommand {
     /// ends or Stead is stopped.
     Edit(SecretEditArguments),
     /// Encrypts every secret of a project anew, for the recipients that stead.toml names now.
-    Rekey(SecretCheckArguments),
+    Rekey(SecretRekeyArguments),
     /// Tells which secrets of a project your keys open, and which are encrypted for other recipients than stead.toml names.
     Check(SecretCheckArguments),
     /// Makes a key, and prints its public half.
@@ -45,10 +45,20 @@ pub(crate) struct SecretEditArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct SecretRekeyArguments {
+    /// A directory with a stead.toml.
+    #[arg(default_value = ".", value_name = "PATH")]
+    pub(crate) path: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SecretCheckArguments {
     /// A directory with a stead.toml.
     #[arg(default_value = ".", value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Write JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -74,14 +74,8 @@ fn shortened(names: &[&str]) -> String {
     }
 }
 
-/// A document with its version in front.
 fn document(fields: Json) -> Result<String, Failure> {
-    let mut document = serde_json::Map::new();
-    document.insert("format_version".into(), "1.0".into());
-    if let Json::Object(fields) = fields {
-        document.extend(fields);
-    }
-    json::pretty(&document).map_err(|error| Failure::Output(error.into()))
+    json::document(fields).map_err(|error| Failure::Output(error.into()))
 }
 
 fn host_json(target: &Target) -> Json {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use serde_json::{Value as Json, json};
 use stead_catalog::ResourceId;
 use stead_engine::Journal;
 use stead_report::clean;
@@ -16,10 +17,19 @@ pub(crate) fn run(arguments: &LedgerArguments, terminal: &Terminal) -> Result<Ex
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.path, arguments.network)?;
     let Some(project) = ledger::project(&loaded) else {
-        terminal.print("this project keeps no ledger: stead.toml does not say `ledger = true`\n")?;
+        if arguments.json {
+            terminal.print(&document(json!({ "project": null, "entries": [] }))?)?;
+        } else {
+            terminal.print("this project keeps no ledger: stead.toml does not say `ledger = true`\n")?;
+        }
         return Ok(ExitCode::SUCCESS);
     };
     let entries = ledger::entries(&project, &state_dir).map_err(Failure::Journal)?;
+    if arguments.forget.is_empty() && arguments.json {
+        let entry = |entry: &stead_engine::LedgerEntry| json!({ "id": entry.resource.to_string(), "run": entry.made.0.to_string(), "source": entry.source });
+        terminal.print(&document(json!({ "project": project, "entries": entries.iter().map(entry).collect::<Vec<_>>() }))?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.forget.is_empty() {
         let line = |entry: &stead_engine::LedgerEntry| {
             clean(&format!("{}  made by run {}, declared at {}", entry.resource, entry.made.0, entry.source)).into_owned() + "\n"
@@ -34,7 +44,16 @@ pub(crate) fn run(arguments: &LedgerArguments, terminal: &Terminal) -> Result<Ex
         forgotten.push(ResourceId::parse(word).filter(known).ok_or_else(|| Failure::UnknownSelector(word.clone()))?);
     }
     let count = Journal::forget(&state_dir, &project, &forgotten).map_err(Failure::Collect)?;
+    if arguments.json {
+        let forgotten: Vec<String> = forgotten.iter().map(ToString::to_string).collect();
+        terminal.print(&document(json!({ "project": project, "forgotten": forgotten }))?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let what = if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
     terminal.print(&format!("forgot {what}: stead will not take them away\n"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn document(fields: Json) -> Result<String, Failure> {
+    stead_report::json::document(fields).map_err(|error| Failure::Output(error.into()))
 }

@@ -21,14 +21,14 @@ use crate::failure::Failure;
 use crate::inventories::{Printed, home};
 use crate::packages::OfThisMachine;
 use crate::sources::DirectorySources;
-use crate::terminal::Terminal;
+use crate::terminal::{Form, Terminal};
 use crate::{machine, project, stored};
 
 pub(crate) fn run(_: &LspArguments, _: &Terminal) -> Result<ExitCode, Failure> {
     let registry = stead_stdlib::registry();
     let schemas = Arc::new(Schemas::new(registry.schemas()));
     let host = Arc::new(ThisMachine { registry, schemas, printed: Printed::default(), told: Mutex::default() });
-    let log = |line: &str| Terminal::new(ColorChoice::Never).note(&format!("{}\n", stead_report::clean(line)));
+    let log = |line: &str| Terminal::new(ColorChoice::Never, Form::Text).note(&format!("{}\n", stead_report::clean(line)));
     let said_goodbye = stead_lsp::serve(host, BufReader::new(std::io::stdin()), std::io::stdout(), log);
     Ok(if said_goodbye { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -113,7 +113,7 @@ impl Host for ThisMachine {
     fn plan(&self, catalog: &Catalog) -> Result<String, String> {
         let root = RootSpec::Machine;
         let state_dir = machine::state_dir(None, &root);
-        let terminal = Terminal::new(ColorChoice::Never);
+        let terminal = Terminal::new(ColorChoice::Never, Form::Text);
         let planned =
             machine::plan(catalog, &self.registry, &root, &state_dir, None, &terminal).map_err(|error| error.to_string())?;
         Ok(stead_report::markdown(&[&planned.plan]))

@@ -8,13 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use serde_json::json;
 use stead_catalog::Value;
 use stead_compiler::Sources as _;
 use stead_compiler::config::Config;
 use stead_compiler::data::{self, Format, Kind};
 
 use crate::args::{
-    SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretSetArguments,
+    SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretRekeyArguments,
+    SecretSetArguments,
 };
 use crate::failure::Failure;
 use crate::project::Secrets;
@@ -180,7 +182,7 @@ fn data_files(path: &Path, terminal: &Terminal) -> Result<(PathBuf, Config, Vec<
     Ok((root, config, files?))
 }
 
-fn rekey(arguments: &SecretCheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+fn rekey(arguments: &SecretRekeyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let (root, config, files) = data_files(&arguments.path, terminal)?;
     let recipients = Recipients::read(&config.secrets.recipients)?;
     let keys = UserKeys::new(&root, Secrets::Needed);
@@ -212,8 +214,7 @@ fn check(arguments: &SecretCheckArguments, terminal: &Terminal) -> Result<ExitCo
     }
     let keys = UserKeys::new(&root, Secrets::Needed);
     let wanted = config.secrets.recipients.len();
-    let (mut good, mut bad) = (0, 0);
-    let mut text = String::new();
+    let mut checked = Vec::new();
     for file in &files {
         for (key, base64) in file.sealed() {
             let problem = match (keys.decrypt(&base64), recipients_of(&base64)) {
@@ -223,17 +224,21 @@ fn check(arguments: &SecretCheckArguments, terminal: &Terminal) -> Result<ExitCo
                 }
                 (Ok(_), _) => None,
             };
-            match problem {
-                None => good += 1,
-                Some(problem) => {
-                    bad += 1;
-                    let _ = writeln!(text, "{}: {}: {}", file.path.display(), key, problem);
-                }
-            }
+            checked.push((file.path.display().to_string(), key.to_string(), problem));
         }
     }
-    let cleaned: String = text.lines().map(|line| format!("{}\n", stead_report::clean(line))).collect();
-    terminal.print(&format!("{cleaned}{good} good, {bad} bad\n"))?;
+    let bad = checked.iter().filter(|(.., problem)| problem.is_some()).count();
+    if arguments.json {
+        let secrets = checked.iter().map(|(file, key, problem)| json!({ "file": file, "key": key, "problem": problem }));
+        let fields = json!({ "secrets": secrets.collect::<Vec<_>>() });
+        terminal.print(&stead_report::json::document(fields).map_err(|error| Failure::Output(error.into()))?)?;
+    } else {
+        let line = |(file, key, problem): &(String, String, Option<String>)| {
+            Some(stead_report::clean(&format!("{file}: {key}: {}", problem.as_ref()?)).into_owned() + "\n")
+        };
+        let lines: String = checked.iter().filter_map(line).collect();
+        terminal.print(&format!("{lines}{} good, {bad} bad\n", checked.len() - bad))?;
+    }
     Ok(if bad == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

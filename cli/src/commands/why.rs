@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use stead_catalog::{Resource, ResourceId, Schema};
-use stead_report::clean;
+use serde_json::{Value as Json, json};
+use stead_catalog::{Resource, ResourceId, Schema, SourceLocation, Value};
+use stead_report::{clean, json};
 
 use crate::args::WhyArguments;
 use crate::failure::Failure;
@@ -20,47 +21,76 @@ pub(crate) fn run(arguments: &WhyArguments, terminal: &Terminal) -> Result<ExitC
         let closest = stead_catalog::closest(&id.to_string(), ids.iter().map(String::as_str)).map(|id| id.to_string());
         return Err(Failure::UnknownResource { node: catalog.node.to_string(), id: id.to_string(), closest });
     };
-    let mut text = String::new();
-    match &attribute {
-        Some(name) => {
-            if !explain(&mut text, resource, schema.as_ref(), name) {
-                return Err(Failure::UnsetAttribute { id: id.to_string(), attribute: name.clone() });
-            }
+    let names: Vec<&str> = match &attribute {
+        Some(name) if resource.attributes.get(name).is_none() => {
+            return Err(Failure::UnsetAttribute { id: id.to_string(), attribute: name.clone() });
         }
-        None => {
-            let _ = writeln!(text, "{}  {}", clean(&id.to_string()), clean(&resource.source.to_string()));
-            if !resource.path.is_empty() {
-                let states: Vec<&str> = resource.path.iter().map(|state| &**state).collect();
-                let _ = writeln!(text, "  by {}", clean(&states.join(", then ")));
-            }
-            for (name, _) in resource.attributes.iter() {
-                explain(&mut text, resource, schema.as_ref(), name);
-            }
+        Some(name) => vec![name],
+        None => resource.attributes.iter().map(|(name, _)| &**name).collect(),
+    };
+    if arguments.json {
+        terminal.print(&document(&catalog.node, resource, schema.as_ref(), &names)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    if attribute.is_none() {
+        let _ = writeln!(text, "{}  {}", clean(&id.to_string()), clean(&resource.source.to_string()));
+        if !resource.path.is_empty() {
+            let states: Vec<&str> = resource.path.iter().map(|state| &**state).collect();
+            let _ = writeln!(text, "  by {}", clean(&states.join(", then ")));
+        }
+    }
+    for name in names {
+        let Some(value) = resource.attributes.get(name) else { continue };
+        let _ = writeln!(text, "{}.{name} = {}", clean(&resource.id.to_string()), clean(&value.to_string()));
+        for (step, location) in steps(resource, schema.as_ref(), name, value) {
+            let place = location.map(|location| format!("  {location}")).unwrap_or_default();
+            let _ = writeln!(text, "    {}{}", clean(&step), clean(&place));
         }
     }
     terminal.print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the value and each step that led to it. Returns whether there is one.
-fn explain(text: &mut String, resource: &Resource, schema: Option<&Schema>, name: &str) -> bool {
-    let Some(value) = resource.attributes.get(name) else { return false };
-    let _ = writeln!(text, "{}.{name} = {}", clean(&resource.id.to_string()), clean(&value.to_string()));
-    let mut steps = resource.origins.iter().filter(|origin| &*origin.attribute == name).peekable();
-    if steps.peek().is_none() {
-        let default = schema.and_then(|schema| schema.attribute(name)).and_then(|attribute| attribute.default.as_ref());
-        let step = match schema {
-            Some(schema) if default == Some(value) => format!("default of `{}`", schema.name),
-            Some(schema) if *schema.key == *name && value.as_str() == Some(&resource.id.name) => "the resource's name".to_owned(),
-            _ => "set in the resource".to_owned(),
-        };
-        let _ = writeln!(text, "    {step}  {}", clean(&resource.source.to_string()));
+/// The steps that led to a value, each with its place.
+fn steps<'r>(
+    resource: &'r Resource,
+    schema: Option<&Schema>,
+    name: &str,
+    value: &Value,
+) -> Vec<(String, Option<&'r SourceLocation>)> {
+    let origins = resource.origins.iter().filter(|origin| &*origin.attribute == name);
+    let steps: Vec<_> = origins.map(|origin| (origin.step.to_string(), origin.location.as_ref())).collect();
+    if !steps.is_empty() {
+        return steps;
     }
-    for origin in steps {
-        let place = origin.location.as_ref().map(|location| format!("  {location}")).unwrap_or_default();
-        let _ = writeln!(text, "    {}{}", clean(&origin.step), clean(&place));
-    }
-    true
+    let default = schema.and_then(|schema| schema.attribute(name)).and_then(|attribute| attribute.default.as_ref());
+    let step = match schema {
+        Some(schema) if default == Some(value) => format!("default of `{}`", schema.name),
+        Some(schema) if *schema.key == *name && value.as_str() == Some(&resource.id.name) => "the resource's name".to_owned(),
+        _ => "set in the resource".to_owned(),
+    };
+    vec![(step, Some(&resource.source))]
+}
+
+/// The same as a document.
+fn document(node: &str, resource: &Resource, schema: Option<&Schema>, names: &[&str]) -> Result<String, Failure> {
+    let place = |location: &SourceLocation| json!({ "file": &*location.file, "line": location.line, "column": location.column });
+    let attribute = |name: &&str| {
+        let value = resource.attributes.get(name)?;
+        let steps = steps(resource, schema, name, value).into_iter();
+        let steps: Vec<Json> = steps.map(|(step, location)| json!({ "step": step, "source": location.map(place) })).collect();
+        let sensitive = value.is_sensitive();
+        Some(json!({ "name": name, "value": json::value_json(value), "sensitive": sensitive, "steps": steps }))
+    };
+    json::document(json!({
+        "node": node,
+        "id": resource.id.to_string(),
+        "source": place(&resource.source),
+        "path": resource.path.iter().map(|state| &**state).collect::<Vec<_>>(),
+        "attributes": names.iter().filter_map(attribute).collect::<Vec<_>>(),
+    }))
+    .map_err(|error| Failure::Output(error.into()))
 }
 
 /// Reads `type["name"]` and an attribute after a dot.

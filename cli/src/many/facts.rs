@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -65,11 +65,18 @@ pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -
     });
     let mut failed = false;
     let mut nodes = serde_json::Map::new();
+    let store = arguments.store.then(|| crate::project::root_of(&arguments.project)).transpose()?;
+    let store = store.map(|root| root.join(&*crate::dependencies::read_config(&root).facts.directory));
     for (target, told) in told {
         match told {
             Err(failure) => {
                 failed = true;
                 terminal.note(&terminal.host_line(&target.name, &failure));
+            }
+            Ok((_, facts)) if store.is_some() => {
+                let Some(directory) = &store else { continue };
+                let file = store_facts(directory, &target.name, &facts)?;
+                terminal.print(&format!("{}: stored in {}\n", stead_report::clean(&target.name), file.display()))?;
             }
             Ok((age, facts)) if arguments.json => {
                 let age = age.map(|age| age.as_secs());
@@ -83,11 +90,28 @@ pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -
             }
         }
     }
-    if arguments.json {
+    if arguments.json && store.is_none() {
         let document = serde_json::json!({ "format_version": json::FORMAT_VERSION, "nodes": nodes });
         terminal.print(&json::pretty(&document).map_err(|error| Failure::Output(error.into()))?)?;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Stores what a host tells as `NODE.json`: written beside, and put in its place.
+fn store_facts(directory: &Path, node: &str, facts: &serde_json::Value) -> Result<PathBuf, Failure> {
+    let file = directory.join(format!("{node}.json"));
+    let unwritable = |source| Failure::Unwritable { path: file.clone(), source };
+    // What would lie elsewhere, or be hidden, is never found again.
+    if node.contains('/') || node.starts_with('.') {
+        return Err(unwritable(io::Error::other("the name of the node is no name of a file")));
+    }
+    fs::create_dir_all(directory).map_err(unwritable)?;
+    let text = json::document(serde_json::json!({ "facts": facts["facts"] })).map_err(|error| unwritable(error.into()))?;
+    let mut beside =
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o644)).tempfile_in(directory).map_err(unwritable)?;
+    beside.write_all(text.as_bytes()).map_err(unwritable)?;
+    beside.persist(&file).map_err(|error| unwritable(error.error))?;
+    Ok(file)
 }
 
 /// One line a value, named as the language names it.
