@@ -41,7 +41,18 @@ pub struct Host {
     pid: u32,
     booted: SystemTime,
     keep: bool,
-    tools: bool,
+    base: Base,
+}
+
+/// What a host is booted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Base {
+    /// The root that most tests want.
+    Root,
+    /// That, with a layer of tools.
+    Tools,
+    /// The root of another release.
+    Other,
 }
 
 /// Whether tests that need hosts may run here; `false` only where `STEAD_TEST_HOSTS=off` says so.
@@ -56,7 +67,7 @@ impl Host {
     ///
     /// Where hosts cannot be had: not root, no namespaces, no root file system, or no stead binary.
     pub fn boot() -> Option<Self> {
-        Self::start(false, false)
+        Self::start(false, Base::Root)
     }
 
     /// As [`Host::boot`], but what is written on the host is kept on disk, so that [`Host::power_cycle`] can be used.
@@ -65,7 +76,7 @@ impl Host {
     ///
     /// As [`Host::boot`].
     pub fn boot_with_disk() -> Option<Self> {
-        Self::start(true, false)
+        Self::start(true, Base::Root)
     }
 
     /// As [`Host::boot`], with git, Python's venv and gpg on it (`tests/mktools.sh`).
@@ -74,17 +85,30 @@ impl Host {
     ///
     /// As [`Host::boot`].
     pub fn boot_with_tools() -> Option<Self> {
-        Self::start(false, true)
+        Self::start(false, Base::Tools)
     }
 
-    fn start(keep: bool, tools: bool) -> Option<Self> {
+    /// As [`Host::boot`], of another release of Debian, with nothing on it but what ssh and a worker need (`tests/mkother.sh`). `None`
+    /// also where the mirror does not have that release; that is told on standard error.
+    ///
+    /// # Panics
+    ///
+    /// As [`Host::boot`].
+    pub fn boot_other() -> Option<Self> {
+        if hosts_are_wanted() && ground().other_root().is_none() {
+            return None;
+        }
+        Self::start(false, Base::Other)
+    }
+
+    fn start(keep: bool, base: Base) -> Option<Self> {
         if !hosts_are_wanted() {
             return None;
         }
         let ground = ground();
         let index = NEXT_HOST.fetch_add(1, Ordering::Relaxed);
         assert!(index < 240, "one test process has no more than 240 hosts");
-        let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep, tools };
+        let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep, base };
         host.power_on(ground);
         fs::copy(stead_binary(), host.path(STEAD)).expect("the stead binary is copied to the host");
         Some(host)
@@ -96,7 +120,11 @@ impl Host {
         let index = self.index.to_string();
         // A busy machine may fail to bring a host up in time: what came up of it is ended, and it is tried again.
         let mut tries = 0;
-        let root = if self.tools { ground.root_with_tools() } else { ground.root.clone() };
+        let root = match self.base {
+            Base::Root => ground.root.clone(),
+            Base::Tools => ground.root_with_tools(),
+            Base::Other => ground.other_root().expect("it was made before"),
+        };
         while let Err(why) = ground.testhost_with(&["boot", &index], &root, keep) {
             tries += 1;
             assert!(tries < 4, "the host did not boot: {why}");
@@ -332,6 +360,27 @@ impl Ground {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Err(format!("testhost {} ({}): {said}", arguments.join(" "), output.status))
         }
+    }
+
+    /// The root of another release, which is made when it is asked for first; `None` where that cannot be had.
+    fn other_root(&self) -> Option<PathBuf> {
+        static OTHER: OnceLock<Option<(PathBuf, File)>> = OnceLock::new();
+        let other = OTHER.get_or_init(|| {
+            let made = Command::new("bash").arg(tests_dir().join("mkother.sh")).stdin(Stdio::null()).output().expect("bash runs");
+            let said = String::from_utf8_lossy(&made.stderr).trim().to_owned();
+            if made.status.code() == Some(3) {
+                let _ = writeln_stderr(&format!("left out: {said}"));
+                return None;
+            }
+            assert!(made.status.success(), "the root of another release was not made: {said}");
+            let mut root = self.root.clone().into_os_string();
+            root.push("-other");
+            let root = PathBuf::from(root);
+            let lock = File::open(root.with_extension("lock")).expect("mkother.sh makes the lock");
+            lock.lock_shared().expect("the root is kept for as long as tests run");
+            Some((root, lock))
+        });
+        other.as_ref().map(|(root, _)| root.clone())
     }
 
     /// The root with the layer of tools above it, which is made when it is asked for first.

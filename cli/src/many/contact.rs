@@ -65,12 +65,19 @@ impl Worker {
     }
 }
 
+/// It was sudo that said no: so somebody has logged in.
+fn is_logged_in(found: &Found) -> bool {
+    found.contact.shell || found.worker.as_ref().is_err_and(|failure| failure.code.starts_with("sudo-"))
+}
+
 /// Each step, and where it ended.
 fn steps(found: &Found) -> Vec<(&'static str, String)> {
     let mut steps = Vec::new();
     let contact = &found.contact;
     if contact.shell {
         steps.push(("login", format!("works, {}", milliseconds(contact.login))));
+    } else if is_logged_in(found) {
+        steps.push(("login", "works".to_owned()));
     }
     if let Some(user) = found.target.r#become.as_ref().filter(|_| contact.shell) {
         steps.push(("sudo", format!("works, as {user}")));
@@ -111,7 +118,7 @@ fn json(found: &Found) -> serde_json::Value {
     let mut host = serde_json::json!({
         "node": &*found.target.name,
         "ok": found.worker.is_ok(),
-        "login": contact.shell,
+        "login": is_logged_in(found),
         "worker_sent": contact.sent,
         "worker_replaced": contact.replaced,
         "arch": contact.arch,

@@ -52,14 +52,25 @@ pub(super) fn why(told: &str, status: Option<i32>, is_sudo: bool) -> RemoteError
     };
     let line = told.lines().find(|line| line.contains(sign)).map_or(last, |line| stead_clean(line.trim()));
     let message = match problem {
-        SshProblem::HostKeyChanged => "the host has another key than the one that is known".to_owned(),
+        SshProblem::HostKeyChanged => changed_key(told),
         SshProblem::HostKeyUnknown => "the host's key is not known".to_owned(),
         SshProblem::Refused => format!("the host refused to log in: {line}"),
         SshProblem::Unreachable => format!("the host cannot be reached: {line}"),
         SshProblem::UnknownHost => format!("there is no such host: {line}"),
+        SshProblem::SudoMissing => "there is no sudo on the host".to_owned(),
         _ => line,
     };
     RemoteError::connect(*problem, message, hint(*problem))
+}
+
+/// Which key is known, and which one came: somebody has to compare them.
+fn changed_key(told: &str) -> String {
+    let lines = || told.lines().map(str::trim);
+    let place = lines().find_map(|line| Some(line.strip_prefix("Offending ")?.split_once(" key in ")?.1));
+    let place = place.map(|place| format!(" ({})", stead_clean(place))).unwrap_or_default();
+    let came = lines().find(|line| line.starts_with("SHA256:")).map(|print| stead_clean(print.trim_end_matches('.')));
+    let came = came.map(|print| format!("; what it shows is {print}")).unwrap_or_default();
+    format!("the host has another key than the one that is known{place}{came}")
 }
 
 fn hint(problem: SshProblem) -> &'static str {
@@ -148,6 +159,15 @@ fn last_line(told: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_changed_key_is_told_with_the_place_of_the_old_one() {
+        let told = "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\r\nThe fingerprint for the ED25519 key sent by the remote host is\r\n\
+                    SHA256:abc.\r\nOffending ED25519 key in /root/.ssh/known_hosts:7\r\nHost key verification failed.\r\n";
+        let message =
+            "the host has another key than the one that is known (/root/.ssh/known_hosts:7); what it shows is SHA256:abc";
+        assert_eq!(why(told, Some(255), false).to_string(), message);
+    }
 
     #[test]
     fn what_ssh_says_is_made_out() {

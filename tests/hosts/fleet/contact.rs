@@ -1,6 +1,7 @@
 //! Hosts that nothing was ever installed on.
 
 use stead_tests::fleet::Fleet;
+use stead_tests::host::Host;
 
 use super::{SITE, outcomes, pairs, pending_nodes, told};
 
@@ -99,6 +100,31 @@ fn every_host_that_cannot_be_worked_on_is_named_and_the_others_go_on() {
 }
 
 #[test]
+fn a_host_of_another_release_is_worked_on_beside_the_others() {
+    let Some(other) = Host::boot_other() else { return };
+    let Some(usual) = Host::boot() else { return };
+    let Some(fleet) = Fleet::of(vec![usual, other]) else { return };
+    fleet.write(
+        "site.stead",
+        "node \"*\" {\n  file \"/srv/release\" { content = \"${facts.os.version}\\n\" }\n  \
+         exec \"once\" { command = \"echo ran > /srv/ran\", creates = \"/srv/ran\" }\n  user \"app\" { system = true }\n}\n",
+    );
+    let (all, names) = (fleet.all(), [fleet.hosts[0].name(), fleet.hosts[1].name()]);
+    let version = |host: &Host| host.must(". /etc/os-release; echo $VERSION_ID");
+    assert_ne!(version(&fleet.hosts[0]), version(&fleet.hosts[1]));
+    let check = fleet.operator.stead(&["ssh-check", &all]).expect_code(0);
+    assert!(names.iter().all(|name| check.stdout.contains(&format!("{name}  works"))), "{check}");
+    let apply = fleet.stead("apply", &["--on", &all, "--yes", "--json"]).expect_code(0);
+    assert_eq!(outcomes(&apply), pairs(&[(&names[0], "changed"), (&names[1], "changed")]));
+    for host in &fleet.hosts {
+        assert_eq!(host.read("/srv/release"), Some(version(host)));
+        host.must("test -e /srv/ran && getent passwd app");
+    }
+    let plan = fleet.stead("plan", &["--on", &all, "--json"]).expect_code(0);
+    assert_eq!(pending_nodes(&plan), [""; 0]);
+}
+
+#[test]
 fn a_user_becomes_root_with_sudo_and_its_password() {
     let Some(fleet) = Fleet::boot(1) else { return };
     let host = &fleet.hosts[0];
@@ -114,6 +140,10 @@ fn a_user_becomes_root_with_sudo_and_its_password() {
     let output = fleet.stead("plan", &["--on", "ann,bob,eve", "--become", "--json"]).expect_code(1);
     assert_eq!(told(&output), pairs(&[("bob", "sudo-password-needed"), ("eve", "sudo-password-needed")]), "{output}");
     assert_eq!(pending_nodes(&output), ["ann"]);
+
+    let check = fleet.operator.stead(&["ssh-check", "ann,eve", "--become"]).expect_code(1);
+    assert!(check.stdout.contains("sudo     works, as root"), "{check}");
+    assert!(format!("{}{}", check.stdout, check.stderr).contains("  login    works\n"), "how far it came is told\n{check}");
 
     // Without sudo the user does what a user may, and the worker is its own.
     let output = fleet.stead("plan", &["--on", "eve", "--json"]).expect_code(0);
