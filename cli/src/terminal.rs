@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn nothing_that_comes_from_elsewhere_drives_the_terminal() {
-        let terminal = Terminal { choice: ColorChoice::Never, ascii: false };
+        let terminal = Terminal { ascii: false, ..Terminal::new(ColorChoice::Never, Form::Text) };
         let evil = "a\u{1b}[2J\u{7}\u{202e}b";
         let failure = crate::many::HostFailure::new(evil, evil, Some(evil.to_owned()));
         for text in [terminal.host_line(evil, &failure), terminal.warning_line(evil, evil), terminal.error_line(evil, evil)] {

@@ -15,7 +15,7 @@ struct Desk {
 impl Desk {
     fn new(fleet: &Fleet) -> Self {
         let desk = Self { directory: tempfile::tempdir().expect("a directory") };
-        desk.write(".ssh/id", login_key());
+        desk.write(".ssh/id", &login_key());
         let id = desk.directory.path().join(".ssh/id");
         fs::set_permissions(&id, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("a mode");
         let known: String = fleet.hosts.iter().map(|host| format!("{} {}\n", host.address(), host_key())).collect();
