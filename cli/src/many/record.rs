@@ -45,6 +45,9 @@ pub(crate) struct Head {
     /// What was accepted of the changes.
     #[serde(default)]
     pub(crate) accept: Option<KeptFile>,
+    /// What was reviewed, where hosts are held to it.
+    #[serde(default)]
+    pub(crate) reviewed: Option<KeptFile>,
     /// Hashes of the catalogs that it was accepted for.
     #[serde(default)]
     pub(crate) catalogs: BTreeMap<String, String>,
@@ -89,6 +92,7 @@ impl Head {
             manner: Manner::default(),
             plan: None,
             accept: None,
+            reviewed: None,
             catalogs: BTreeMap::new(),
             begun: BTreeSet::new(),
         }

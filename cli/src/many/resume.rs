@@ -37,6 +37,9 @@ pub(crate) fn resume(name: &RolloutName, arguments: &ApplyArguments, terminal: &
     if let (Some(accept), None) = (&head.accept, &arguments.accept) {
         arguments.accept = Some(accept.same()?);
     }
+    if let (Some(reviewed), None) = (&head.reviewed, &arguments.reviewed) {
+        arguments.reviewed = Some(reviewed.same()?);
+    }
     let saved = head.plan.as_ref().map(|file| {
         let path = file.same()?;
         let saved = SavedPlans::read(&path).map_err(|source| Failure::SavedPlan { path: path.clone(), source })?;
@@ -57,6 +60,7 @@ pub(super) fn head(task: &Task<'_>, arguments: &ApplyArguments, asked: &[Asked])
     let mut head = Head::new(project.to_string_lossy().into_owned(), task.on, words, hosts);
     head.manner = Manner::of(arguments);
     head.plan = task.saved.map(|(path, _)| KeptFile::of(path)).transpose()?;
+    head.reviewed = arguments.reviewed.as_deref().map(KeptFile::of).transpose()?;
     head.begun = task.before.map(|before| before.begun.clone()).unwrap_or_default();
     if let Some(accept) = &arguments.accept {
         head.accept = Some(KeptFile::of(accept)?);
