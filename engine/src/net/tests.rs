@@ -73,9 +73,9 @@ fn no_answer_is_told_in_words() {
     assert_eq!(connect("127.0.0.1", port, Duration::from_secs(1)), Ok(()));
     let silent = Request { timeout: Duration::from_millis(200), ..get(format!("http://127.0.0.1:{port}/")) };
     assert_eq!(ask(&silent, 0), Err(NoAnswer("no answer in time".into())));
-    drop(listener);
-    assert_eq!(ask(&get(format!("http://127.0.0.1:{port}/")), 0), Err(NoAnswer("connection refused".into())));
-    assert_eq!(connect("localhost", port, Duration::from_secs(1)), Err(NoAnswer("connection refused".into())));
+    // Nobody listens at tcpmux(1). A port that was let go could be another test's by now.
+    assert_eq!(ask(&get("http://127.0.0.1:1/".into()), 0), Err(NoAnswer("connection refused".into())));
+    assert_eq!(connect("localhost", 1, Duration::from_secs(1)), Err(NoAnswer("connection refused".into())));
     assert!(connect("no.such.host.invalid", 80, Duration::from_secs(1)).is_err());
     let bad = Request { headers: vec![("X".into(), "hunter2\r\nY: z".into())], ..get("http://127.0.0.1:1/".into()) };
     let told = ask(&bad, 0).expect_err("it cannot be sent").to_string();
