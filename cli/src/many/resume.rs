@@ -191,8 +191,8 @@ mod tests {
         let kept = KeptFile::of(&path).expect("a file");
         assert_eq!(kept.same().expect("the same"), path);
         fs::write(&path, "two").expect("written");
-        assert_eq!(kept.same().err().expect("another").code(), "file-replaced");
+        assert_eq!(kept.same().expect_err("another").code(), "file-replaced");
         fs::remove_file(&path).expect("removed");
-        assert_eq!(kept.same().err().expect("gone").code(), "unreadable-file");
+        assert_eq!(kept.same().expect_err("gone").code(), "unreadable-file");
     }
 }

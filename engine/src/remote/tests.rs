@@ -115,7 +115,7 @@ fn saved_as(wanted: &Catalog, saved: Option<SavedPlan>) -> Result<RemotePlan, Re
 
 #[test]
 fn a_worker_that_is_there_and_does_nothing_is_given_up() {
-    let error = liar(&catalog(b"a"), Vec::new(), Duration::from_millis(300)).err().expect("it takes too long");
+    let error = liar(&catalog(b"a"), Vec::new(), Duration::from_millis(300)).expect_err("it takes too long");
     assert_eq!(error.code(), "host-too-slow");
 }
 
@@ -124,10 +124,10 @@ fn a_content_is_handed_out_once() {
     let content = "content ".repeat(1000);
     let wanted = catalog(content.as_bytes());
     let need = || Answer::Need { contents: vec![Wanted { hash: hex(blake3::hash(content.as_bytes()).as_bytes()), offset: 0 }] };
-    let slow = liar(&wanted, vec![need()], Duration::from_millis(300)).err().expect("no plan comes");
+    let slow = liar(&wanted, vec![need()], Duration::from_millis(300)).expect_err("no plan comes");
     assert_eq!(slow.code(), "host-too-slow", "what is asked for once is handed out");
     for greedy in [vec![need(), need()], vec![Answer::Need { contents: Vec::new() }]] {
-        assert_eq!(liar(&wanted, greedy, LIMIT).err().expect("it asks for ever").code(), "worker-garbled");
+        assert_eq!(liar(&wanted, greedy, LIMIT).expect_err("it asks for ever").code(), "worker-garbled");
     }
 }
 
@@ -146,6 +146,6 @@ fn a_saved_plan_of_another_node_or_catalog_is_refused() {
         None,
     ];
     for lie in lies {
-        assert_eq!(saved_as(&wanted, lie).err().expect("a lie").code(), "worker-garbled");
+        assert_eq!(saved_as(&wanted, lie).expect_err("a lie").code(), "worker-garbled");
     }
 }

@@ -31,9 +31,9 @@ fn what_is_sent_arrives_whole_and_a_host_that_takes_nothing_is_given_up() {
     // It says that it is there, all the time.
     let hasty = options(Duration::from_secs(2));
     let stuck = way("while :; do echo noise; sleep 0.2; done", &hasty).send_long(&long, &hasty);
-    assert_eq!(stuck.err().expect("nothing was taken").code(), "host-too-slow");
+    assert_eq!(stuck.expect_err("nothing was taken").code(), "host-too-slow");
     let endless = way("while :; do echo noise; sleep 0.2; done", &hasty).next_line(&hasty, Duration::from_secs(60));
-    assert_eq!(endless.err().expect("nothing was said").code(), "host-too-slow");
+    assert_eq!(endless.expect_err("nothing was said").code(), "host-too-slow");
 
     // It is gone, and what it said before is heard.
     let mut gone = way("echo; echo stead-0123 fail write; exit 3", &patient);
@@ -42,7 +42,7 @@ fn what_is_sent_arrives_whole_and_a_host_that_takes_nothing_is_given_up() {
 
     let ended = options(Duration::from_secs(60));
     ended.cancel.ask();
-    let error = way("sleep 60", &ended).next_line(&ended, Duration::from_secs(60)).err().expect("it was ended");
+    let error = way("sleep 60", &ended).next_line(&ended, Duration::from_secs(60)).expect_err("it was ended");
     assert_eq!(error.code(), "host-given-up");
 }
 
