@@ -116,7 +116,7 @@ fn documents_fit_their_schemas() {
     std::fs::remove_file(place.join("wrong.stead")).expect("removed");
     std::fs::write(
         place.join("hosts.stead"),
-        "inventory {\n  host \"web-1\" { address = \"10.0.0.1\", tags = [\"canary\"] }\n  group \"web\" { members = [\"web-1\"] }\n}\n",
+        "inventory {\n  host \"web-1\" { address = \"10.0.0.1\", tags = [\"canary\"] }\n  group \"web\" { hosts = [\"web-1\"] }\n}\n",
     )
     .expect("written");
     check("ledger", &["ledger", "--json"], 0);
