@@ -498,17 +498,17 @@ pub(crate) struct FactsArguments {
     pub(crate) on: Option<String>,
     #[command(flatten)]
     pub(crate) many: ManyArguments,
-    /// The project that knows the hosts. Without one, ssh knows them.
-    #[arg(long, value_name = "PATH", default_value = ".", requires = "on")]
-    pub(crate) project: PathBuf,
-    /// Store what each host tells in the project, as review, check and plans without machines take it.
+    /// Write what the hosts tell into the project, as facts/NODE.json, where it differs from what is there.
     #[arg(long, requires = "on")]
     pub(crate) store: bool,
+    /// The project that knows the hosts, and programs that tell facts. Without one, ssh knows the hosts.
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub(crate) project: PathBuf,
     /// Take what a host has told before, if that was not longer ago.
     #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, requires = "on")]
     pub(crate) max_age: Option<u64>,
     /// Tell about the tree below DIR instead of /.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "on")]
     pub(crate) root: Option<PathBuf>,
 }
 

@@ -30,6 +30,7 @@ mod worker;
 
 use std::process::ExitCode;
 
+pub(crate) use facts::facts_text;
 pub(crate) use fmt::replace as replace_file;
 pub(crate) use undo::roll_back;
 

@@ -68,6 +68,9 @@ pub(crate) enum Failure {
         /// What differs.
         found: crate::reviewed::NotReviewed,
     },
+    /// Facts of other nodes are stored.
+    #[error("no node that `{0}` means has facts that are stored")]
+    NoneStored(String),
     /// Some changes were to be accepted, and that cannot be done.
     #[error("{0}")]
     Accept(#[from] crate::accept::AcceptError),
@@ -216,6 +219,14 @@ pub(crate) enum Failure {
         /// What happened.
         source: stead_engine::ProgramError,
     },
+    /// A target that only an inventory can answer.
+    #[error("`{}` of `{}` asks for an inventory, and there is none", word.escape_debug(), on.escape_debug())]
+    NoInventory {
+        /// As it was given.
+        on: String,
+        /// The word that is no host name.
+        word: String,
+    },
     /// A target that is none, or means nothing.
     #[error("{}{source}", place_in(text, source.span))]
     Target {
@@ -223,14 +234,6 @@ pub(crate) enum Failure {
         text: String,
         /// What is wrong with it.
         source: stead_compiler::targets::TargetError,
-    },
-    /// A target asks for facts that are not known.
-    #[error("whether `{on}` means {host} hangs on facts that are not known")]
-    FactsDecide {
-        /// The target.
-        on: String,
-        /// A host that it may mean.
-        host: String,
     },
     /// The inventory has no such machine.
     #[error("the inventory has no machine `{name}`")]
@@ -338,7 +341,7 @@ impl Failure {
             Self::Unwritable { .. } => "unwritable-file",
             Self::Facts(_) => "invalid-facts",
             Self::Dependency(error) => error.code(),
-            Self::NoStoredFacts(_) => "no-stored-facts",
+            Self::NoStoredFacts(_) | Self::NoneStored(_) => "no-stored-facts",
             Self::BadRecord { .. } => "record-malformed",
             Self::NotReviewed { .. } => crate::reviewed::NOT_REVIEWED,
             Self::Review(error) => error.code(),
@@ -367,6 +370,7 @@ impl Failure {
             Self::NotAnAttribute(_) => "not-an-attribute",
             Self::UnknownSelector(_) => "unknown-selector",
             Self::NoTargets(_) => "no-targets",
+            Self::NoInventory { .. } => "no-inventory",
             Self::OnlyHere { .. } => "only-here",
             Self::FileReplaced(_) => "file-replaced",
             Self::NoSuchRollout(_) => "no-such-rollout",
@@ -375,7 +379,6 @@ impl Failure {
             Self::Worker(_) => "worker-garbled",
             Self::InventoryProgram { .. } => "inventory-failed",
             Self::Target { source, .. } => source.code,
-            Self::FactsDecide { .. } => "missing-fact",
             Self::NoSuchHost { .. } => "unknown-host",
             Self::NoRecipients => "no-recipients",
             Self::BadRecipient { .. } | Self::NotEncrypted(_) => "invalid-recipient",
@@ -404,8 +407,8 @@ impl Failure {
             }
             Self::Facts(_) => Some("each file below /etc/stead/facts.d holds a JSON object".into()),
             Self::Dependency(error) => error.hint(),
-            Self::NoStoredFacts(_) => {
-                Some("store what `stead facts --json` prints on each node as NODE.json there; `[facts]` of stead.toml may name another directory".into())
+            Self::NoStoredFacts(_) | Self::NoneStored(_) => {
+                Some("`stead facts --on TARGETS --store` asks nodes and stores what they tell".into())
             }
             Self::BadRecord { .. } => Some("write it anew: `stead review BASE..HEAD --record FILE`".into()),
             Self::NotReviewed { found, .. } => Some(found.hint.clone()),
@@ -433,6 +436,9 @@ impl Failure {
             Self::NotAnAttribute(_) => Some(r#"write it in quotes for the shell: stead why 'file["/etc/motd"].mode'"#.into()),
             Self::UnknownSelector(_) => Some(r#"a selector is a resource 'file["/etc/motd"]', a type or a tag"#.into()),
             Self::NoTargets(_) => Some("name hosts: --on web-1,web-2".into()),
+            Self::NoInventory { .. } => {
+                Some("name hosts: --on web-1,web-2; or name the project whose inventory has them, or declare one".into())
+            }
             Self::OnlyHere { .. } => Some("leave it out".into()),
             Self::FileReplaced(_) => Some("put the file of then back, or begin anew with `stead apply`".into()),
             Self::NoSuchRollout(_) => Some("rollouts are numbered in the last line of `stead apply --on`".into()),
@@ -446,9 +452,6 @@ impl Failure {
                 Some("run it yourself with `--list`: it prints JSON as Ansible's inventories do".into())
             }
             Self::Target { source, .. } => source.hint.clone(),
-            Self::FactsDecide { .. } => Some(
-                "choose by name, tag or group; `stead inventory list --on` chooses by the facts that lie in the project".into(),
-            ),
             Self::NoSuchHost { closest, .. } => {
                 meant(closest).or_else(|| Some("`stead inventory list` lists all machines".into()))
             }
@@ -472,7 +475,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::BrokenPipe => ExitCode::SUCCESS,
-            Self::ApprovalNeeded | Self::PlanIsFixed | Self::OnlyHere { .. } => ExitCode::from(2),
+            Self::ApprovalNeeded | Self::PlanIsFixed | Self::OnlyHere { .. } | Self::NoInventory { .. } => ExitCode::from(2),
             Self::Target { source, .. } if source.code == "invalid-target" => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

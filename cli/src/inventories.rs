@@ -8,17 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use stead_catalog::{Map, Target};
+use stead_catalog::{Map, Target, Value};
+use stead_compiler::Diagnostic;
 use stead_compiler::config::{Config, InventoryFile};
 use stead_compiler::inventory::{InventoryFormat, InventoryText, ssh_includes};
 use stead_compiler::targets::{Selected, Targets};
 use stead_engine::run_program;
+use stead_report::json;
 
 use crate::failure::Failure;
+use crate::many;
 use crate::project::Loaded;
 
 /// How long a program may take where nothing is said.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How old what a node told may be to say which nodes a target means.
+const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Largest inventory, in bytes.
 const MAX_FILE: u64 = 64 << 20;
 /// Deepest chain of files that include each other.
@@ -276,24 +281,50 @@ fn include(text: &str, depth: usize, texts: &mut Vec<InventoryText>) {
     }
 }
 
-/// The machines of the inventory that a target means; all of them without one. Facts are those that lie in the project.
-pub(crate) fn select<'l>(loaded: &'l Loaded, on: Option<&str>) -> Result<Selected<'l>, Failure> {
+/// The machines of the inventory that a target means; all of them without one. Nobody is asked: facts are those that are known.
+pub(crate) fn select<'l>(loaded: &'l Loaded, on: Option<&str>, state: &Path) -> Result<Selected<'l>, Failure> {
     let inventory = loaded.project.inventory();
     let Some(on) = on else {
         return Ok(Selected { targets: inventory.targets.iter().collect(), unknown: Vec::new() });
     };
     let failed = |source| Failure::Target { text: on.to_owned(), source };
     let targets = Targets::parse(on).map_err(failed)?;
-    let facts = |name: &str| known_facts(loaded, name);
+    let facts = |name: &str| known_facts(loaded, name, state);
     targets.select(inventory, loaded.project.facts_type(), &facts).map_err(failed)
 }
 
+/// The facts of a node that lie in the project, else those that it told within the last day; with the defaults of those it does not tell.
+pub(crate) fn known_facts(loaded: &Loaded, name: &str, state: &Path) -> Option<Map> {
+    stored_facts(loaded, name).or_else(|| {
+        let (_, kept) = many::kept_facts(state, name, FRESH)?;
+        read_told(loaded, name, kept.to_string().as_bytes())
+    })
+}
+
 /// The facts of a node that lie in the project, where they are what they should be.
-fn known_facts(loaded: &Loaded, name: &str) -> Option<Map> {
-    let directory = &*loaded.project.config().facts.directory;
-    let path = loaded.root.join(directory).join(format!("{name}.json"));
-    let (facts, found) = loaded.read_facts(&path, &format!("{directory}/{name}.json")).ok()?;
-    (!found.iter().any(stead_compiler::Diagnostic::is_error)).then_some(facts)
+pub(crate) fn stored_facts(loaded: &Loaded, name: &str) -> Option<Map> {
+    let directory = loaded.root.join(&*loaded.project.config().facts.directory);
+    read_told(loaded, name, &std::fs::read(directory.join(format!("{name}.json"))).ok()?)
+}
+
+/// What a node has told, held to the types of the project and with its defaults; nothing where something does not fit.
+pub(crate) fn completed(loaded: &Loaded, name: &str, told: &Map) -> Option<Map> {
+    read_told(loaded, name, json::facts_json(&Value::Map(Arc::new(told.clone()))).to_string().as_bytes())
+}
+
+fn read_told(loaded: &Loaded, name: &str, told: &[u8]) -> Option<Map> {
+    let file: Arc<str> = format!("facts of {name}").into();
+    let (facts, found) = stead_compiler::facts::from_json(&file, told, loaded.project.facts_type());
+    let fits = !found.iter().any(Diagnostic::is_error);
+    fits.then(|| loaded.project.completed_facts(&loaded.project.node(name, facts)))
+}
+
+/// Three names, and how many more.
+pub(crate) fn shortened(names: &[&str]) -> String {
+    match names {
+        [first, second, third, _, ..] => format!("{first}, {second}, {third} and {} more", names.len() - 3),
+        names => names.join(", "),
+    }
 }
 
 /// The machine of this name.

@@ -19,18 +19,19 @@ mod review;
 mod rollout;
 mod summary;
 mod targets;
+mod telling;
 
 use std::sync::Arc;
 
 pub(crate) use check::check;
 pub(crate) use contact::check_hosts;
-pub(crate) use facts::facts;
+pub(crate) use facts::{facts, kept as kept_facts};
 pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
 pub(crate) use resume::resume;
 pub(crate) use review::review as review_live;
 pub(crate) use rollout::{apply, apply_saved};
-pub(crate) use targets::{inventory, resolve};
+pub(crate) use targets::{Resolved, project, resolve, retain_stored};
 
 use stead_catalog::{Catalog, ResourceId, Target};
 use stead_engine::{Remote, RemoteError, RemotePlan};
@@ -85,4 +86,10 @@ impl Ready {
 pub(crate) struct Asked {
     pub(crate) target: Target,
     pub(crate) result: Result<Ready, HostFailure>,
+}
+
+impl From<(Target, HostFailure)> for Asked {
+    fn from((target, failure): (Target, HostFailure)) -> Self {
+        Self { target, result: Err(failure) }
+    }
 }

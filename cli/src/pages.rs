@@ -39,6 +39,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("lock-out-of-date", include_str!("../errors/lock-out-of-date.md")),
     ("lock-unreadable", include_str!("../errors/lock-unreadable.md")),
     ("no-catalog", include_str!("../errors/no-catalog.md")),
+    ("no-inventory", include_str!("../errors/no-inventory.md")),
     ("no-password", include_str!("../errors/no-password.md")),
     ("no-recipients", include_str!("../errors/no-recipients.md")),
     ("no-repository", include_str!("../errors/no-repository.md")),

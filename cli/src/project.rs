@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Catalog, Map, Value};
+use stead_catalog::{Catalog, Map, Type, Value};
+use stead_compiler::config::Config;
 use stead_compiler::diagnostic::render::SourceText;
 use stead_compiler::{Diagnostic, Input, NodeContext, Project, Schemas};
 use stead_engine::{Registry, facts};
@@ -15,6 +16,7 @@ use crate::failure::Failure;
 use crate::secrets::UserKeys;
 use crate::sources::DirectorySources;
 use crate::terminal::Terminal;
+use crate::told;
 
 /// A project, and the resource types it is written in.
 pub(crate) struct Loaded {
@@ -161,13 +163,7 @@ impl Loaded {
 
     /// The facts of the machine at `root`, and those of the project's programs. What cannot be told is warned of: who uses it is told where.
     pub(crate) fn gather(&self, root: &Path, terminal: &Terminal) -> Map {
-        let (mut facts, mut problems) = facts::tell(root);
-        let programs = if root == Path::new("/") { fact_programs(&self.project) } else { Vec::new() };
-        let directory = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
-        let max_age = self.project.config().facts.max_age_ns.map(std::time::Duration::from_nanos);
-        let (told, failed) = crate::told::told(&programs, &directory, max_age, self.project.facts_type());
-        facts.extend(told);
-        problems.extend(failed);
+        let (facts, problems) = gather(self.project.config(), self.project.facts_type(), &self.root, root);
         for problem in problems {
             terminal.note(&terminal.warning_line("invalid-facts", &problem.to_string()));
         }
@@ -231,15 +227,16 @@ impl Loaded {
     }
 }
 
-/// The programs that tell facts of this machine, as stead.toml names them.
-pub(crate) fn fact_programs(project: &Project) -> Vec<facts::FactProgram> {
-    let programs = project.config().facts.programs.iter();
-    let program = |(name, program): (&Arc<str>, &stead_compiler::config::Program)| facts::FactProgram {
-        name: name.clone(),
-        argv: program.argv.clone(),
-        timeout: std::time::Duration::from_nanos(program.timeout_ns),
-    };
-    programs.map(program).collect()
+/// The facts of the machine at `machine`, and where that is the running one those of the project's programs; with what cannot be told.
+pub(crate) fn gather(config: &Config, facts_type: &Type, root: &Path, machine: &Path) -> (Map, Vec<facts::FactsError>) {
+    let (mut facts, mut problems) = facts::tell(machine);
+    if machine == Path::new("/") {
+        let directory = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        let (told, failed) = told::told(&told::programs(config), &directory, told::max_age(config), facts_type);
+        facts.extend(told);
+        problems.extend(failed);
+    }
+    (facts, problems)
 }
 
 /// Loads and compiles for one node.

@@ -2,16 +2,28 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use stead_catalog::{Action, Catalog, Plan};
-use stead_engine::{Alarm, ApplyOptions, Cancel, Planned, Registry, RunReport};
+use stead_engine::{Alarm, ApplyOptions, Cancel, Planned, Registry, Retention, RunReport};
 use stead_report::{RunSummary, apply_summary, clean};
 
 use crate::failure::Failure;
 use crate::progress::{Manner, Progress};
+use crate::project::Loaded;
 use crate::terminal::Terminal;
+
+/// What the journal keeps, as `[journal]` of stead.toml says.
+pub(crate) fn retention(loaded: &Loaded) -> Retention {
+    let journal = loaded.project.config().journal;
+    let default = Retention::default();
+    Retention {
+        max_size: journal.max_size.unwrap_or(default.max_size),
+        max_age: journal.max_age_ns.map(Duration::from_nanos).or(default.max_age),
+    }
+}
 
 /// Shows the plan. Where nobody has to approve it, a reader that is gone (`| head`) does not stop the run.
 pub(crate) fn show(text: &str, is_approved: bool, terminal: &Terminal) -> Result<(), Failure> {

@@ -9,8 +9,24 @@ use std::time::{Duration, SystemTime};
 
 use stead_catalog::{Map, Type, Value};
 use stead_compiler::Diagnostic;
+use stead_compiler::config::{Config, Program};
 use stead_engine::facts::{FactProgram, FactsError, ask};
 use stead_report::json;
+
+/// The programs of a project that tell a fact each.
+pub(crate) fn programs(config: &Config) -> Vec<FactProgram> {
+    let program = |(name, program): (&Arc<str>, &Program)| FactProgram {
+        name: name.clone(),
+        argv: program.argv.clone(),
+        timeout: Duration::from_nanos(program.timeout_ns),
+    };
+    config.facts.programs.iter().map(program).collect()
+}
+
+/// How old what programs told may be; they are asked each time without it.
+pub(crate) fn max_age(config: &Config) -> Option<Duration> {
+    config.facts.max_age_ns.map(Duration::from_nanos)
+}
 
 /// Asks the programs, or takes what they told no longer ago than `max_age`. What was told with a problem is not kept.
 pub(crate) fn told(

@@ -45,6 +45,7 @@ const PAGES: &[(&str, &str)] = pages![
     "evaluation-too-large",
     "expected-equals",
     "explicit-failure",
+    "facts-of-many",
     "file-too-large",
     "group-cycle",
     "hidden-character",

@@ -14,6 +14,12 @@ pub fn from_json(file: &Arc<str>, bytes: &[u8], facts_type: &Type) -> (Map, Vec<
     let mut facts = Map::new();
     let (root, mut found) = data::parse(file, bytes, Format::Json);
     let Some(root) = root else { return (facts, found) };
+    if root.get("facts").is_none() && root.get("format_version").is_some() && root.get("nodes").is_some() {
+        let message = "the file holds the facts of several nodes, expected those of one";
+        let hint = "`stead facts --on TARGETS --store` writes a file for each node";
+        found.push(Diagnostic::error("facts-of-many", message).at(file, Span::at(root.span.start), "").hint(hint));
+        return (facts, found);
+    }
     let root = match root.get("facts") {
         Some(entry) if root.get("format_version").is_some() => &entry.node,
         _ => &root,
@@ -77,6 +83,10 @@ mod tests {
             "{\"hostname\": 1, \"cpu\": {\"count\": 0}}",
             "{}\nerror[type-mismatch]: fact `facts.hostname`: found the integer 1, expected a string @\"1\"\n\
              error[out-of-range]: fact `facts.cpu.count`: found 0, expected an integer in 1.. @\"0\"",
+        );
+        check(
+            "{\"format_version\": \"1.0\", \"nodes\": {\"web-1\": {\"age_s\": 0, \"facts\": {}}}}",
+            "{}\nerror[facts-of-many]: the file holds the facts of several nodes, expected those of one @\"\"",
         );
         check("[1]", "{}\nerror[data-not-a-map]: the file holds a list, expected an object of facts @\"\"");
     }

@@ -85,17 +85,18 @@ pub(crate) fn data_tree(project: &Project, node: &NodeContext) -> crate::data::N
     world(project, node, &mut Vec::new(), &mut Vec::new()).data_tree
 }
 
+/// The facts of a node as code sees them: with the defaults of those that it does not tell. What is wrong with them is told by a compile.
+pub(crate) fn completed_facts(project: &Project, node: &NodeContext) -> Map {
+    let world = without_data(project, node);
+    match facts(&world, node, &mut Vec::new()) {
+        Value::Map(facts) => Arc::unwrap_or_clone(facts),
+        _ => Map::new(),
+    }
+}
+
 /// What code can look at: facts, data and the node itself.
 fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>, diagnostics: &mut Vec<Diagnostic>) -> World<'a> {
-    let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
-    let about = Value::map([
-        ("name".into(), Value::String(node.name.clone())),
-        ("tags".into(), words(&node.tags)),
-        ("groups".into(), words(&node.groups)),
-    ]);
-    let nothing = crate::data::Node::new(crate::data::Kind::Map(Arc::default()), &"".into(), Span::at(0));
-    let mut world =
-        World { project, facts: Value::None, data: Value::map([]), node: about, data_tree: nothing, is_wanted: &|| true };
+    let mut world = without_data(project, node);
     world.facts = facts(&world, node, issues);
     let levels = project.hierarchy.levels(&|path| fact_at(&world, path));
     world.data_tree = project.data.merged(&levels, &project.merge_rules);
@@ -104,6 +105,18 @@ fn world<'a>(project: &'a Project, node: &NodeContext, issues: &mut Vec<Issue>, 
     }
     world.data = world.data_tree.to_value();
     world
+}
+
+/// A world that knows the node itself, and neither facts nor data.
+fn without_data<'a>(project: &'a Project, node: &NodeContext) -> World<'a> {
+    let words = |words: &[Arc<str>]| Value::list(words.iter().map(|word| Value::String(word.clone())));
+    let about = Value::map([
+        ("name".into(), Value::String(node.name.clone())),
+        ("tags".into(), words(&node.tags)),
+        ("groups".into(), words(&node.groups)),
+    ]);
+    let nothing = crate::data::Node::new(crate::data::Kind::Map(Arc::default()), &"".into(), Span::at(0));
+    World { project, facts: Value::None, data: Value::map([]), node: about, data_tree: nothing, is_wanted: &|| true }
 }
 
 /// What a path of the hierarchy stands for: `facts.os.family`, `node.name`.

@@ -404,6 +404,11 @@ impl Project {
         NodeContext { name, facts, tags, groups, packages: None }
     }
 
+    /// The facts of a node as code sees them: with the defaults of those that it does not tell.
+    pub fn completed_facts(&self, node: &NodeContext) -> Map {
+        crate::nodes::completed_facts(self, node)
+    }
+
     /// The type of `facts`: the facts every node tells, and those the project declares.
     pub fn facts_type(&self) -> &Type {
         &self.program.facts

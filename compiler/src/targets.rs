@@ -184,27 +184,23 @@ impl Targets {
         facts: &dyn Fn(&str) -> Option<Map>,
     ) -> Result<Selected<'i>, TargetError> {
         self.check(inventory, facts_type)?;
-        let asks = self.needs_facts();
         let mut selected = Selected::default();
-        let mut counts = vec![0_usize; self.terms().len()];
         for target in &inventory.targets {
-            let known = if asks { facts(&target.name) } else { None };
-            for ((term, _), count) in self.terms().into_iter().zip(&mut counts) {
-                *count += usize::from(term.matches(target, known.as_ref()) == Some(true));
-            }
-            match self.matches(target, known.as_ref()) {
+            // Facts are looked up only where the rest does not decide.
+            let decided = self.matches(target, None);
+            match decided.or_else(|| self.matches(target, Some(&facts(&target.name)?))) {
                 Some(true) => selected.targets.push(target),
                 Some(false) => {}
                 None => selected.unknown.push(target),
             }
         }
         if selected.targets.is_empty() && selected.unknown.is_empty() {
-            return Err(self.nothing(inventory, &counts));
+            return Err(self.nothing(inventory, facts));
         }
         Ok(selected)
     }
 
-    fn nothing(&self, inventory: &Inventory, counts: &[usize]) -> TargetError {
+    fn nothing(&self, inventory: &Inventory, facts: &dyn Fn(&str) -> Option<Map>) -> TargetError {
         let whole = Span::new(0, crate::position::offset_u32(self.text.len()));
         let looked = match inventory.targets.len() {
             0 => "the inventory is empty".to_owned(),
@@ -221,6 +217,14 @@ impl Targets {
             let names: Vec<&str> = inventory.targets.iter().take(5).map(|target| &*target.name).collect();
             let more = if inventory.targets.len() > names.len() { ", …" } else { "" };
             return error.hint(format!("its machines are {}{more}", names.join(", ")));
+        }
+        let asks = self.needs_facts();
+        let mut counts = vec![0_usize; terms.len()];
+        for target in &inventory.targets {
+            let known = if asks { facts(&target.name) } else { None };
+            for ((term, _), count) in terms.iter().zip(&mut counts) {
+                *count += usize::from(term.matches(target, known.as_ref()) == Some(true));
+            }
         }
         let parts: Vec<String> = terms.iter().zip(counts).map(|((term, _), count)| format!("`{term}` fits {count}")).collect();
         error.hint(parts.join(", "))

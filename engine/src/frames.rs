@@ -21,13 +21,13 @@ mod message;
 mod plan;
 mod value;
 
-pub(crate) use catalog::WireCatalog;
+pub(crate) use catalog::{WireCatalog, WireLedgerEntry};
 pub(crate) use code::WireCode;
 pub(crate) use event::{WireEvent, WireOutcome};
 pub(crate) use event::{nanoseconds, pending, read_pending, written};
-pub(crate) use message::{Answer, CheckKind, PlanRequest, Problem, Request, Wanted, WireChangeRecord, WireRun};
+pub(crate) use message::{Answer, CheckKind, PlanRequest, Problem, Request, Wanted, WireChangeRecord, WireProgram, WireRun};
 pub(crate) use plan::{WirePlan, WirePlanned, cause, read_cause};
-pub(crate) use value::{WireValue, content_hash, facts};
+pub(crate) use value::{WireMap, WireValue, content_hash, facts};
 
 /// Version of the frames. Both sides have to be of the same.
 pub(crate) const VERSION: u32 = 2;
@@ -233,7 +233,7 @@ fn try_messages(body: &[u8]) {
                 assert_eq!(WirePlan::of(&plan).read().expect("what was read once is read again"), plan);
             }
         }
-        Ok(Answer::Facts { facts: map }) => {
+        Ok(Answer::Facts { facts: map, .. }) => {
             let _ = facts(map);
         }
         _ => {}

@@ -71,7 +71,10 @@ pub use predicted::Predicted;
 pub use predicted::brought::{Brought, Lost};
 pub use process::{Effect, Written};
 pub use program::{ProgramError, run_program};
-pub use remote::{HealthCheck, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story, StoryChange};
+pub use remote::{
+    Answers, HealthCheck, Questions, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story,
+    StoryChange,
+};
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, SecretsGo, TypeEntry,
 };

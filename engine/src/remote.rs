@@ -12,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use stead_catalog::{Blob, Catalog, Map, OutcomeKind, Plan, PlannedResource, ResourceId, Value};
 
+use crate::facts::FactProgram;
 use crate::frames::{
-    self, Answer, CheckKind, Frame, FrameError, PIECE, PlanRequest, Problem, Request, Wanted, WireCatalog, WireEvent, WireRun,
+    self, Answer, CheckKind, Frame, FrameError, PIECE, PlanRequest, Problem, Request, Wanted, WireCatalog, WireEvent,
+    WireLedgerEntry, WireProgram, WireRun,
 };
 use crate::journal::{hex, unhex};
-use crate::{Cancel, Counts, Event, Events, Outcome, Retention, RunReport, SavedPlan};
+use crate::{Cancel, Counts, Event, Events, LedgerEntry, Outcome, Retention, RunReport, SavedPlan};
 
 mod error;
 
@@ -50,6 +52,28 @@ pub struct Remote {
     pub last_run: Option<RemoteRun>,
     /// What the machine tells about itself; its types are still to be checked.
     pub facts: Map,
+    /// What the machine could not tell, in its words.
+    pub problems: Vec<String>,
+}
+
+/// What a machine is asked after its greeting.
+#[derive(Clone, Debug, Default)]
+pub struct Questions {
+    /// Programs that tell a fact each.
+    pub programs: Vec<FactProgram>,
+    /// The project whose ledger is asked for.
+    pub ledger: Option<String>,
+}
+
+/// What a machine answers to that.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// What the programs told; its types are still to be checked.
+    pub facts: Map,
+    /// What they did not tell, in the machine's words.
+    pub problems: Vec<String>,
+    /// What the project made there and did not take away again.
+    pub ledger: Vec<LedgerEntry>,
 }
 
 struct Shared {
@@ -126,6 +150,8 @@ pub struct RemoteApply {
     pub audit: bool,
     /// What the machine's journal keeps.
     pub retention: Retention,
+    /// The project in whose ledger it is noted what is made.
+    pub ledger: Option<String>,
     /// Ends the run early.
     pub cancel: Arc<Cancel>,
 }
@@ -170,6 +196,7 @@ impl Remote {
             uid: 0,
             last_run: None,
             facts: Map::new(),
+            problems: Vec::new(),
         };
         let until = Instant::now() + limit;
         match remote.next(until)? {
@@ -180,10 +207,36 @@ impl Remote {
             other => return Err(unexpected(other)),
         }
         match remote.next(until)? {
-            Answer::Facts { facts } => remote.facts = frames::facts(facts)?,
+            Answer::Facts { facts, problems } => (remote.facts, remote.problems) = (frames::facts(facts)?, problems),
             other => return Err(unexpected(other)),
         }
         Ok(remote)
+    }
+
+    /// Asks programs there for facts, and what a project has made there.
+    ///
+    /// # Errors
+    /// When the worker is gone or the journal cannot be read.
+    pub fn ask(&mut self, questions: &Questions) -> Result<Answers, RemoteError> {
+        let program = |program: &FactProgram| WireProgram {
+            name: program.name.clone(),
+            argv: program.argv.clone(),
+            timeout_ns: frames::nanoseconds(program.timeout),
+        };
+        let programs = questions.programs.iter().map(program).collect();
+        let until = self.send(&Request::Tell { programs, ledger: questions.ledger.clone() })?;
+        // They run side by side, for as long as the project allows.
+        let longest = questions.programs.iter().map(|program| program.timeout).max().unwrap_or_default();
+        match self.next(until + longest)? {
+            Answer::Told { facts, problems, ledger } => {
+                let mut facts = frames::facts(facts)?;
+                // Nothing counts that was not asked for.
+                facts.retain(|name, _| questions.programs.iter().any(|program| program.name == *name));
+                let ledger = ledger.into_iter().map(WireLedgerEntry::read).collect::<Result<_, _>>()?;
+                Ok(Answers { facts, problems, ledger })
+            }
+            other => Err(unexpected(other)),
+        }
     }
 
     /// Sends a request. Returns until when its answer has to be there.
@@ -318,6 +371,7 @@ impl Remote {
             max_size: Some(options.retention.max_size),
             max_age_ns: options.retention.max_age.map(frames::nanoseconds),
             withheld: options.withheld.iter().map(|id| (id.type_name.clone(), id.name.clone())).collect(),
+            ledger: options.ledger.clone(),
         })?;
         let mut run = Following { plan, run: None, results: BTreeMap::new() };
         let mut asked = 0;

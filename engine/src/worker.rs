@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use stead_catalog::{Catalog, Plan, PlannedResource, ResourceId};
+use stead_catalog::{Catalog, Map, Plan, PlannedResource, ResourceId};
 
 use crate::frames::{
-    self, Answer, CheckKind, Frame, FrameError, PlanRequest, Problem, Request, Wanted, WireEvent, WireOutcome, WirePlan,
-    WirePlanned, WireValue,
+    self, Answer, CheckKind, Frame, FrameError, PlanRequest, Problem, Request, Wanted, WireEvent, WireLedgerEntry, WireMap,
+    WireOutcome, WirePlan, WirePlanned, WireProgram, WireValue,
 };
 use crate::journal::{hex, unhex};
 use crate::remote::Refusal;
@@ -261,13 +261,24 @@ impl Worker<'_> {
             uid: rustix::process::geteuid().as_raw(),
             last_run: last_run.as_ref().map(story::run),
         });
-        match facts::gather(Path::new("/")) {
-            Ok(facts) => {
-                let facts = facts.iter().map(|(key, value)| (key.clone(), WireValue::of(value, false))).collect();
-                self.line.send(&Answer::Facts { facts });
-            }
-            Err(error) => self.fail("invalid-facts", error.to_string(), None),
-        }
+        let (facts, problems) = facts::tell(Path::new("/"));
+        self.line.send(&Answer::Facts { facts: wire_facts(&facts), problems: words(&problems) });
+    }
+
+    /// Asks the operator's programs, as the user that the worker is, and looks into the ledger of its project.
+    fn tell(&self, programs: Vec<WireProgram>, ledger: Option<&str>) {
+        let of_project =
+            |project: &str| Journal::look(&self.options.state)?.map_or(Ok(Vec::new()), |journal| journal.ledger(project));
+        let ledger = match ledger.map_or(Ok(Vec::new()), of_project) {
+            Ok(entries) => entries,
+            Err(error) => return self.fail("journal-unreadable", error.to_string(), None),
+        };
+        let program =
+            |WireProgram { name, argv, timeout_ns }| facts::FactProgram { name, argv, timeout: Duration::from_nanos(timeout_ns) };
+        let programs: Vec<_> = programs.into_iter().map(program).collect();
+        let (facts, problems) = facts::ask(&programs, Path::new("/"));
+        let ledger = ledger.iter().map(WireLedgerEntry::of).collect();
+        self.line.send(&Answer::Told { facts: wire_facts(&facts), problems: words(&problems), ledger });
     }
 
     fn fail(&self, code: &str, message: impl Into<String>, hint: Option<String>) {
@@ -278,12 +289,13 @@ impl Worker<'_> {
     fn answer(&mut self, request: Request) -> Result<bool, FrameError> {
         match request {
             Request::Plan(request) => self.plan(*request)?,
-            Request::Apply { saved, audit, max_size, max_age_ns, withheld } => {
+            Request::Tell { programs, ledger } => self.tell(programs, ledger.as_deref()),
+            Request::Apply { saved, audit, max_size, max_age_ns, withheld, ledger } => {
                 let retention = Retention {
                     max_size: max_size.unwrap_or(Retention::default().max_size),
                     max_age: max_age_ns.map(Duration::from_nanos).or(Retention::default().max_age),
                 };
-                self.apply(saved.as_deref(), &withheld, audit, &retention);
+                self.apply(saved.as_deref(), &withheld, audit, &retention, ledger);
             }
             Request::Report { run } => match story::tell(&self.options.state, run) {
                 Ok(answer) => self.line.send(&answer),
@@ -392,7 +404,14 @@ impl Worker<'_> {
         Ok(found)
     }
 
-    fn apply(&mut self, saved: Option<&str>, withheld: &[(Arc<str>, Arc<str>)], audit: bool, retention: &Retention) {
+    fn apply(
+        &mut self,
+        saved: Option<&str>,
+        withheld: &[(Arc<str>, Arc<str>)],
+        audit: bool,
+        retention: &Retention,
+        ledger: Option<String>,
+    ) {
         let Some(Held { catalog, planned }) = self.held.take() else {
             return self.fail("worker-garbled", "there is no plan to be carried out", None);
         };
@@ -417,6 +436,7 @@ impl Worker<'_> {
             cancel: self.options.cancel.clone(),
             audit,
             cache: self.options.cache.clone(),
+            ledger,
             ..ApplyOptions::new(state.clone())
         };
         let teller = Teller::new(&self.line, &planned.plan);
@@ -426,6 +446,14 @@ impl Worker<'_> {
         // What is too much is dropped by the next run otherwise.
         let _ = Journal::collect(state, retention, false);
     }
+}
+
+fn wire_facts(facts: &Map) -> WireMap {
+    facts.iter().map(|(key, value)| (key.clone(), WireValue::of(value, false))).collect()
+}
+
+fn words(problems: &[facts::FactsError]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
 }
 
 /// Looks whether something works. Returns why not, in words.

@@ -1,12 +1,15 @@
 //! Many hosts over ssh: first contact, plans, applies and rollouts, and everything that goes wrong on the way.
 
 mod contact;
+mod facts;
 mod health;
+mod ledger;
 mod part;
 mod resume;
 mod review;
 mod rollout;
 mod sealed;
+mod targets;
 mod trouble;
 
 use serde_json::Value;

@@ -196,11 +196,6 @@ fn compile(task: &Task, path: &Path, state_dir: &Path, terminal: &Terminal) -> R
     let catalog = ledger::with_orphans(catalog, &loaded, &task.select, state_dir, terminal);
     let catalog = selection::select(catalog, &task.select)?;
     let ledger = ledger::project(&loaded);
-    let journal = loaded.project.config().journal;
-    let default = Retention::default();
-    let retention = Retention {
-        max_size: journal.max_size.unwrap_or(default.max_size),
-        max_age: journal.max_age_ns.map(Duration::from_nanos).or(default.max_age),
-    };
+    let retention = running::retention(&loaded);
     Ok(Compiled { registry: loaded.into_registry(), catalog, retention, ledger })
 }

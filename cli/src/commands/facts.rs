@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use stead_catalog::Value;
+use stead_catalog::{Map, Value};
 use stead_report::{clean, json};
 
 use crate::args::FactsArguments;
 use crate::failure::Failure;
+use crate::project;
 use crate::terminal::Terminal;
 
 pub(crate) fn run(arguments: &FactsArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
@@ -20,20 +21,25 @@ pub(crate) fn run(arguments: &FactsArguments, terminal: &Terminal) -> Result<Exi
     if !root.is_dir() {
         return Err(Failure::NoSuchPath(root.to_owned()));
     }
-    let (facts, problems) = stead_engine::facts::tell(root);
+    let config = crate::dependencies::read_config(&arguments.project);
+    let (facts, problems) = project::gather(&config, &stead_catalog::facts_type(), &arguments.project, root);
     for problem in problems {
         terminal.note(&terminal.warning_line("invalid-facts", &problem.to_string()));
     }
-    let facts = Value::Map(Arc::new(facts));
     let text = if arguments.json {
-        json::pretty(&json::facts_json(&facts)).map_err(|error| Failure::Output(error.into()))?
+        json::pretty(&json::facts_json(&Value::Map(Arc::new(facts)))).map_err(|error| Failure::Output(error.into()))?
     } else {
-        let mut text = String::new();
-        write_lines(&mut text, "facts", &facts);
-        text
+        facts_text(facts)
     };
     terminal.print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Facts for people.
+pub(crate) fn facts_text(facts: Map) -> String {
+    let mut text = String::new();
+    write_lines(&mut text, "facts", &Value::Map(Arc::new(facts)));
+    text
 }
 
 /// One line a value, named as the language names it.

@@ -6,26 +6,27 @@ use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 use stead_catalog::{Inventory, Target};
+use stead_engine::RootSpec;
 use stead_report::{clean, json};
 
 use crate::args::{InventoryArguments, InventoryCommand, InventorySource};
 use crate::failure::Failure;
-use crate::inventories;
-use crate::many;
 use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
+use crate::{inventories, machine, many};
 
 pub(crate) fn run(arguments: &InventoryArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     match &arguments.command {
         InventoryCommand::List(list) => {
             let loaded = load(&list.source, terminal)?;
-            let selected = inventories::select(&loaded, list.on.as_deref())?;
+            let state = machine::state_dir(None, &RootSpec::Machine);
+            let selected = inventories::select(&loaded, list.on.as_deref(), &state)?;
             if !selected.unknown.is_empty() {
                 let names: Vec<&str> = selected.unknown.iter().map(|target| &*target.name).collect();
-                let directory = &loaded.project.config().facts.directory;
-                let message = format!("no facts of {}: whether the target means them is not known", shortened(&names));
+                let message =
+                    format!("no facts of {}: whether the target means them is not known", inventories::shortened(&names));
                 terminal.note(&format!(
-                    "{}hint: `stead facts --json` tells them, {directory}/NODE.json keeps them\n",
+                    "{}hint: `stead facts --on TARGETS` asks them\n",
                     terminal.warning_line("missing-fact", &message)
                 ));
             }
@@ -67,13 +68,7 @@ fn load(source: &InventorySource, terminal: &Terminal) -> Result<Loaded, Failure
     if loaded.project.has_errors() { Err(Failure::Diagnosed) } else { Ok(loaded) }
 }
 
-fn shortened(names: &[&str]) -> String {
-    match names {
-        [first, second, third, _, ..] => format!("{first}, {second}, {third} and {} more", names.len() - 3),
-        names => names.join(", "),
-    }
-}
-
+/// A document with its version in front.
 fn document(fields: Json) -> Result<String, Failure> {
     json::document(fields).map_err(|error| Failure::Output(error.into()))
 }

@@ -81,7 +81,7 @@ impl Host for ThisMachine {
     }
 
     fn told(&self, root: &Path, project: &Project, may_run: bool) -> Option<Map> {
-        let programs = project::fact_programs(project);
+        let programs = crate::told::programs(project.config());
         if programs.is_empty() {
             return Some(Map::new());
         }

@@ -1,6 +1,6 @@
 //! `stead plan`: exactly what would change. Changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -78,9 +78,7 @@ fn from_facts(arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode
     stored::stop_at_mistakes(&loaded, terminal)?;
     let mut nodes = stored::nodes(&loaded)?;
     if let Some(on) = &arguments.on {
-        let targets = many::resolve(on, loaded.project.inventory(), &arguments.many)?;
-        let wanted: HashSet<_> = targets.iter().map(|target| &target.name).collect();
-        nodes.retain(|node| wanted.contains(&node.name));
+        many::retain_stored(on, &loaded, &mut nodes)?;
     }
     let mut overview = overview::new(OverviewKind::Wanted, &arguments.overview);
     let mut said = stored::Said::default();

@@ -4,26 +4,25 @@ use std::process::ExitCode;
 
 use stead_engine::RootSpec;
 
-use super::plan::{Asking, stop_at_mistakes};
+use super::plan::{Asking, refuse_alone};
 use super::progress::Bars;
 use super::summary;
 use crate::args::{CheckArguments, SelectArguments};
 use crate::failure::Failure;
-use crate::machine;
 use crate::terminal::Terminal;
+use crate::{machine, stored};
 
 /// Compiles for each host.
 pub(crate) fn check(on: &str, arguments: &CheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    if arguments.json {
-        return Err(Failure::OnlyHere { option: "--json", on: on.to_owned() });
-    }
+    refuse_alone(on, &arguments.source.node, &[(arguments.json, "--json"), (arguments.sarif, "--sarif")])?;
     let loaded = crate::project::load_with(&arguments.source.path, arguments.source.network, crate::project::Secrets::WhereOpen)?;
-    stop_at_mistakes(&loaded, terminal)?;
-    let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
-    let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
+    stored::stop_at_mistakes(&loaded, terminal)?;
+    let state = machine::state_dir(None, &RootSpec::Machine);
+    let resolved = super::resolve(on, Some(&loaded), &state, &arguments.many, terminal)?;
     let everything = SelectArguments::default();
-    let asking = Asking::new(&loaded.project, &everything, &ssh, machine::state_dir(None, &RootSpec::Machine));
-    let counted = asking.compile_all(targets, arguments.many.ssh.forks, &Bars::new(true));
+    let asking = Asking::new(&loaded, &everything, &resolved.ssh, &state);
+    let mut counted = asking.compile_all(resolved.targets, arguments.many.ssh.forks, &Bars::new(true));
+    counted.extend(resolved.unknown.into_iter().map(|(target, failure)| (target.name, Err(failure))));
     asking.show_diagnostics(&loaded, terminal);
     let mut failed = false;
     let mut resources = 0;

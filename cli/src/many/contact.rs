@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use stead_catalog::{Target, Value};
-use stead_engine::Remote;
 use stead_engine::ssh::{self, Contact, SshOptions};
+use stead_engine::{Remote, RootSpec};
 use stead_report::clean;
 
 use super::{HostFailure, pool};
 use crate::args::SshCheckArguments;
 use crate::failure::Failure;
+use crate::machine;
 use crate::terminal::Terminal;
 
 /// What was found out about a host.
@@ -30,10 +31,13 @@ struct Worker {
 
 /// Looks at each host.
 pub(crate) fn check_hosts(arguments: &SshCheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let targets = super::resolve(&arguments.on, &super::inventory(&arguments.path)?, &arguments.many)?;
-    let options = super::ssh_options(&arguments.many.ssh, terminal)?;
+    let loaded = super::project(&arguments.path)?;
+    let state = machine::state_dir(None, &RootSpec::Machine);
+    let resolved = super::resolve(&arguments.on, loaded.as_ref(), &state, &arguments.many, terminal)?;
     let width = pool::width(arguments.many.ssh.forks);
-    let found = pool::each(targets, width, |_, target| look(target, &options));
+    let mut found = pool::each(resolved.targets, width, |_, target| look(target, &resolved.ssh));
+    let unknown = |(target, failure)| Found { target, contact: Contact::default(), worker: Err(failure) };
+    found.extend(resolved.unknown.into_iter().map(unknown));
     let failed = found.iter().any(|found| found.worker.is_err());
     if arguments.json {
         let hosts: Vec<serde_json::Value> = found.iter().map(json).collect();

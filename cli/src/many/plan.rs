@@ -1,24 +1,25 @@
 //! Asking hosts what would change: facts from each, a catalog compiled here for each, a plan made there.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stead_catalog::{Catalog, Map, Plan, Target, Value};
 use stead_compiler::{Diagnostic, NodeContext, Project, Severity};
-use stead_engine::ssh::{self, SshOptions};
-use stead_engine::{SavedPlan, SavedPlans};
+use stead_engine::ssh::SshOptions;
+use stead_engine::{LedgerEntry, Registry, SavedPlan, SavedPlans};
 use stead_report::{NodeChanges, Overview, OverviewKind, TextOptions, json, overview_text, sort_nodes};
 
 use super::progress::Bars;
-use super::{Asked, HostFailure, Ready, pool};
-use crate::args::{By, PlanArguments, SelectArguments};
+use super::telling::{Reached, Telling};
+use super::{Asked, HostFailure, Ready, Resolved, pool};
+use crate::args::{By, NodeArguments, PlanArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project::{Loaded, Texts};
 use crate::reviewed::{Demand, NOT_REVIEWED, NotReviewed};
 use crate::terminal::Terminal;
-use crate::{machine, selection};
+use crate::{machine, selection, stored};
 
 /// Hosts whose workers are kept between the plan and the apply. Of more hosts, each is asked again.
 const KEPT: usize = 64;
@@ -31,8 +32,9 @@ pub(super) struct Asking<'a> {
     pub(super) fetch: bool,
     /// Hosts with nothing to do note that in their journals.
     pub(super) remember: bool,
-    /// Where facts are kept here.
-    pub(super) state: PathBuf,
+    /// What every host is asked when it is reached.
+    pub(super) telling: Telling,
+    registry: &'a Registry,
     /// Workers stay for what comes next.
     pub(super) keep: bool,
     /// No host gets another catalog than was reviewed.
@@ -49,8 +51,21 @@ struct Said {
 }
 
 impl<'a> Asking<'a> {
-    pub(super) fn new(project: &'a Project, select: &'a SelectArguments, ssh: &'a SshOptions, state: PathBuf) -> Self {
-        Self { project, select, ssh, fetch: true, remember: false, state, keep: false, demand: None, said: Mutex::default() }
+    pub(super) fn new(loaded: &'a Loaded, select: &'a SelectArguments, ssh: &'a SshOptions, state: &Path) -> Self {
+        let telling = Telling::new(Some(loaded), state).with_ledger(loaded);
+        let Loaded { project, registry, .. } = loaded;
+        Self {
+            project,
+            registry,
+            telling,
+            select,
+            ssh,
+            fetch: true,
+            remember: false,
+            keep: false,
+            demand: None,
+            said: Mutex::default(),
+        }
     }
 
     /// Asks every host, `forks` at a time.
@@ -78,11 +93,8 @@ impl<'a> Asking<'a> {
         bars.begin(targets.len(), "checked");
         let counted = pool::each(targets, pool::width(forks), |_, target| {
             let bar = bars.host(&target.name);
-            let (remote, _) = ssh::connect(&target, self.ssh);
-            let count = remote.map_err(HostFailure::from).and_then(|remote| {
-                super::facts::keep(&self.state, &target.name, &remote.facts);
-                Ok(self.compile(&target, &remote.facts)?.resources.len())
-            });
+            let reached = self.telling.reach(&target, self.ssh);
+            let count = reached.and_then(|reached| Ok(self.compile(&target, &reached.facts, &[])?.resources.len()));
             bars.done(bar);
             (target.name, count)
         });
@@ -92,18 +104,16 @@ impl<'a> Asking<'a> {
 
     /// Asks one host.
     pub(super) fn one(&self, target: &Target, keep: bool, doing: &dyn Fn(&str)) -> Result<Ready, HostFailure> {
-        let (remote, _) = ssh::connect(target, self.ssh);
-        let mut remote = remote?;
+        let Reached { mut remote, facts, ledger } = self.telling.reach(target, self.ssh)?;
         doing("compiling");
-        super::facts::keep(&self.state, &target.name, &remote.facts);
-        let catalog = self.compile(target, &remote.facts)?;
+        let catalog = self.compile(target, &facts, &ledger)?;
         doing("planning");
         let planned = remote.plan(&catalog, self.fetch, self.remember)?;
         Ok(Ready { remote: keep.then_some(remote), catalog: Arc::new(catalog), planned, withheld: Vec::new() })
     }
 
-    /// Compiles for one host; what there is to say is kept for later.
-    pub(super) fn compile(&self, target: &Target, facts: &Map) -> Result<Catalog, HostFailure> {
+    /// Compiles for one host, with what the project made there and declares no longer; what there is to say is kept for later.
+    pub(super) fn compile(&self, target: &Target, facts: &Map, made: &[LedgerEntry]) -> Result<Catalog, HostFailure> {
         let name: Arc<str> = format!("facts of {}", target.name).into();
         let text = json::pretty(&json::facts_json(&Value::Map(Arc::new(facts.clone())))).unwrap_or_default();
         let (facts, mut found) = stead_compiler::facts::from_json(&name, text.as_bytes(), self.project.facts_type());
@@ -133,6 +143,10 @@ impl<'a> Asking<'a> {
             let hint = Some("`stead check` tells what is wrong with the source".to_owned());
             first.unwrap_or_else(|| HostFailure::new("no-catalog", "its catalog cannot be made", hint))
         })?;
+        let catalog = match self.select.keep_orphans {
+            true => catalog,
+            false => stead_engine::with_orphans(catalog, made, self.registry),
+        };
         selection::select(catalog, self.select)
             .map_err(|failure| HostFailure::new(failure.code(), failure.to_string(), failure.hint()))
     }
@@ -152,6 +166,7 @@ impl<'a> Asking<'a> {
 
     /// Shows what there is to say about the source.
     pub(super) fn show_diagnostics(&self, loaded: &Loaded, terminal: &Terminal) {
+        self.telling.show_problems(terminal);
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let mut diagnostics = std::mem::take(&mut said.diagnostics);
         if !self.project.has_errors() {
@@ -162,17 +177,6 @@ impl<'a> Asking<'a> {
         let texts: Texts = loaded.texts_with(&diagnostics, &said.texts);
         terminal.show_diagnostics(diagnostics, &texts);
     }
-}
-
-/// Stops where the source has mistakes that concern every host.
-pub(super) fn stop_at_mistakes(loaded: &Loaded, terminal: &Terminal) -> Result<(), Failure> {
-    if !loaded.project.has_errors() {
-        return Ok(());
-    }
-    let diagnostics = loaded.project.diagnostics().to_vec();
-    let texts = loaded.texts(&diagnostics);
-    terminal.show_diagnostics(diagnostics, &texts);
-    Err(Failure::Diagnosed)
 }
 
 /// Tells which hosts have no plan, and why.
@@ -217,16 +221,16 @@ pub(super) fn plans_text(asked: &[Asked], by: By, options: &TextOptions) -> Stri
 
 /// `stead plan --on`.
 pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    refuse_alone(on, arguments.machine.root.as_deref())?;
+    refuse_alone(on, &arguments.source.node, &[(arguments.machine.root.is_some(), "--root")])?;
     let loaded = crate::project::load(&arguments.source.path, arguments.source.network)?;
-    stop_at_mistakes(&loaded, terminal)?;
-    let targets = super::resolve(on, loaded.project.inventory(), &arguments.many)?;
-    let mut ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
-    ssh.cancel = crate::running::give_up_on_signals();
+    stored::stop_at_mistakes(&loaded, terminal)?;
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &stead_engine::RootSpec::Machine);
-    let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state);
+    let Resolved { targets, unknown, mut ssh } = super::resolve(on, Some(&loaded), &state, &arguments.many, terminal)?;
+    ssh.cancel = crate::running::give_up_on_signals();
+    let mut asking = Asking::new(&loaded, &arguments.select, &ssh, &state);
     asking.fetch = !arguments.fetch.no_fetch;
-    let asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.overview.json));
+    let mut asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.overview.json));
+    asked.extend(unknown.into_iter().map(Asked::from));
     asking.show_diagnostics(&loaded, terminal);
     let plans: Vec<&Plan> = asked.iter().filter_map(|asked| Some(&asked.result.as_ref().ok()?.planned.plan)).collect();
     let overview = overview(&asked, arguments.overview.json);
@@ -246,10 +250,11 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     })
 }
 
-/// Options that are about this machine make no sense for others.
-pub(super) fn refuse_alone(on: &str, root: Option<&Path>) -> Result<(), Failure> {
-    match root {
-        Some(_) => Err(Failure::OnlyHere { option: "--root", on: on.to_owned() }),
+/// Options that are about this machine, or about one node, make no sense for others.
+pub(super) fn refuse_alone(on: &str, node: &NodeArguments, others: &[(bool, &'static str)]) -> Result<(), Failure> {
+    let of_node = [(node.node.is_some(), "--node"), (node.facts.is_some(), "--facts")];
+    match of_node.iter().chain(others).find(|(given, _)| *given) {
+        Some((_, option)) => Err(Failure::OnlyHere { option, on: on.to_owned() }),
         None => Ok(()),
     }
 }

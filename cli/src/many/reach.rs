@@ -90,13 +90,15 @@ fn ask_password(terminal: &Terminal) -> Result<String, Failure> {
 
 /// `stead inventory clean`: removes what is kept on hosts.
 pub(crate) fn clean(on: &str, path: &Path, arguments: &ManyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let targets = super::resolve(on, &super::inventory(path)?, arguments)?;
-    let options = ssh_options(&arguments.ssh, terminal)?;
+    let loaded = super::project(path)?;
+    let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
+    let resolved = super::resolve(on, loaded.as_ref(), &state, arguments, terminal)?;
     let width = pool::width(arguments.ssh.forks);
-    let results = pool::each(targets, width, |_, target| {
-        let cleaned = ssh::clean(&target, &options).map_err(HostFailure::from);
+    let mut results = pool::each(resolved.targets, width, |_, target| {
+        let cleaned = ssh::clean(&target, &resolved.ssh).map_err(HostFailure::from);
         (target, cleaned)
     });
+    results.extend(resolved.unknown.into_iter().map(|(target, failure)| (target, Err(failure))));
     let mut failed = false;
     for (target, cleaned) in &results {
         match cleaned {

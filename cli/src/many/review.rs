@@ -4,18 +4,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use stead_catalog::{Plan, PlannedResource, Target};
-use stead_engine::ssh;
 use stead_report::{NodeChanges, Overview, OverviewKind, sort_nodes};
 
-use super::plan::{Asking, stop_at_mistakes};
+use super::plan::Asking;
 use super::progress::Bars;
-use super::{HostFailure, pool};
+use super::telling::Reached;
+use super::{HostFailure, Resolved, pool};
 use crate::args::{ReviewArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project::{self, Loaded};
 use crate::review::Tree;
 use crate::terminal::Terminal;
-use crate::{machine, overview};
+use crate::{machine, overview, stored};
 
 /// What `--detailed-exitcode` says when something differs.
 const DIFFERS: u8 = 2;
@@ -31,7 +31,7 @@ struct Compared {
 /// Plans both revisions on the hosts, and shows how they differ there. Changes nothing.
 pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let new = load(head, arguments, terminal)?;
-    stop_at_mistakes(&new, terminal)?;
+    stored::stop_at_mistakes(&new, terminal)?;
     // What is wrong with the old revision does not stop the review of its mend.
     let old = base.has_project().then(|| load(base, arguments, terminal)).transpose()?.filter(|old| {
         let is_good = !old.project.has_errors();
@@ -42,12 +42,11 @@ pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, term
         is_good
     });
     let on = arguments.on.as_deref().unwrap_or("*");
-    let targets = super::resolve(on, new.project.inventory(), &arguments.many)?;
-    let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
     let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
     let everything = SelectArguments::default();
-    let asking = Asking::new(&new.project, &everything, &ssh, state.clone());
-    let before = old.as_ref().map(|old| Asking::new(&old.project, &everything, &ssh, state));
+    let Resolved { targets, unknown, ssh } = super::resolve(on, Some(&new), &state, &arguments.many, terminal)?;
+    let asking = Asking::new(&new, &everything, &ssh, &state);
+    let before = old.as_ref().map(|old| Asking::new(old, &everything, &ssh, &state));
     let bars = Bars::new(!arguments.overview.json);
     bars.begin(targets.len(), "planned");
     let mut compared = pool::each(targets, pool::width(arguments.many.ssh.forks), |_, target| {
@@ -57,6 +56,7 @@ pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, term
         (target, compared)
     });
     bars.finish();
+    compared.extend(unknown.into_iter().map(|(target, failure)| (target, Err(failure))));
     asking.show_diagnostics(&new, terminal);
     sort_nodes(&mut compared, |(target, _)| &target.name);
     let mut overview = overview::new(OverviewKind::Plan, &arguments.overview);
@@ -103,15 +103,13 @@ fn add_all(overview: &mut Overview, compared: Vec<(Target, Result<Compared, Host
 /// Asks one host, over one connection.
 fn one(target: &Target, new: &Asking<'_>, old: Option<&Asking<'_>>, doing: &dyn Fn(&str)) -> Result<Compared, HostFailure> {
     doing("connecting");
-    let (remote, _) = ssh::connect(target, new.ssh);
-    let mut remote = remote?;
-    let facts = remote.facts.clone();
+    let Reached { mut remote, facts, ledger } = new.telling.reach(target, new.ssh)?;
     doing("planning");
-    let catalog = new.compile(target, &facts)?;
+    let catalog = new.compile(target, &facts, &ledger)?;
     let mut plan = remote.plan(&catalog, new.fetch, false)?.plan;
     // As the old revision knows the host; one that it does not know gets nothing of it.
     let known = old.and_then(|old| Some((old, old.project.inventory().target(&target.name)?)));
-    let before = match known.map(|(old, target)| old.compile(target, &facts)) {
+    let before = match known.map(|(old, target)| old.compile(target, &facts, &ledger)) {
         Some(Ok(catalog)) => remote.plan(&catalog, new.fetch, false)?.plan.resources,
         _ => Vec::new(),
     };

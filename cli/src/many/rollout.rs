@@ -14,16 +14,15 @@ use stead_report::{TextOptions, json};
 
 use super::batches::RolloutPlan;
 use super::outcome::HostOutcome;
-use super::plan::{Asking, overview, plans_text, refuse_alone, show_failures, stop_at_mistakes};
+use super::plan::{Asking, overview, plans_text, refuse_alone, show_failures};
 use super::progress::{Bar, Bars, HostProgress, Stage};
 use super::record::{self, HostLog, Record, Recorded};
-use super::{Asked, HostFailure, Ready, health, pool, resume, summary};
+use super::{Asked, HostFailure, Ready, Resolved, health, pool, resume, summary};
 use crate::accept::Acceptance;
 use crate::args::{ApplyArguments, By};
 use crate::failure::Failure;
-use crate::project::Loaded;
 use crate::terminal::Terminal;
-use crate::{machine, running, selection};
+use crate::{machine, running, selection, stored};
 
 /// Why hosts are not tried.
 const TOO_MANY: &str = "too many hosts failed before";
@@ -108,7 +107,7 @@ fn withhold(file: &Path, asked: &mut [Asked], before: Option<&Recorded>) -> Resu
 }
 
 fn refuse(task: &Task<'_>, arguments: &ApplyArguments) -> Result<(), Failure> {
-    refuse_alone(task.on, arguments.machine.root.as_deref())?;
+    refuse_alone(task.on, &arguments.node, &[(arguments.machine.root.is_some(), "--root")])?;
     let given = [
         (arguments.watch, "--watch"),
         (arguments.confirm_within.is_some(), "--confirm-within"),
@@ -124,22 +123,21 @@ fn refuse(task: &Task<'_>, arguments: &ApplyArguments) -> Result<(), Failure> {
 pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     refuse(task, arguments)?;
     let (loaded, demand) = crate::reviewed::load(&arguments.path, arguments.network, arguments.reviewed.as_deref())?;
-    stop_at_mistakes(&loaded, terminal)?;
+    stored::stop_at_mistakes(&loaded, terminal)?;
     crate::signatures::demand_for(&loaded, task.saved.map(|(file, _)| file), terminal)?;
     let plan = RolloutPlan::of(&arguments.rollout, &loaded.project.config().rollout);
-    let inventory = loaded.project.inventory();
-    let (mut targets, gone) = match task.hosts {
-        Some(hosts) => super::targets::named(hosts, inventory, &arguments.many),
-        None => (super::resolve(task.on, inventory, &arguments.many)?, Vec::new()),
+    let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &RootSpec::Machine);
+    let (Resolved { mut targets, unknown, ssh }, gone) = match task.hosts {
+        // Which hosts are meant was found out before, and facts may have changed since.
+        Some(hosts) => super::targets::named(hosts, &loaded, &arguments.many, terminal)?,
+        None => (super::resolve(task.on, Some(&loaded), &state, &arguments.many, terminal)?, Vec::new()),
     };
     if let (Some(gone), None) = (gone.first(), task.before) {
         return Err(Failure::NoTargets(gone.clone()));
     }
     plan.sort(&mut targets);
-    let ssh = super::ssh_options(&arguments.many.ssh, terminal)?;
-    let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &RootSpec::Machine);
 
-    let mut asking = Asking::new(&loaded.project, &arguments.select, &ssh, state.clone());
+    let mut asking = Asking::new(&loaded, &arguments.select, &ssh, &state);
     asking.fetch = !arguments.fetch.no_fetch;
     (asking.remember, asking.keep, asking.demand) = (true, true, demand);
     let mut asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.json));
@@ -148,6 +146,7 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
         let failure = HostFailure::new("no-targets", "the inventory does not have it any more", hint);
         Asked { target: Target::named(name.as_str()), result: Err(failure) }
     }));
+    asked.extend(unknown.into_iter().map(Asked::from));
     asking.show_diagnostics(&loaded, terminal);
     if let Some((_, saved)) = task.saved {
         hold(&mut asked, saved, task.before);
@@ -180,7 +179,7 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
         cancel: running::cancel_on_signals(None),
         forks: arguments.many.ssh.forks,
         audit: arguments.audit_exec,
-        retention: retention(&loaded),
+        retention: running::retention(&loaded),
         is_held: task.saved.is_some(),
         doubtful,
         failures: AtomicUsize::new(0),
@@ -192,15 +191,6 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
         rollout.tell_end(&outcomes);
     }
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn retention(loaded: &Loaded) -> Retention {
-    let journal = loaded.project.config().journal;
-    let default = Retention::default();
-    Retention {
-        max_size: journal.max_size.unwrap_or(default.max_size),
-        max_age: journal.max_age_ns.map(Duration::from_nanos).or(default.max_age),
-    }
 }
 
 fn is_busy(asked: &Asked) -> bool {
@@ -448,6 +438,7 @@ impl Rollout<'_> {
             withheld: std::mem::take(&mut ready.withheld),
             audit: self.audit,
             retention: self.retention,
+            ledger: self.asking.telling.ledger().map(str::to_owned),
             cancel: self.cancel.clone(),
         };
         let (outcome, mut remote) = match remote.apply(&ready.planned.plan, &options, &progress) {

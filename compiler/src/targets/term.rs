@@ -138,15 +138,19 @@ impl Term {
             Kind::Regex(pattern) => Some(pattern.is_match(&target.name)),
             Kind::Tag(tag) => Some(target.tags.contains(tag)),
             Kind::Group(group) => Some(target.groups.contains(group)),
-            Kind::Fact(path, test) => Some(lookup(facts?, path).is_some_and(|value| test.fits(value))),
+            // A fact that is not told at all is not known; a path that leads nowhere in one that is told is a no.
+            Kind::Fact(path, test) => {
+                let facts = facts.filter(|facts| path.first().is_some_and(|first| facts.contains_key(first)))?;
+                Some(lookup(facts, path).is_some_and(|value| test.fits(value)))
+            }
             Kind::Network(network, prefix) => {
                 let declared: Option<IpAddr> = target.address().parse().ok();
                 if declared.is_some_and(|ip| is_in(ip, *network, *prefix)) {
                     return Some(true);
                 }
-                let told = lookup(facts?, &["network".into()]);
+                let told = facts?.get("network")?;
                 let all = ["ipv4", "ipv6"].into_iter().filter_map(|kind| match told {
-                    Some(Value::Map(map)) => map.get(kind),
+                    Value::Map(map) => map.get(kind),
                     _ => None,
                 });
                 Some(all.flat_map(addresses).any(|ip| is_in(ip, *network, *prefix)))

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Attributes, Catalog, Command, DriftPolicy, Edge, Meta, Resource, ResourceId, Retry};
+use stead_catalog::{Attributes, Catalog, Command, DriftPolicy, Edge, Meta, Orphan, Resource, ResourceId, Retry};
 
 use super::FrameError;
 use super::plan::{WirePlace, edge_kind, place, read_place};
 use super::value::{Contents, WireMap, WireValue, content_hash, read_map};
+use crate::LedgerEntry;
 use crate::journal::hex;
 
 /// A catalog.
@@ -25,7 +26,7 @@ type WireEdge = (u32, u32, String, Arc<str>, Option<WirePlace>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct WireResource {
-    id: (Arc<str>, Arc<str>),
+    id: WireId,
     attributes: WireMap,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     meta: Option<WireMeta>,
@@ -43,6 +44,55 @@ struct WireMeta {
     tags: Vec<Arc<str>>,
     noop: bool,
     report_drift: bool,
+    /// What is no longer declared: as what it was, and what counts on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    orphan: Option<(WireId, Option<WireId>)>,
+}
+
+/// Type and name.
+type WireId = (Arc<str>, Arc<str>);
+
+/// One thing that a project made on the worker's machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WireLedgerEntry {
+    resource: WireId,
+    thing: WireMap,
+    node: String,
+    source: String,
+    needs: Vec<WireId>,
+    made: (i64, i64),
+}
+
+impl WireLedgerEntry {
+    pub(crate) fn of(entry: &LedgerEntry) -> Self {
+        Self {
+            resource: wire_id(&entry.resource),
+            thing: entry.thing.iter().map(|(key, value)| (key.clone(), WireValue::of(value, true))).collect(),
+            node: entry.node.clone(),
+            source: entry.source.clone(),
+            needs: entry.needs.iter().map(wire_id).collect(),
+            made: entry.made,
+        }
+    }
+
+    pub(crate) fn read(self) -> Result<LedgerEntry, FrameError> {
+        Ok(LedgerEntry {
+            resource: read_id(self.resource),
+            thing: read_map(self.thing, &|_| None)?.into_iter().collect(),
+            node: self.node,
+            source: self.source,
+            needs: self.needs.into_iter().map(read_id).collect(),
+            made: self.made,
+        })
+    }
+}
+
+fn wire_id(id: &ResourceId) -> WireId {
+    (id.type_name.clone(), id.name.clone())
+}
+
+fn read_id((type_name, name): WireId) -> ResourceId {
+    ResourceId { type_name, name }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -141,9 +191,10 @@ impl WireResource {
             tags: meta.tags.clone(),
             noop: meta.noop,
             report_drift: meta.on_drift == DriftPolicy::Report,
+            orphan: meta.orphan.as_ref().map(|orphan| (wire_id(&orphan.declared_as), orphan.needed_by.as_ref().map(wire_id))),
         };
         Self {
-            id: (resource.id.type_name.clone(), resource.id.name.clone()),
+            id: wire_id(&resource.id),
             attributes: resource.attributes.iter().map(|(key, value)| (key.clone(), WireValue::of(value, false))).collect(),
             meta: (*meta != Meta::default()).then(wire),
             source: place(&resource.source),
@@ -161,11 +212,12 @@ impl WireResource {
             tags: meta.tags,
             noop: meta.noop,
             on_drift: if meta.report_drift { DriftPolicy::Report } else { DriftPolicy::Fix },
-            // What is not declared is no part of what the operator sends.
-            orphan: None,
+            orphan: meta
+                .orphan
+                .map(|(declared_as, needed_by)| Orphan { declared_as: read_id(declared_as), needed_by: needed_by.map(read_id) }),
         });
         Ok(Resource {
-            id: ResourceId { type_name: self.id.0, name: self.id.1 },
+            id: read_id(self.id),
             attributes: read_map(self.attributes, contents)?.into_iter().collect::<Attributes>(),
             meta,
             source: read_place(self.source),

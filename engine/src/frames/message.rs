@@ -10,7 +10,7 @@ use stead_catalog::{
 use super::event::WireEvent;
 use super::plan::{WirePlan, WirePlanned};
 use super::value::{WireMap, WireValue};
-use super::{WireCatalog, WireCode, encode, encode_piece};
+use super::{WireCatalog, WireCode, WireLedgerEntry, encode, encode_piece};
 
 /// From the operator.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +18,13 @@ use super::{WireCatalog, WireCode, encode, encode_piece};
 pub(crate) enum Request {
     /// Nothing: the operator is still there.
     Beat {},
+    /// Ask these programs for a fact each, and tell what a project has made here. Answered by [`Answer::Told`].
+    Tell {
+        #[serde(default)]
+        programs: Vec<WireProgram>,
+        #[serde(default)]
+        ledger: Option<String>,
+    },
     /// Plan this catalog. Answered by [`Answer::Need`] where contents are missing, and then by [`Answer::Planned`].
     Plan(Box<PlanRequest>),
     /// Carry out the plan that was made last. Answered by events.
@@ -34,6 +41,9 @@ pub(crate) enum Request {
         max_age_ns: Option<u64>,
         /// Resources that nobody has accepted: they are left as they are.
         withheld: Vec<(Arc<str>, Arc<str>)>,
+        /// The project in whose ledger it is noted what is made.
+        #[serde(default)]
+        ledger: Option<String>,
     },
     /// End the run: asked once it finishes what runs, asked again it ends what runs.
     Cancel {},
@@ -55,6 +65,14 @@ pub(crate) struct PlanRequest {
     /// Note in the journal what is as it shall be, when nothing is to be done.
     #[serde(default)]
     pub(crate) remember: bool,
+}
+
+/// A program that tells the value of one fact.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WireProgram {
+    pub(crate) name: Arc<str>,
+    pub(crate) argv: Vec<Arc<str>>,
+    pub(crate) timeout_ns: u64,
 }
 
 /// What is looked at by [`Request::Check`].
@@ -79,8 +97,20 @@ pub(crate) enum Answer {
         /// The newest run in the journal.
         last_run: Option<WireRun>,
     },
-    /// The second one, unasked.
-    Facts { facts: WireMap },
+    /// The second one, unasked: with what could not be told, in words.
+    Facts {
+        facts: WireMap,
+        #[serde(default)]
+        problems: Vec<String>,
+    },
+    /// What programs told, and what the ledger has.
+    Told {
+        facts: WireMap,
+        #[serde(default)]
+        problems: Vec<String>,
+        #[serde(default)]
+        ledger: Vec<WireLedgerEntry>,
+    },
     /// Nothing: the worker is still there.
     Beat {},
     /// Contents that are missing.
@@ -148,10 +178,11 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         ("map", Value::map([("key".into(), Value::Member("word".into())), ("ref".into(), Value::Ref(id("/b")))])),
     ];
     let attributes = values.into_iter().map(|(name, value)| (Arc::from(name), value)).collect::<Attributes>();
+    let orphan = stead_catalog::Orphan { declared_as: id("/a"), needed_by: Some(id("/b")) };
     let resource = |name: &str| Resource {
         id: id(name),
         attributes: attributes.clone(),
-        meta: stead_catalog::Meta { tags: vec!["web".into()], ..Default::default() },
+        meta: stead_catalog::Meta { tags: vec!["web".into()], orphan: Some(orphan.clone()), ..Default::default() },
         source: source.clone(),
         path: vec!["web".into()],
         origins: Vec::new(),
@@ -181,6 +212,15 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
     let outcome = super::WireOutcome::of(&crate::Outcome::new(stead_catalog::OutcomeKind::Changed));
     let finished = WireEvent::Finished { at: 0, resource: Some(Box::new(WirePlanned::of(&planned))), outcome };
     let facts = vec![("hostname".into(), WireValue::of(&Value::string("web-1"), false))];
+    let program = WireProgram { name: "rack".into(), argv: vec!["/bin/rack".into()], timeout_ns: 1 };
+    let made = crate::LedgerEntry {
+        resource: id("/a"),
+        thing: attributes,
+        node: "web-1".into(),
+        source: "site.stead:1:1".into(),
+        needs: vec![id("/b")],
+        made: (1, 2),
+    };
     let request = PlanRequest { catalog: WireCatalog::of(&catalog), fetch: true, remember: false };
     let frames = [
         encode(&Request::Plan(Box::new(request))),
@@ -190,9 +230,12 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
             max_size: Some(1),
             max_age_ns: None,
             withheld: vec![("file".into(), "/a".into())],
+            ledger: Some("site".into()),
         }),
+        encode(&Request::Tell { programs: vec![program], ledger: Some("site".into()) }),
         encode(&Answer::Hello { version: "1".into(), arch: "x86_64".into(), uid: 0, last_run: None }),
-        encode(&Answer::Facts { facts }),
+        encode(&Answer::Facts { facts: facts.clone(), problems: vec!["no".into()] }),
+        encode(&Answer::Told { facts, problems: Vec::new(), ledger: vec![WireLedgerEntry::of(&made)] }),
         encode(&Answer::Need { contents: vec![Wanted { hash: "00".repeat(32), offset: 1 }] }),
         encode(&Answer::Planned { plan: WirePlan::of(&plan), saved: String::new() }),
         encode(&Answer::Event(finished)),
