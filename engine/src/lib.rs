@@ -83,7 +83,7 @@ pub use saved::{SavedChange, SavedPlan, SavedPlanError, SavedPlans};
 pub use script::Told;
 pub use state_dir::make_state_dir;
 pub use stead_catalog::OutcomeKind;
-pub use system::accounts::Shadow;
+pub use system::accounts::{Ages, Shadow};
 pub use undo::{Restore, Restorer, RestoringResource};
 pub use units::unit_of;
 pub use watch::{Alarm, Notice, Turn, Watch, WatchError, WatchOptions};

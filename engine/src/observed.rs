@@ -21,6 +21,7 @@ use crate::net::{self, NoAnswer, Reply, Request};
 use crate::process::{Ended, Finished, RunAs, Spawn};
 use crate::root::{Entry, Root, RootSpec, failed};
 use crate::system::System;
+use crate::system::accounts::Ages;
 use crate::system::apt::SourcesAhead;
 use crate::system::archive::Contents;
 use crate::world::no_network;
@@ -394,8 +395,8 @@ impl World for Observed {
         self.system.accounts.password_hash(user).map(Known::Is)
     }
 
-    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
-        Ok(Known::Is(self.system.accounts.shadow(user)?.and_then(|shadow| shadow.expires)))
+    fn account_ages(&self, user: &str) -> Look<Ages> {
+        Ok(Known::Is(self.system.accounts.shadow(user)?.map(|shadow| shadow.ages).unwrap_or_default()))
     }
 
     fn package(&self, name: &str) -> Look<PackageState> {

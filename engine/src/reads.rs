@@ -13,6 +13,7 @@ use crate::downloads::Fetched;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::net::{NoAnswer, Reply, Request};
+use crate::system::accounts::Ages;
 use crate::system::archive::Contents;
 use crate::{
     FileKind, Forecast, Group, Known, Look, Output, PackageChange, PackageState, PackageWish, Probe, ProbeOutcome, Stat,
@@ -166,9 +167,9 @@ impl World for Recorder<'_> {
         self.base.password_hash(user)
     }
 
-    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+    fn account_ages(&self, user: &str) -> Look<Ages> {
         self.note(Read::User(user.into()));
-        self.base.account_expires(user)
+        self.base.account_ages(user)
     }
 
     fn package(&self, name: &str) -> Look<PackageState> {

@@ -13,6 +13,7 @@ use stead_catalog::Command;
 
 use crate::downloads::Fetched;
 use crate::net::{NoAnswer, Reply, Request};
+use crate::system::accounts::Ages;
 use crate::system::apt::SourcesAhead;
 use crate::system::archive::Contents;
 use crate::{ObserveError, Output};
@@ -381,13 +382,13 @@ pub trait World: Sync {
     /// [`ObserveError::Permission`] when this user may not read it.
     fn password_hash(&self, user: &str) -> Look<Option<Arc<str>>>;
 
-    /// Returns the day a user's account expires, in days since 1970-01-01; `None` when it does not.
+    /// Returns how old a user's password and account may become.
     ///
     /// # Errors
     /// [`ObserveError::Permission`] when this user may not read the shadow database.
-    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+    fn account_ages(&self, user: &str) -> Look<Ages> {
         let _ = user;
-        Ok(Known::Is(None))
+        Ok(Known::Is(Ages::default()))
     }
 
     /// Returns what the package database says of a package.

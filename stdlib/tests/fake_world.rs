@@ -11,7 +11,7 @@
 //! /tmp/x          untrusted 1001                     # reached through a symlink that user 1001 planted
 //! /var/x          unknown "package[\"x\"]"
 //! user app 1000 app /srv/app /bin/sh groups=www,adm comment="…" password="…"
-//! user gone 1002 gone / /bin/sh expires=20000        # days since 1970-01-01
+//! user gone 1002 gone / /bin/sh expires=20000        # days since 1970-01-01; also min_days, max_days, warn_days, inactive_days
 //! user late pending                                  # its id is given out later
 //! user maybe unknown "package[\"x\"]"
 //! group www 33 members=app
@@ -38,8 +38,8 @@ use std::sync::Arc;
 use stead_catalog::{Type, Value};
 use stead_engine::net::{NoAnswer, Reply, Request};
 use stead_engine::{
-    ActiveState, EnableState, FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner, PackageChange,
-    PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
+    ActiveState, Ages, EnableState, FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner,
+    PackageChange, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
 };
 
 use crate::literal::{Reader, filler};
@@ -65,7 +65,7 @@ pub(crate) struct FakeWorld {
     users: BTreeMap<String, Known<User>>,
     groups: BTreeMap<String, Known<Group>>,
     passwords: BTreeMap<String, Arc<str>>,
-    expiries: BTreeMap<String, i64>,
+    ages: BTreeMap<String, Ages>,
     packages: BTreeMap<String, PackageState>,
     forecast: Forecast,
     units: BTreeMap<String, UnitState>,
@@ -156,9 +156,15 @@ impl FakeWorld {
                 if let Some(password) = option("password") {
                     self.passwords.insert(name.to_owned(), password.into());
                 }
-                if let Some(days) = option("expires") {
-                    self.expiries.insert(name.to_owned(), days.parse().expect("days since 1970-01-01"));
-                }
+                let days = |name: &str| option(name).map(|days| days.parse().expect("days"));
+                let ages = Ages {
+                    min: days("min_days"),
+                    max: days("max_days"),
+                    warn: days("warn_days"),
+                    inactive: days("inactive_days"),
+                    expires: days("expires"),
+                };
+                self.ages.insert(name.to_owned(), ages);
                 self.users.insert(name.to_owned(), user);
             }
             "group" => {
@@ -472,8 +478,8 @@ impl World for FakeWorld {
         Ok(Known::Is(self.passwords.get(user).cloned()))
     }
 
-    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
-        Ok(Known::Is(self.expiries.get(user).copied()))
+    fn account_ages(&self, user: &str) -> Look<Ages> {
+        Ok(Known::Is(self.ages.get(user).copied().unwrap_or_default()))
     }
 
     fn package(&self, name: &str) -> Look<PackageState> {

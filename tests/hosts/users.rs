@@ -57,6 +57,43 @@ fn a_group_goes_after_those_who_were_in_it() {
 }
 
 #[test]
+fn a_password_is_its_users_once_it_was_set_and_grows_old() {
+    let source = |hash: &str, max: i64| {
+        format!(
+            "user \"ann\" {{ password = secret(\"{hash}\"), password_policy = on_create, password_max_days = {max}, password_warn_days = 14, create_home = false }}\n"
+        )
+    };
+    let Some(site) = Site::new(&source("$6$salt$one", 90)) else { return };
+    let host = &site.host;
+    let field = |number: u32| host.must(&format!("getent shadow ann | cut -d: -f{number}")).trim().to_owned();
+    site.converge();
+    assert_eq!((field(2), field(5), field(6)), ("$6$salt$one".into(), "90".into(), "14".into()));
+    // Another hash in the source, and one that its user has chosen: neither is written over.
+    host.must("echo 'ann:$6$salt$chosen' | chpasswd -e");
+    site.source(&source("$6$salt$two", 90));
+    site.nothing_is_left();
+    host.must("chage -m 3 -I 20 ann");
+    site.source(&format!(
+        "{}user \"bob\" {{ create_home = false }}\n",
+        source("$6$salt$two", 30).replace("warn_days = 14", "warn_days = -1, password_inactive_days = 5")
+    ));
+    let plan = site.plan();
+    assert_eq!(planned(&plan, "user[\"ann\"]").changes.len(), 3, "{plan:?}");
+    site.converge();
+    let ages = || (3..9).map(&field).skip(1).collect::<Vec<_>>().join(":");
+    assert_eq!(ages(), "3:30::5:");
+    assert_eq!(field(2), "$6$salt$chosen");
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(ages(), "3:90:14:20:");
+    assert_eq!(field(2), "$6$salt$chosen");
+    // An account that an undo makes again grows old as it did.
+    site.source("user \"ann\" { state = absent }\n");
+    site.converge();
+    let undone = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(ages(), "3:90:14:20:", "{undone}");
+}
+
+#[test]
 fn an_unknown_owner_is_told_with_its_name() {
     let Some(site) = Site::new("file \"/etc/owned\" { content = \"x\\n\", owner = \"nobody-here\" }\n") else { return };
     let output = site.apply();

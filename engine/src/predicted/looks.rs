@@ -11,6 +11,7 @@ use super::{Entry, Predicted};
 use crate::downloads::Fetched;
 use crate::foreseen;
 use crate::net::{NoAnswer, Reply, Request};
+use crate::system::accounts::Ages;
 use crate::system::apt::SourcesAhead;
 use crate::system::archive::Contents;
 use crate::{
@@ -178,12 +179,12 @@ impl World for Predicted<'_> {
         }
     }
 
-    fn account_expires(&self, user: &str) -> Look<Option<i64>> {
+    fn account_ages(&self, user: &str) -> Look<Ages> {
         match (self.shadow.get(user), self.users.get(user)) {
-            (_, Some(None)) => Ok(Known::Is(None)),
-            (Some(shadow), _) => Ok(Known::Is(shadow.expires)),
-            (None, Some(Some(_))) if matches!(self.base.user(user), Ok(Known::Is(None))) => Ok(Known::Is(None)),
-            _ => self.base.account_expires(user),
+            (_, Some(None)) => Ok(Known::Is(Ages::default())),
+            (Some(shadow), _) => Ok(Known::Is(shadow.ages)),
+            (None, Some(Some(_))) if matches!(self.base.user(user), Ok(Known::Is(None))) => Ok(Known::Is(Ages::default())),
+            _ => self.base.account_ages(user),
         }
     }
 

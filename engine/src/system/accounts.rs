@@ -39,6 +39,21 @@ const NAME_SERVICE: Duration = Duration::from_secs(30);
 pub struct Shadow {
     /// The password field: a hash, `*`, `!`, or a hash behind a `!` when the account is locked.
     pub hash: Arc<str>,
+    /// How old the password and the account may become.
+    pub ages: Ages,
+}
+
+/// How old a password and an account may become (shadow(5)), in days; `None` where there is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ages {
+    /// So old a password is before it may be changed.
+    pub min: Option<i64>,
+    /// So old a password becomes at most.
+    pub max: Option<i64>,
+    /// So long before that its user is warned.
+    pub warn: Option<i64>,
+    /// So long after that it can still be changed by logging in.
+    pub inactive: Option<i64>,
     /// The day the account expires, in days since 1970-01-01.
     pub expires: Option<i64>,
 }
@@ -46,7 +61,7 @@ pub struct Shadow {
 /// Leaves the hash out, so that an entry can be logged without care.
 impl std::fmt::Debug for Shadow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shadow").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Shadow").field("ages", &self.ages).finish_non_exhaustive()
     }
 }
 
@@ -77,6 +92,8 @@ pub enum Tool {
     GroupDel,
     /// Sets the members of a group.
     GroupMembers,
+    /// Sets how old a password may become.
+    Age,
 }
 
 impl Tool {
@@ -90,6 +107,7 @@ impl Tool {
             Self::GroupMod => "groupmod",
             Self::GroupDel => "groupdel",
             Self::GroupMembers => "gpasswd",
+            Self::Age => "chage",
         }
     }
 }
@@ -369,8 +387,11 @@ pub fn parse_shadow(content: &[u8]) -> impl Iterator<Item = (&str, Shadow)> {
         let line = std::str::from_utf8(line).ok()?;
         let mut fields = line.split(':');
         let (name, hash) = (fields.next()?, fields.next()?);
-        let expires = fields.nth(5).and_then(|days| days.parse().ok());
-        (!name.is_empty()).then(|| (name, Shadow { hash: hash.into(), expires }))
+        // After the day of the last change.
+        let mut days = fields.skip(1).map(|days| days.parse().ok());
+        let mut next = || days.next().flatten();
+        let ages = Ages { min: next(), max: next(), warn: next(), inactive: next(), expires: next() };
+        (!name.is_empty()).then(|| (name, Shadow { hash: hash.into(), ages }))
     })
 }
 
@@ -471,7 +492,8 @@ mod tests {
     #[test]
     fn shadow_lines_never_show_the_hash() {
         let lines: Vec<_> = parse_shadow(b"a:$6$x:19000:0:99999:7::20000:\nb:!:19000::::::\n").collect();
-        assert_eq!((&*lines[0].1.hash, lines[0].1.expires, lines[1].1.expires), ("$6$x", Some(20000), None));
+        let ages = Ages { min: Some(0), max: Some(99999), warn: Some(7), inactive: None, expires: Some(20000) };
+        assert_eq!((&*lines[0].1.hash, lines[0].1.ages, lines[1].1.ages), ("$6$x", ages, Ages::default()));
         assert!(!format!("{lines:?}").contains("$6$"));
     }
 

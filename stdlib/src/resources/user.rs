@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stead_catalog::{Action, Footprint, Place, Problem, Shown};
 use stead_engine::system::accounts::Tool;
 use stead_engine::{
-    Applied, ApplyError, Difference, Known, LockClass, Machine, ObserveError, Predicted, ResourceType, Shadow, Stat, World,
+    Ages, Applied, ApplyError, Difference, Known, LockClass, Machine, ObserveError, Predicted, ResourceType, Shadow, Stat, World,
 };
 
 use crate::accounts::{self, Defaults};
@@ -47,6 +47,18 @@ pub(super) use subordinate::SUBORDINATE;
         remove_groups = "exclusive_groups",
         purge = "remove_home",
         remove = "remove_home",
+        update_password = "password_policy",
+        enforce_password = "password_policy",
+        mindays = "password_min_days",
+        password_min_age = "password_min_days",
+        password_expire_min = "password_min_days",
+        maxdays = "password_max_days",
+        password_max_age = "password_max_days",
+        password_expire_max = "password_max_days",
+        warndays = "password_warn_days",
+        password_expire_warn = "password_warn_days",
+        inactdays = "password_inactive_days",
+        password_expire_account_disable = "password_inactive_days",
         expire = "expires",
         expiry = "expires",
         password_lock = "locked",
@@ -85,6 +97,17 @@ pub struct User {
     pub system: bool,
     /// Hash of its password, as crypt(5) makes it (`mkpasswd -m yescrypt`). Left as found when absent; a new account has none and nobody logs in with one.
     pub password: Option<Secret<Arc<str>>>,
+    /// When its password is set: in every apply that finds another, or with the account only, so that its user may change it.
+    #[default(PasswordPolicy::Always)]
+    pub password_policy: PasswordPolicy,
+    /// How many days old its password is before it may be changed; -1 for no limit. Left as found when absent.
+    pub password_min_days: Option<i64>,
+    /// How many days old its password becomes before it has to be changed; -1 for no limit. Left as found when absent.
+    pub password_max_days: Option<i64>,
+    /// How many days before that its user is warned; -1 for never. Left as found when absent.
+    pub password_warn_days: Option<i64>,
+    /// For how many days after that it can still be changed by logging in; -1 for ever. Left as found when absent.
+    pub password_inactive_days: Option<i64>,
     /// Whether logging in with its password is barred. Left as found when absent.
     pub locked: Option<bool>,
     /// The day it expires, `2027-01-31`, or `never`. Left as found when absent.
@@ -101,6 +124,15 @@ pub enum State {
     Present,
     /// The account is gone, and its own group if nobody else is in it. Its files stay, unless `remove_home`.
     Absent,
+}
+
+/// When a password is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Choice)]
+pub enum PasswordPolicy {
+    /// Whenever another one is found.
+    Always,
+    /// When the account is made, and never again.
+    OnCreate,
 }
 
 /// What is known of the account and of what it would be made with.
@@ -205,6 +237,16 @@ impl User {
             let message = format!("`{date}` is no day");
             problem("invalid-value", "expires", message, "write it as `2027-01-31`, or `never`");
         }
+        for (attribute, days) in self.ages().into_iter().filter_map(|(name, days, _)| Some((name, days?))) {
+            if !(-1..=99_999).contains(&days) {
+                let message = format!("{days} is no number of days");
+                problem("invalid-value", attribute, message, "write one in -1..=99999; -1 takes the limit away");
+            }
+        }
+        if self.password_policy == PasswordPolicy::OnCreate && self.password.is_none() {
+            let message = "there is no password to be set with the account".to_owned();
+            problem("missing-attribute", "password_policy", message, "give its hash: `password = …`");
+        }
         if self.exclusive_groups && self.groups.is_none() {
             let message = "`exclusive_groups` says that it is in no other group, and `groups` is missing".to_owned();
             problem("missing-attribute", "exclusive_groups", message, "name them, or say `groups = []` for none");
@@ -254,11 +296,11 @@ impl User {
     }
 
     /// The password field that it will have: the hash, behind a `!` when it is locked.
-    fn wanted_hash(&self, present: Option<&str>) -> Option<String> {
+    fn wanted_hash(&self, present: Option<&str>, is_there: bool) -> Option<String> {
         let present = present.unwrap_or("!");
         let behind = |field: &str| field.trim_start_matches('!').to_owned();
         let locked = self.locked.unwrap_or(present.starts_with('!') && present.len() > 1);
-        match &self.password {
+        match self.password_for(is_there) {
             Some(password) => {
                 let hash = password.reveal();
                 let bare = if self.locked.is_some() { behind(hash) } else { hash.to_string() };
@@ -267,6 +309,38 @@ impl User {
             }
             None => self.locked.map(|locked| if locked { format!("!{}", behind(present)) } else { behind(present) }),
         }
+    }
+
+    /// The limits of its password's age: attribute, what is wanted, and the option of chage(1).
+    fn ages(&self) -> [(&'static str, Option<i64>, &'static str); 4] {
+        [
+            ("password_min_days", self.password_min_days, "-m"),
+            ("password_max_days", self.password_max_days, "-M"),
+            ("password_warn_days", self.password_warn_days, "-W"),
+            ("password_inactive_days", self.password_inactive_days, "-I"),
+        ]
+    }
+
+    /// Says whether something is asked for that the shadow database says.
+    fn asks_ages(&self) -> bool {
+        self.expires.is_some() || self.ages().iter().any(|(_, days, _)| days.is_some())
+    }
+
+    /// The limits as they will be.
+    fn wanted_ages(&self, present: Ages) -> Ages {
+        let of = |wanted: Option<i64>, present: Option<i64>| wanted.map_or(present, |days| Some(days).filter(|days| *days >= 0));
+        Ages {
+            min: of(self.password_min_days, present.min),
+            max: of(self.password_max_days, present.max),
+            warn: of(self.password_warn_days, present.warn),
+            inactive: of(self.password_inactive_days, present.inactive),
+            expires: self.expires_on().unwrap_or(present.expires),
+        }
+    }
+
+    /// The hash that an account gets that is there, or is made.
+    fn password_for(&self, is_there: bool) -> Option<&Secret<Arc<str>>> {
+        self.password.as_ref().filter(|_| !is_there || self.password_policy == PasswordPolicy::Always)
     }
 
     fn expires_on(&self) -> Option<Option<i64>> {
@@ -297,7 +371,7 @@ impl ResourceType for User {
         let shadow = if present.is_some() { self.observe_shadow(world)? } else { None };
         let has_hash = |field: &str| !matches!(field.trim_start_matches('!'), "" | "*");
         if self.locked == Some(false)
-            && self.password.is_none()
+            && self.password_for(present.is_some()).is_none()
             && !shadow.as_ref().is_some_and(|shadow| has_hash(&shadow.hash) || !shadow.hash.starts_with('!'))
         {
             return Err(ObserveError::Impossible {
@@ -340,7 +414,7 @@ impl ResourceType for User {
         hasher.update(format!("{user:?}").as_bytes());
         if let Some(shadow) = &observed.shadow {
             hasher.update(shadow.hash.as_bytes());
-            hasher.update(format!("{:?}", shadow.expires).as_bytes());
+            hasher.update(format!("{:?}", shadow.ages).as_bytes());
         }
         let Known::Is(home) = &observed.home else { return false };
         hasher.update(&[u8::from(home.is_some())]);
@@ -372,10 +446,10 @@ impl ResourceType for User {
             subordinate::predict_new(effects, &self.because());
         }
         accounts::predict_groups(effects, &self.name, &before, &after);
-        if self.password.is_some() || self.locked.is_some() || self.expires.is_some() {
-            let old = observed.shadow.clone().unwrap_or(Shadow { hash: "!".into(), expires: None });
-            let hash = self.wanted_hash(Some(&old.hash)).map_or(old.hash, Arc::from);
-            effects.put_shadow(&self.name, Shadow { hash, expires: self.expires_on().unwrap_or(old.expires) });
+        if self.password_for(present.is_some()).is_some() || self.locked.is_some() || self.asks_ages() {
+            let old = observed.shadow.clone().unwrap_or(Shadow { hash: "!".into(), ages: Ages::default() });
+            let hash = self.wanted_hash(Some(&old.hash), present.is_some()).map_or(old.hash, Arc::from);
+            effects.put_shadow(&self.name, Shadow { hash, ages: self.wanted_ages(old.ages) });
         }
         let moved = self.move_home && present.as_ref().is_some_and(|present| present.home != user.home);
         if self.creates_home() && !moved {
@@ -404,10 +478,11 @@ impl ResourceType for User {
         }
         if changes("password") || (changes("locked") && present.is_some()) {
             let old = observed.shadow.as_ref().map(|shadow| &*shadow.hash);
-            if let Some(hash) = self.wanted_hash(old) {
+            if let Some(hash) = self.wanted_hash(old, present.is_some()) {
                 machine.system().accounts.set_password(machine, &self.name, &hash)?;
             }
         }
+        self.set_ages(machine, &changes)?;
         if present.is_some() && changes("home_directory") {
             self.make_home(machine, observed)?;
         }

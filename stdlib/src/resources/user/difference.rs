@@ -7,6 +7,11 @@ use super::{ObservedUser, Primary, User};
 use crate::accounts;
 use crate::values::AbsolutePath;
 
+/// A number of days; -1 and nothing are no limit.
+fn shown_days(days: Option<i64>) -> Shown {
+    days.filter(|days| *days >= 0).map_or(Shown::Absent, |days| Shown::Value(Value::Int(days)))
+}
+
 impl User {
     pub(super) fn create(&self, observed: &ObservedUser, before: &Shown) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -35,6 +40,9 @@ impl User {
         }
         if let Some(Some(days)) = self.expires_on() {
             change("expires", text(&accounts::date_of(days)));
+        }
+        for (name, days, _) in self.ages() {
+            changes.extend(days.map(|days| Change::value(name, before.clone(), Shown::Value(Value::Int(days)))));
         }
         if self.password.is_some() {
             changes.push(Change::value("password", before.clone(), Shown::Sensitive).hidden());
@@ -113,8 +121,8 @@ impl User {
     fn shadow_changes(&self, observed: &ObservedUser, changes: &mut Vec<Change>) {
         let present = observed.shadow.as_ref().map(|shadow| &*shadow.hash).unwrap_or_default();
         let behind = |field: &str| field.trim_start_matches('!').to_owned();
-        let wanted = self.wanted_hash(Some(present));
-        if let Some(wanted) = wanted.as_deref().filter(|_| self.password.is_some()) {
+        let wanted = self.wanted_hash(Some(present), true);
+        if let Some(wanted) = wanted.as_deref().filter(|_| self.password_for(true).is_some()) {
             let differs = if self.locked.is_some() { behind(wanted) != behind(present) } else { wanted != present };
             if differs {
                 let before = if matches!(behind(present).as_str(), "" | "*") { Shown::Absent } else { Shown::Sensitive };
@@ -125,10 +133,17 @@ impl User {
             changes.push(Change::value("locked", Shown::Value(Value::Bool(!locked)), Shown::Value(Value::Bool(locked))));
         }
         if let Some(wanted) = self.expires_on() {
-            let present = observed.shadow.as_ref().and_then(|shadow| shadow.expires);
+            let present = observed.shadow.as_ref().and_then(|shadow| shadow.ages.expires);
             let shown = |days: Option<i64>| Shown::Value(Value::string(days.map_or_else(|| "never".into(), accounts::date_of)));
             if wanted != present {
                 changes.push(Change::value("expires", shown(present), shown(wanted)));
+            }
+        }
+        let present = observed.shadow.as_ref().map(|shadow| shadow.ages).unwrap_or_default();
+        let found = [present.min, present.max, present.warn, present.inactive];
+        for ((name, wanted, _), found) in self.ages().into_iter().zip(found) {
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != found.unwrap_or(-1)) {
+                changes.push(Change::value(name, shown_days(found), shown_days(Some(wanted))));
             }
         }
     }

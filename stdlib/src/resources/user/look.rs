@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use stead_engine::{Known, ObserveError, Shadow, World};
+use stead_engine::{Ages, Known, ObserveError, Shadow, World};
 
 use super::home::Skeleton;
 use super::{NamedGroup, ObservedUser, User};
@@ -50,13 +50,13 @@ impl User {
     }
 
     pub(super) fn observe_shadow(&self, world: &dyn World) -> Result<Option<Shadow>, ObserveError> {
-        let asks_hash = self.password.is_some() || self.locked.is_some();
-        if !asks_hash && self.expires.is_none() {
+        let asks_hash = self.password_for(true).is_some() || self.locked.is_some();
+        if !asks_hash && !self.asks_ages() {
             return Ok(None);
         }
         let hash = if asks_hash { world.password_hash(&self.name)?.known()? } else { None };
-        let expires = if self.expires.is_some() { world.account_expires(&self.name)?.known()? } else { None };
-        Ok(Some(Shadow { hash: hash.unwrap_or_else(|| "!".into()), expires }))
+        let ages = if self.asks_ages() { world.account_ages(&self.name)?.known()? } else { Ages::default() };
+        Ok(Some(Shadow { hash: hash.unwrap_or_else(|| "!".into()), ages }))
     }
 
     pub(super) fn observe_absent(

@@ -34,6 +34,10 @@ pub(crate) static USER: Restorer = Restorer {
             .with("exclusive_groups", groups.is_some())
             .with_some("groups", groups)
             .with_some("expires", text("expires"))
+            .with_some("password_min_days", number("password_min_days"))
+            .with_some("password_max_days", number("password_max_days"))
+            .with_some("password_warn_days", number("password_warn_days"))
+            .with_some("password_inactive_days", number("password_inactive_days"))
             .with_some("locked", truth("locked"))
             .without(before.get("password").is_some(), "its password, which is never kept")
             .into()
@@ -169,14 +173,19 @@ impl User {
     ) -> Result<serde_json::Value, ApplyError> {
         let mut before = fields(user);
         let is_gone = self.state == State::Absent;
-        if is_gone || self.expires.is_some() {
-            let expires = machine.world().account_expires(&self.name)?.known()?;
-            before["expires"] = expires.map_or_else(|| "never".into(), accounts::date_of).into();
+        if is_gone || self.asks_ages() {
+            let ages = machine.world().account_ages(&self.name)?.known()?;
+            before["expires"] = ages.expires.map_or_else(|| "never".into(), accounts::date_of).into();
+            let found = [ages.min, ages.max, ages.warn, ages.inactive];
+            for ((name, _, _), days) in self.ages().into_iter().zip(found) {
+                before[name] = days.unwrap_or(-1).into();
+            }
         }
-        if is_gone || self.password.is_some() || self.locked.is_some() {
+        let sets_password = self.password_for(true).is_some();
+        if is_gone || sets_password || self.locked.is_some() {
             let hash = machine.world().password_hash(&self.name)?.known()?.unwrap_or_default();
             let has_password = !matches!(hash.trim_start_matches('!'), "" | "*");
-            if has_password && (is_gone || self.password.is_some()) {
+            if has_password && (is_gone || sets_password) {
                 before["password"] = serde_json::json!({ "withheld": true });
             }
             if has_password && !is_gone {
@@ -285,6 +294,19 @@ impl User {
         arguments.push(self.name.to_string());
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         machine.system().accounts.change(machine, Tool::UserMod, &arguments)
+    }
+
+    /// Sets how old its password may become.
+    pub(super) fn set_ages(&self, machine: &Machine, changes: &impl Fn(&str) -> bool) -> Result<(), ApplyError> {
+        let wanted = self.ages().into_iter().filter(|(name, _, _)| changes(name));
+        let mut arguments: Vec<String> =
+            wanted.filter_map(|(_, days, option)| Some([option.to_owned(), days?.to_string()])).flatten().collect();
+        if arguments.is_empty() {
+            return Ok(());
+        }
+        arguments.push(self.name.to_string());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        machine.system().accounts.change(machine, Tool::Age, &arguments)
     }
 
     /// Makes the missing home of an account that is there.
