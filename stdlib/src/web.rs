@@ -9,7 +9,8 @@ use stead_catalog::Blob;
 use stead_engine::net::{self, Request, Response, UrlParts};
 use stead_engine::{ApplyError, Machine, ObserveError};
 
-use crate::values::Guarded;
+use crate::problems::Problems;
+use crate::values::{Guarded, Secret};
 
 /// Where something comes from.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,30 @@ impl<'f> Fetching<'f> {
             if bytes.len() as u64 > most { Err(failed(name, "it is larger than may be read")) } else { Ok(()) }
         })?;
         Ok(bytes.into())
+    }
+}
+
+/// User and password of basic authentication, where they are given.
+pub(crate) fn credentials<'f>(
+    username: Option<&'f Arc<str>>,
+    password: Option<&'f Secret<Arc<str>>>,
+) -> Option<(&'f str, &'f str)> {
+    username.map(|user| (&**user, password.map_or("", |secret| secret.reveal())))
+}
+
+/// Finds mistakes in how a server is to be asked: who asks, and whose certificates are good.
+pub(crate) fn check_access(
+    problems: &mut Problems,
+    (username, password): (&Option<Arc<str>>, &Option<Secret<Arc<str>>>),
+    has_authorities: bool,
+    verify: bool,
+) {
+    if password.is_some() && username.is_none() {
+        problems.missing("password", "a password is given, and no user", "give `username`");
+    }
+    if has_authorities && !verify {
+        let hint = "keep one of the two";
+        problems.conflict("authorities", Some("verify"), "no certificate is looked at, and some are trusted", hint);
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 
 use stead_tests::host::Host;
+use stead_tests::web::{Page, WebServer};
 
 use crate::site::{Site, planned};
 
@@ -205,6 +206,30 @@ fn a_download_that_breaks_off_is_taken_up_and_a_wrong_one_is_not_taken() {
     let output = site.apply();
     assert!(output.stdout.contains("fetch-failed") || output.stderr.contains("fetch-failed"), "{output}");
     assert_eq!(host.read("/srv/file").as_deref(), Some("other\n"), "what broke off does not replace what is there");
+}
+
+#[test]
+fn an_archive_comes_from_a_server_that_asks_who_wants_it() {
+    let Some(site) = with_archive("") else { return };
+    let (host, server) = (&site.host, WebServer::start());
+    let bytes = std::fs::read(host.path("/srv/app.tar.gz")).expect("it was made");
+    server.put("/app.tar.gz", Page { credentials: Some("deploy:hunter2".into()), ..Page::new(bytes) });
+    let source = |more: &str| {
+        let url = server.url(host, "/app.tar.gz");
+        site.source(&format!(
+            "archive \"/opt/app\" {{ from = \"{url}\", checksum = \"none\", creates = \"/opt/app/app-1\", wait = 5s{more} }}\n"
+        ));
+    };
+    source("");
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("fetch-failed") && output.stdout.contains("401"), "{output}");
+    source(", username = \"deploy\", password = secret(\"hunter2\"), headers = { Accept = \"application/gzip\" }");
+    let output = site.converge();
+    assert!(!output.stdout.contains("hunter2"), "{output}");
+    assert_eq!(host.must("/opt/app/app-1/run"), "1\n");
+    assert!(
+        server.take_asked().iter().any(|asked| asked.headers.get("accept").is_some_and(|accept| accept == "application/gzip"))
+    );
 }
 
 #[test]

@@ -15,9 +15,10 @@ use self::compare::{Compared, Source};
 use self::gone::Removals;
 use crate::checksum::{Listed, Wanted};
 use crate::filesystem;
+use crate::problems::Problems;
 use crate::unpack::{Limits, Selection};
-use crate::values::{AbsolutePath, Account, Guarded, Many, Mode, Size};
-use crate::web::{Fetching, Origin};
+use crate::values::{AbsolutePath, Account, Guarded, Many, Mode, Secret, Size};
+use crate::web::{self, Fetching, Origin};
 use crate::{Choice, Resource};
 
 /// What an archive holds, unpacked into a directory.
@@ -53,6 +54,9 @@ use crate::{Choice, Resource};
         if_missing = "creates",
         exclude_files = "exclude",
         replace = "overwrite",
+        url_username = "username",
+        url_password = "password",
+        ca_path = "authorities",
         validate_certs = "verify"
     )
 )]
@@ -106,8 +110,12 @@ pub struct Archive {
     /// Largest number of files, directories and links in it.
     #[default(500_000)]
     pub max_entries: u32,
-    /// Headers that are sent with the request for a URL.
+    /// Headers that are sent with the request for a URL. Secret values are shown nowhere; another server that is redirected to does not get them.
     pub headers: indexmap::IndexMap<Arc<str>, Guarded<Arc<str>>>,
+    /// The user of basic authentication, for a URL.
+    pub username: Option<Arc<str>>,
+    /// The user's password.
+    pub password: Option<Secret<Arc<str>>>,
     /// `http://host:port` of a proxy for a URL. What the environment says when absent.
     pub proxy: Option<Guarded<Arc<str>>>,
     /// The longest wait for a server's answer, and for more of it.
@@ -116,6 +124,8 @@ pub struct Archive {
     /// The server's certificate has to be good.
     #[default(true)]
     pub verify: bool,
+    /// A file of the project with the certificates (PEM) to trust instead of the node's.
+    pub authorities: Option<Blob>,
 }
 
 /// Whether what an archive holds is there.
@@ -186,7 +196,8 @@ impl Archive {
             proxy: self.proxy.as_ref(),
             timeout: self.wait,
             verify: self.verify,
-            ..Fetching::default()
+            authorities: self.authorities.as_ref().map(|blob| &blob.bytes),
+            credentials: web::credentials(self.username.as_ref(), self.password.as_ref()),
         }
     }
 
@@ -282,6 +293,9 @@ impl Archive {
             let message = "there is no file of checksums to look the name up in";
             problem("conflicting-attributes", "checksum_name", Some("checksum"), message, hint);
         }
+        let mut access = Problems::default();
+        web::check_access(&mut access, (&self.username, &self.password), self.authorities.is_some(), self.verify);
+        problems.extend(access.finish());
         problems.extend(Wanted::check(self.checksum.as_deref()));
         problems
     }

@@ -18,7 +18,7 @@ use crate::checksum::{Checksum, Listed, Sum, Wanted};
 use crate::filesystem::{self, Ownership};
 use crate::problems::Problems;
 use crate::values::{AbsolutePath, Account, Guarded, Mode, Secret, Size};
-use crate::web::{Fetching, Origin};
+use crate::web::{self, Fetching, Origin};
 use crate::{Choice, Resource};
 
 /// Permission bits of a new file that says none.
@@ -159,16 +159,15 @@ impl Download {
         Wanted::parse(self.checksum.as_deref()).unwrap_or(Wanted::Unsaid)
     }
 
-    fn with_fetching<T>(&self, act: impl FnOnce(&Fetching<'_>) -> T) -> T {
-        let authorities = self.authorities.as_ref().map(|blob| blob.bytes.clone());
-        act(&Fetching {
+    fn fetching(&self) -> Fetching<'_> {
+        Fetching {
             headers: &self.headers,
             proxy: self.proxy.as_ref(),
             timeout: self.wait,
             verify: self.verify,
-            authorities: authorities.as_ref(),
-            credentials: self.username.as_deref().map(|user| (user, self.password.as_ref().map_or("", |secret| secret.reveal()))),
-        })
+            authorities: self.authorities.as_ref().map(|blob| &blob.bytes),
+            credentials: web::credentials(self.username.as_ref(), self.password.as_ref()),
+        }
     }
 
     fn footprint(&self) -> Footprint {
@@ -222,9 +221,7 @@ impl Download {
             let message = "the checksum says which file is meant: the server has nothing to say about it";
             problems.conflict("update", Some("checksum"), message, "keep one of the two");
         }
-        if self.password.is_some() && self.username.is_none() {
-            problems.missing("password", "a password is given, and no user", "give `username`");
-        }
+        web::check_access(&mut problems, (&self.username, &self.password), self.authorities.is_some(), self.verify);
         if self.validate.as_ref().is_some_and(|validate| !validate.to_string().contains("%s")) {
             let hint = "write `%s` where the path of the temporary file goes";
             problems.invalid("validate", "the command does not look at the new content", hint);
@@ -253,7 +250,7 @@ impl Download {
             _ => None,
         };
         let name = self.checksum_name.as_ref().map(|name| name.to_string()).or_else(own).unwrap_or_default();
-        Ok(self.with_fetching(|fetching| listed.look_up(world, &name, origin, fetching))?.map(Some))
+        Ok(listed.look_up(world, &name, origin, &self.fetching())?.map(Some))
     }
 
     fn observe_content(

@@ -12,7 +12,7 @@ use crate::Resource;
 use crate::problems::Problems;
 use crate::values::{Guarded, Many, Pattern, Secret};
 use crate::waiting::{Health, Patience};
-use crate::web::{Fetching, status_words};
+use crate::web::{self, Fetching, status_words};
 
 /// How much of an answer `body` is looked for in.
 const MAX_BODY: u64 = 1 << 20;
@@ -114,13 +114,7 @@ impl HttpCheck {
         if self.method.is_empty() || !self.method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
             problems.invalid("method", format!("`{}` is no method", self.method), "write `GET`, `HEAD` or `POST`");
         }
-        if self.password.is_some() && self.username.is_none() {
-            problems.missing("password", "a password is given, and no user", "give `username`");
-        }
-        if self.authorities.is_some() && !self.verify {
-            let hint = "keep one of the two";
-            problems.conflict("authorities", Some("verify"), "no certificate is looked at, and some are trusted", hint);
-        }
+        web::check_access(&mut problems, (&self.username, &self.password), self.authorities.is_some(), self.verify);
         self.patience().check(&mut problems);
         problems.finish()
     }
@@ -141,14 +135,13 @@ impl HttpCheck {
     }
 
     fn request(&self) -> Request {
-        let authorities = self.authorities.as_ref().map(|blob| blob.bytes.clone());
         let fetching = Fetching {
             headers: &self.headers,
             proxy: self.proxy.as_ref(),
             timeout: self.wait,
             verify: self.verify,
-            authorities: authorities.as_ref(),
-            credentials: self.username.as_deref().map(|user| (user, self.password.as_ref().map_or("", |secret| secret.reveal()))),
+            authorities: self.authorities.as_ref().map(|blob| &blob.bytes),
+            credentials: web::credentials(self.username.as_ref(), self.password.as_ref()),
         };
         Request {
             method: self.method.clone(),

@@ -32,7 +32,7 @@ impl Download {
             other => ObserveError::Unavailable { service: "the web server", message: other.to_string() },
         };
         let path = self.path.as_path();
-        let mut request = self.with_fetching(|fetching| fetching.request(url));
+        let mut request = self.fetching().request(url);
         let mut known = None;
         if let Some(fetched) = world.fetched(path) {
             match world.digest(path)? {

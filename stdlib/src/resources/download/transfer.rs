@@ -108,7 +108,7 @@ enum Ended {
 impl Download {
     /// Lets all of it come, or the rest of what is there.
     pub(super) fn transfer(&self, machine: &Machine, url: &str, sink: &mut Sink<'_>) -> Result<(), ApplyError> {
-        let first = self.with_fetching(|fetching| fetching.request(url));
+        let first = self.fetching().request(url);
         let mut left = self.resumes;
         let mut may_begin_anew = true;
         loop {
