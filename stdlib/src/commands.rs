@@ -27,13 +27,27 @@ pub(crate) fn run_as<'w>(
     good: impl FnOnce(i32) -> bool,
 ) -> Result<Output, ApplyError> {
     let command = Command::Argv(words.into_iter().map(Arc::from).collect());
+    run_command(machine, command, None, umask, good)
+}
+
+/// Runs a command of any form, with something to read.
+///
+/// # Errors
+/// As [`run`], for a status that is not `good`.
+pub(crate) fn run_command(
+    machine: &Machine,
+    command: Command,
+    stdin: Option<Arc<[u8]>>,
+    umask: Option<u32>,
+    good: impl FnOnce(i32) -> bool,
+) -> Result<Output, ApplyError> {
     let run = Run {
-        command: command.clone(),
+        command,
         user: None,
         cwd: None,
         env: vec![("LC_ALL".into(), "C.UTF-8".into())],
         timeout: None,
-        stdin: None,
+        stdin,
         secrets: Vec::new(),
         umask,
     };
@@ -41,12 +55,22 @@ pub(crate) fn run_as<'w>(
     if good(output.status) {
         return Ok(output);
     }
-    let text = [&*output.stdout, &*output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    Err(ApplyError::Command {
-        command: command.to_string(),
-        status: format!("exit status {}", output.status),
-        output: lines[lines.len().saturating_sub(LAST)..].join("\n"),
-    })
+    let said = last_lines(&output);
+    Err(failed(run.command.to_string(), output.status, said))
+}
+
+/// The failure of a command that ended with a status, or by a signal, and what it said.
+pub(crate) fn failed(command: String, status: i32, output: String) -> ApplyError {
+    let status = match status {
+        signal @ 129..=192 => format!("signal {}", signal - 128),
+        status => format!("exit status {status}"),
+    };
+    ApplyError::Command { command, status, output }
+}
+
+/// The end of what a command wrote, its errors last: most messages need no more.
+pub(crate) fn last_lines(output: &Output) -> String {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(LAST)..].join("\n")
 }

@@ -12,8 +12,8 @@ use stead_engine::{
 
 use crate::Resource;
 use crate::filesystem::Holder;
-use crate::lints;
 use crate::values::{AbsolutePath, Account, AttributeType, Guarded, Many, Mode};
+use crate::{commands, lints};
 
 /// A command that is run for its effect, when it is needed.
 ///
@@ -212,13 +212,9 @@ impl Exec {
         if self.returns.contains(&i64::from(output.status)) {
             return Ok(());
         }
-        let status = match output.status {
-            signal @ 129..=192 => format!("signal {}", signal - 128),
-            status => format!("exit status {status}"),
-        };
         let command = if self.is_sensitive() { "(sensitive)".into() } else { self.command().to_string() };
-        let output = if self.sensitive_output { String::new() } else { last_lines(&output.stdout, &output.stderr) };
-        Err(ApplyError::Command { command, status, output })
+        let said = if self.sensitive_output { String::new() } else { commands::last_lines(&output) };
+        Err(commands::failed(command, output.status, said))
     }
 
     fn changes(&self, observed: &ObservedExec) -> Vec<Change> {
@@ -352,12 +348,4 @@ fn check_directory(world: &dyn World, path: &AbsolutePath) -> Result<(), Observe
         }
         _ => Ok(()),
     }
-}
-
-/// The end of what a command wrote, its errors last: most messages need no more.
-fn last_lines(stdout: &[u8], stderr: &[u8]) -> String {
-    const LINES: usize = 20;
-    let (stdout, stderr) = (String::from_utf8_lossy(stdout), String::from_utf8_lossy(stderr));
-    let lines: Vec<&str> = stdout.lines().chain(stderr.lines()).filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }

@@ -6,10 +6,10 @@ use stead_catalog::{Action, Attributes, Change, Command, Footprint, Place, Probl
 use stead_engine::system::systemd::{FileChange, Job};
 use stead_engine::{
     ActiveState, Applied, ApplyError, Described, Difference, EnableState, Known, Machine, ObserveError, Predicted, ReactionKind,
-    ResourceType, Run, UnitState, World,
+    ResourceType, UnitState, World,
 };
 
-use crate::{Choice, Resource, lints};
+use crate::{Choice, Resource, commands, lints};
 
 /// A systemd unit: whether it runs now, and whether it starts at boot.
 ///
@@ -299,7 +299,7 @@ impl ResourceType for Service {
             return Ok(());
         }
         if let Some(command) = &self.restart_command {
-            return run_instead(machine, command);
+            return commands::run_command(machine, command.clone(), None, None, |status| status == 0).map(drop);
         }
         let job = if self.reload && runs { Job::ReloadOrRestart } else { Job::Restart };
         machine.system().systemd.run(machine, &unit, job, None)
@@ -325,29 +325,4 @@ fn unknown_unit(because: &Arc<str>) -> UnitState {
         can_reload: false,
         needs_daemon_reload: false,
     }
-}
-
-fn run_instead(machine: &Machine, command: &Command) -> Result<(), ApplyError> {
-    let run = Run {
-        command: command.clone(),
-        user: None,
-        cwd: None,
-        env: Vec::new(),
-        timeout: None,
-        stdin: None,
-        secrets: Vec::new(),
-        umask: None,
-    };
-    let output = machine.run(&run)?;
-    if output.status == 0 {
-        return Ok(());
-    }
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    Err(ApplyError::Command {
-        command: command.to_string(),
-        status: format!("exit status {}", output.status),
-        output: lines[lines.len().saturating_sub(20)..].join("\n"),
-    })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stead_catalog::{Action, Change, Command, Footprint, Place, Problem, Shown, Value};
 use stead_engine::{
-    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Owner, Predicted, ResourceType, Run, Stat, World,
+    Applied, ApplyError, Difference, FileKind, Known, Machine, ObserveError, Owner, Predicted, ResourceType, Stat, World,
 };
 
 use self::rule::Rule;
@@ -15,7 +15,7 @@ use crate::filesystem::{self, Ownership};
 use crate::problems::Problems;
 use crate::resources::file::{File, ObservedFile};
 use crate::values::{AbsolutePath, Account, FromLiteral as _, Guarded, Many, Mode};
-use crate::{Choice, Resource};
+use crate::{Choice, Resource, commands};
 
 /// Where systemd-tmpfiles is.
 const PROGRAM: &str = "/usr/bin/systemd-tmpfiles";
@@ -386,24 +386,7 @@ impl ResourceType for Tmpfiles {
         if observed.is_live {
             machine.keep_before(observed.things.iter().map(|thing| thing.path.as_path()))?;
             let command = Command::Argv(vec![PROGRAM.into(), "--create".into(), "-".into()]);
-            let output = machine.run(&Run {
-                command: command.clone(),
-                user: None,
-                cwd: None,
-                env: Vec::new(),
-                timeout: None,
-                stdin: Some(self.text().into_bytes().into()),
-                secrets: Vec::new(),
-                umask: None,
-            })?;
-            if output.status != 0 {
-                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                return Err(ApplyError::Command {
-                    command: command.to_string(),
-                    status: format!("exit status {}", output.status),
-                    output: said,
-                });
-            }
+            commands::run_command(machine, command, Some(self.text().into_bytes().into()), None, |status| status == 0)?;
         }
         let file = self.file();
         let of_file = file.diff(&observed.file);
