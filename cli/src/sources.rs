@@ -86,12 +86,13 @@ impl DirectorySources {
             let Ok(kind) = entry.file_type() else { continue };
             let path = if under.is_empty() { name.clone() } else { format!("{under}/{name}") };
             if kind.is_dir() {
-                if depth < MAX_DEPTH && !name.starts_with('.') {
+                if depth < MAX_DEPTH && (extensions.is_empty() || !name.starts_with('.')) {
                     self.search(&path, extensions, depth + 1, found);
                 }
                 continue;
             }
-            let fits = name.rsplit_once('.').is_some_and(|(stem, extension)| !stem.is_empty() && extensions.contains(&extension));
+            let has = |(stem, extension): (&str, &str)| !stem.is_empty() && extensions.contains(&extension);
+            let fits = extensions.is_empty() || name.rsplit_once('.').is_some_and(has);
             if fits && (kind.is_file() || (kind.is_symlink() && self.is_file(&path))) {
                 found.push(path.into());
             }
@@ -151,6 +152,8 @@ mod tests {
         let (_directory, sources) = project();
         assert_eq!(sources.files("", &["stead"]), ["modules/web.stead".into(), "site.stead".into()] as [Arc<str>; 2]);
         assert_eq!(sources.files("modules", &["stead"]), ["modules/web.stead".into()] as [Arc<str>; 1]);
+        let all = ["modules/.hidden/x.stead".into(), "modules/web.stead".into()] as [Arc<str>; 2];
+        assert_eq!(sources.files("modules", &[]), all, "a tree of files has hidden ones as well");
         assert_eq!(sources.read("site.stead").as_deref(), Ok(&b"a"[..]));
         assert_eq!(sources.read("missing.stead"), Err(SourceError::NotFound));
     }

@@ -377,6 +377,7 @@ fn is_something(expr: &Expr) -> bool {
         | Kind::Render(_)
         | Kind::RenderText(_)
         | Kind::ReadFile(..)
+        | Kind::ListFiles(..)
         | Kind::Reference(..) => true,
         Kind::Admit(admit) => is_something(&admit.0),
         Kind::Conceal(inner) => is_something(inner),

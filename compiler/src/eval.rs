@@ -200,6 +200,7 @@ impl<'a> Evaluator<'a> {
             Kind::Render(render) => self.render(&render.0, &render.1, expr.span),
             Kind::RenderText(render) => self.render_text(&render.0, &render.1, expr.span),
             Kind::ReadFile(path, as_bytes) => self.read_file(path, *as_bytes),
+            Kind::ListFiles(path, directories) => self.list_files(path, *directories),
             Kind::Reference(type_name, name) => self.reference(type_name, name),
             Kind::If(branches, otherwise) => {
                 for (i, (condition, value)) in branches.iter().enumerate() {

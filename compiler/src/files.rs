@@ -1,5 +1,7 @@
 //! Files of the project that code names: contents read as bytes or text, templates.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use stead_catalog::{Blob, Map, Type, Value, closest};
@@ -62,17 +64,15 @@ pub(crate) fn found(sources: &dyn Sources, from: &str, path: &str) -> Option<Arc
     Some(found.into())
 }
 
-/// Finds the file that the source file `from` means by `path`: in `folder` beside it, beside it, in `folder` at the root of the project, or
-/// from the root. Returns one that is there and cannot be read, or else `path` itself, when there is none of these.
+/// Finds the file that the source file `from` means by `path`, by [`candidates`]. Returns one that is there and cannot be read, or else `path`
+/// itself, when there is none of these.
 fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
     if path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains('\0') {
         return path.to_owned();
     }
     let path = path.trim_start_matches("./");
-    let beside = from.rsplit_once('/').map(|(directory, _)| directory);
-    let near = beside.into_iter().flat_map(|directory| [format!("{directory}/{folder}/{path}"), format!("{directory}/{path}")]);
     let mut refused = None;
-    for candidate in near.chain([format!("{folder}/{path}"), path.to_owned()]) {
+    for candidate in candidates(from, path, folder) {
         match sources.read(&candidate) {
             Ok(_) => return candidate,
             Err(SourceError::NotFound) => {}
@@ -80,6 +80,40 @@ fn find(sources: &dyn Sources, from: &str, path: &str, folder: &str) -> String {
         }
     }
     refused.unwrap_or_else(|| path.to_owned())
+}
+
+/// Lists the files below the directory that the source file `from` means by `path`, as seen from there, or the directories that they are in,
+/// outer ones first.
+pub(crate) fn list(sources: &dyn Sources, from: &str, path: &str, directories: bool) -> Result<Vec<Arc<str>>, FileProblem> {
+    let problem =
+        |message: String, hint: &str| Err(FileProblem { code: "missing-file", message, hint: Some(hint.to_owned()), path: None });
+    let plain = path.trim_start_matches("./").trim_end_matches('/');
+    if plain.is_empty() || plain.starts_with('/') || plain.split('/').any(|part| part == "..") || plain.contains('\0') {
+        let message = format!("`{path}` is not a path inside the project");
+        return problem(message, "give the path from the root of the project, without `..`");
+    }
+    for directory in candidates(from, plain, "files") {
+        let files = sources.files(&directory, &[]);
+        if files.is_empty() {
+            continue;
+        }
+        let below = files.iter().filter_map(|file| file.strip_prefix(&*directory)?.strip_prefix('/'));
+        if !directories {
+            return Ok(below.map(Arc::from).collect());
+        }
+        let above = |file| Path::new(file).ancestors().skip(1).filter_map(Path::to_str).filter(|one| !one.is_empty());
+        let all: BTreeSet<&str> = below.flat_map(above).collect();
+        return Ok(all.into_iter().map(Arc::from).collect());
+    }
+    problem(format!("there are no files in `{path}` in the project"), "name a directory with files in it")
+}
+
+/// Where something may be that the source file `from` means by `path`: in `folder` beside it, beside it, in `folder` at the root of the
+/// project, or from the root.
+fn candidates(from: &str, path: &str, folder: &str) -> Vec<String> {
+    let beside = from.rsplit_once('/').map(|(directory, _)| directory);
+    let near = beside.into_iter().flat_map(|directory| [format!("{directory}/{folder}/{path}"), format!("{directory}/{path}")]);
+    near.chain([format!("{folder}/{path}"), path.to_owned()]).collect()
 }
 
 /// Reads the bytes of a file whose path stands in the source.

@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     RenderText(Box<(Expr, Expr)>),
     /// A file of the project by its path: its bytes, or its text.
     ReadFile(Box<Expr>, bool),
+    /// The files below a directory of the project, or the directories that they are in.
+    ListFiles(Box<Expr>, bool),
     /// `service["nginx"]`.
     Reference(Arc<str>, Box<Expr>),
     If(Box<[(Expr, Expr)]>, Box<Expr>),

@@ -136,6 +136,7 @@ impl Used {
                 | Kind::Render(_)
                 | Kind::RenderText(_)
                 | Kind::ReadFile(..)
+                | Kind::ListFiles(..)
                 | Kind::Error
         );
         match &expr.kind {
@@ -157,7 +158,7 @@ impl Used {
             Kind::ListFor(clause) | Kind::MapFor(clause) => self.clause(clause),
             Kind::Not(inner) | Kind::Negate(inner) | Kind::Conceal(inner) => self.visit(inner),
             Kind::Admit(admit) => self.visit(&admit.0),
-            Kind::ReadFile(inner, _) | Kind::Reference(_, inner) => self.visit(inner),
+            Kind::ReadFile(inner, _) | Kind::ListFiles(inner, _) | Kind::Reference(_, inner) => self.visit(inner),
             Kind::Binary(binary) => {
                 self.visit(&binary.left);
                 self.visit(&binary.right);

@@ -25,7 +25,8 @@ pub enum SourceError {
 /// as a project is compiled.
 pub trait Sources: Send + Sync {
     /// Lists the files below the directory `under` (`""` is the root), at any depth, whose names end in one of
-    /// `extensions` (without the dot). Sorted; hidden directories are left out. An absent directory has no files.
+    /// `extensions` (without the dot). Sorted; hidden directories are left out. An absent directory has no files. Without `extensions`, all
+    /// files below it, hidden ones as well.
     fn files(&self, under: &str, extensions: &[&str]) -> Vec<Arc<str>>;
 
     /// Returns the bytes of a file.
@@ -128,7 +129,9 @@ impl Sources for MemorySources {
         let below = |path: &str| {
             under.is_empty() || path.strip_prefix(under).is_some_and(|rest| under.ends_with('/') || rest.starts_with('/'))
         };
-        let fits = |path: &str| path.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension));
+        let fits = |path: &str| {
+            extensions.is_empty() || path.rsplit_once('.').is_some_and(|(_, extension)| extensions.contains(&extension))
+        };
         self.files.keys().filter(|path| below(path) && fits(path)).cloned().collect()
     }
 

@@ -49,7 +49,8 @@ impl Sources for Overlay {
             let is_below = under.is_empty() || name.strip_prefix(under.trim_end_matches('/')).is_some_and(|r| r.starts_with('/'));
             let is_hidden = name.split('/').rev().skip(1).any(|part| part.starts_with('.'));
             let extension = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty() && !stem.ends_with('/'));
-            is_below && !is_hidden && extension.is_some_and(|(_, extension)| extensions.contains(&extension))
+            is_below && extensions.is_empty()
+                || is_below && !is_hidden && extension.is_some_and(|(_, extension)| extensions.contains(&extension))
         };
         let new: Vec<Arc<str>> = self.buffers.keys().filter(|name| fits(name)).cloned().collect();
         if !new.is_empty() {

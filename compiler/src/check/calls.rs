@@ -180,7 +180,7 @@ impl Checker<'_> {
     }
 
     fn free_function(&mut self, name: &str, call: &Call, span: Span) -> (hir::Expr, Type) {
-        if matches!(name, "template" | "render" | "source" | "read" | "secret") {
+        if SPECIAL.contains(&name) {
             self.note(call.callee.span, |_| Some(Target::Special(name.into())));
         }
         match name {
@@ -188,6 +188,8 @@ impl Checker<'_> {
             "render" => return self.render(call, span, false),
             "source" => return self.file_function(call, span, true),
             "read" => return self.file_function(call, span, false),
+            "files" => return self.list_function(call, span, false),
+            "directories" => return self.list_function(call, span, true),
             "secret" => return self.conceal(call, span),
             _ => {}
         }
@@ -199,8 +201,7 @@ impl Checker<'_> {
         }
         let mut known: Vec<&str> = self.program.visible(self.file);
         known.retain(|name| matches!(self.program.lookup(self.file, name), Some(Def::Fn(_) | Def::State(_))));
-        let special = ["template", "render", "source", "read", "secret"];
-        known.extend(special);
+        known.extend(SPECIAL);
         for builtin in builtins::function_names() {
             known.push(builtin);
         }
@@ -545,6 +546,21 @@ impl Checker<'_> {
         (self.read_file(path, as_bytes), ty)
     }
 
+    /// `files("path")` and `directories("path")`: what is below a directory of the project.
+    fn list_function(&mut self, call: &Call, span: Span, directories: bool) -> (hir::Expr, Type) {
+        let ty = Type::list(Type::STRING);
+        let [path] = call.args.as_slice() else {
+            let name = if directories { "directories" } else { "files" };
+            self.error_hint("missing-argument", span, format!("`{name}` takes one path"), format!("its form is `{name}(path)`"));
+            return self.failed_call(call, span);
+        };
+        let path = self.check(&path.value, &Type::STRING);
+        if matches!(path.kind, Kind::Error) {
+            return (hir::Expr::error(span), ty);
+        }
+        (hir::Expr::new(Kind::ListFiles(Box::new(path), directories), span), ty)
+    }
+
     /// `secret(value)`: the value, not to be shown.
     fn conceal(&mut self, call: &Call, span: Span) -> (hir::Expr, Type) {
         let [value] = call.args.as_slice() else {
@@ -558,6 +574,9 @@ impl Checker<'_> {
         (hir::Expr::new(Kind::Conceal(Box::new(value)), span), typing::secret(ty))
     }
 }
+
+/// The functions that are no row of a table, because they need the project or the type of what they are given.
+const SPECIAL: [&str; 7] = ["template", "render", "source", "read", "files", "directories", "secret"];
 
 /// A checked lambda and the type of its body.
 struct LambdaOutcome(hir::Lambda, Type);

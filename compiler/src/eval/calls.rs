@@ -173,6 +173,30 @@ impl Evaluator<'_> {
         })
     }
 
+    pub(super) fn list_files(&mut self, path: &Expr, directories: bool) -> Outcome {
+        let value = self.eval(path)?;
+        let Some(name) = value.as_shared_str() else {
+            let message = format!("found {}, expected a path", value.kind());
+            return Err(self.error("type-mismatch", path.span, message));
+        };
+        if matches!(value, Value::Secret(_)) {
+            return Err(self.error("secret-exposed", path.span, "the path of a directory is shown and cannot be secret"));
+        }
+        let sources = &*self.world.project.input.sources;
+        let from = &self.world.project.program.files[self.file as usize].name;
+        let found = match crate::files::list(sources, from, name, directories) {
+            Ok(found) => found,
+            Err(problem) => {
+                let issue = problem.issue(self.loc(path.span));
+                return Err(self.fail(issue));
+            }
+        };
+        if let Err(limit) = self.budget.allocate(found.iter().map(|name| name.len() + 24).sum()) {
+            return Err(self.too_large(limit, path.span));
+        }
+        Ok(Value::list(found.into_iter().map(Value::String)))
+    }
+
     pub(super) fn render(&mut self, path: &Expr, variables: &Expr, span: Span) -> Outcome {
         let name = self.eval(path)?;
         let values = self.eval(variables)?;

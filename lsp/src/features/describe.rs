@@ -101,7 +101,7 @@ pub(crate) fn special(name: &str) -> Option<String> {
 }
 
 /// The functions that need the project: name, signature, documentation.
-pub(crate) const SPECIAL: [(&str, &str, &str); 5] = [
+pub(crate) const SPECIAL: [(&str, &str, &str); 7] = [
     (
         "template",
         "template(path: String, variables: Record?) -> String",
@@ -111,6 +111,16 @@ pub(crate) const SPECIAL: [(&str, &str, &str); 5] = [
     ("render", "render(text: String, variables: Record?) -> String", "Renders a Jinja2 template that stands in the source."),
     ("source", "source(path: String) -> Source", "A file of the project, as bytes."),
     ("read", "read(path: String) -> String", "A file of the project, as text."),
+    (
+        "files",
+        "files(path: String) -> List<String>",
+        "The files below a directory of the project, at any depth, by their paths from there. The directory is looked for as a file is.",
+    ),
+    (
+        "directories",
+        "directories(path: String) -> List<String>",
+        "The directories below a directory of the project that hold files, by their paths from there, outer ones first.",
+    ),
     ("secret", "secret(value: T) -> Secret<T>", "The value, not to be shown anywhere."),
 ];
 
