@@ -127,7 +127,7 @@ fn an_undo_of_git_brings_back_what_was_checked_out() {
     site.converge();
     let undone = host.stead(&["undo", "last", "--yes"]).expect_code(0);
     assert_eq!(
-        host.must("git -C /opt/app symbolic-ref HEAD; git -C /opt/app branch --list side; cat /opt/app/run | tail -1"),
+        host.must("git -C /opt/app symbolic-ref HEAD; git -C /opt/app branch --list side; git -C /opt/app config --get-regexp 'branch.side' || true; cat /opt/app/run | tail -1"),
         "refs/heads/main\necho 2\n"
     );
     assert!(undone.stdout.contains("local changes of 1 file"), "{undone}");

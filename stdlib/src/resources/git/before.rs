@@ -93,7 +93,12 @@ impl Git {
         if orders.is_empty() {
             return Ok(());
         }
-        self.git_with(machine, true, &["update-ref", "--stdin"], Some(orders.into_bytes().into())).map(drop)
+        self.git_with(machine, true, &["update-ref", "--stdin"], Some(orders.into_bytes().into()))?;
+        for branch in has.keys().filter(|name| !had.contains_key(*name)).filter_map(|name| name.strip_prefix("refs/heads/")) {
+            // What it followed is said in the configuration, if it followed anything.
+            let _ = self.git(machine, true, &["config", "--remove-section", &format!("branch.{branch}")]);
+        }
+        Ok(())
     }
 
     fn put_remotes(&self, machine: &Machine, had: &Names<'_>, has: &Names<'_>) -> Result<(), ApplyError> {
