@@ -3,7 +3,8 @@
 //!
 //! A catalog is made from its seed alone: users and groups, files and links below their homes and elsewhere, packages of the local
 //! repositories with their configuration, units and services, lines, blocks and settings, crontabs, keys, commands with declared
-//! effects, settings of formats, units and timers, alternatives, archives, mounts, package sources, and what a machine has one of;
+//! effects, settings of formats, units and timers, alternatives, archives, mounts, package sources, working trees of git, Python's
+//! environments with packages from wheels, and what a machine has one of;
 //! with things that are there before, as they are wanted or otherwise. What fails is made smaller by leaving resources out.
 //!
 //! Left out is what a host has not of its own or cannot fetch: swap and kernel modules, and what comes from the network.
@@ -23,6 +24,7 @@ use crate::undo::is_kept;
 
 mod catalog;
 mod system;
+mod tools;
 
 use catalog::Catalog;
 
@@ -74,7 +76,7 @@ fn random_catalogs_are_planned_applied_and_undone() {
                         host = None;
                     }
                     run += 1;
-                    let on = host.get_or_insert_with(|| Host::boot().expect("hosts are wanted"));
+                    let on = host.get_or_insert_with(|| Host::boot_with_tools().expect("hosts are wanted"));
                     let catalog = Catalog::of(seed);
                     resources.fetch_add(catalog.len() as u64, Ordering::Relaxed);
                     if let Err(found) = try_one(on, &catalog) {
@@ -102,7 +104,7 @@ fn report(seed: u64, mut catalog: Catalog, mut found: Fault) -> String {
     while position > 0 {
         position -= 1;
         let Some(smaller) = catalog.without(position) else { continue };
-        let host = Host::boot().expect("hosts are wanted");
+        let host = Host::boot_with_tools().expect("hosts are wanted");
         if let Err(again) = try_one(&host, &smaller)
             && again.kind == kind
         {
@@ -123,6 +125,11 @@ fn accounts(host: &Host) -> String {
     host.must("cat /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/subuid /etc/subgid | grep -v '^demo-web:' | sort")
 }
 
+/// What repositories of git point to.
+fn references(host: &Host) -> String {
+    host.must(tools::REFERENCES)
+}
+
 fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {
     host.must("dpkg-query -W -f '${Package}\\n' 'demo-*' 2>/dev/null | xargs -r apt-get -q purge -y >/dev/null 2>&1; true");
     let setup = host.run(&catalog.setup());
@@ -130,6 +137,7 @@ fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {
     host.write("/root/site.stead", catalog.source());
     let live = system::live();
     let (before, people, ran) = (host.snapshot(), accounts(host), host.must(&live));
+    let pointed = references(host);
     let shipped = owned_by_packages(host);
 
     let dry = host.stead(&["plan", "/root/site.stead", "--json"]);
@@ -163,9 +171,13 @@ fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {
     if undone.code != 0 {
         return Err(fault("undo", format!("it fails\n{undone}")));
     }
-    let mut left: Vec<String> = before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line)).collect();
+    let mut left: Vec<String> =
+        before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line) && !tools::is_gits(line)).collect();
     if accounts(host) != people {
         left.push(format!("accounts:\n{people}\nare now\n{}", accounts(host)));
+    }
+    if references(host) != pointed {
+        left.push(format!("references:\n{pointed}\nare now\n{}", references(host)));
     }
     let runs = host.must(&live);
     if runs != ran {

@@ -69,7 +69,7 @@ impl Catalog {
         };
         let families = maker.random.below(7) + 3;
         for _ in 0..families {
-            match maker.random.below(25) {
+            match maker.random.below(27) {
                 0 | 1 => maker.account(),
                 2 => maker.tree(),
                 3 | 4 => maker.package(),
@@ -89,6 +89,8 @@ impl Catalog {
                 21 => maker.source(),
                 22 => maker.check(),
                 23 => maker.leaver(),
+                24 => maker.repository(),
+                25 => maker.environment(),
                 _ => maker.lone_file(),
             }
         }

@@ -1,0 +1,99 @@
+//! Families that other programs work for: git, and Python's environments with packages from a directory of wheels.
+
+use super::catalog::{Maker, quoted, word};
+
+/// Makes wheels in a directory: `demo` 1.0 and 2.0, where the second needs `helper`.
+const WHEELS: &str = r#"
+import pathlib, sys, zipfile
+path = pathlib.Path(sys.argv[1]); path.mkdir()
+for name, version, needs in [('demo', '1.0', []), ('demo', '2.0', ['helper>=1']), ('helper', '1.5', [])]:
+    info = f'{name}-{version}.dist-info'
+    with zipfile.ZipFile(path / f'{name}-{version}-py3-none-any.whl', 'w') as z:
+        z.writestr(f'{name}/__init__.py', f'version = "{version}"\n')
+        z.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n' + ''.join(f'Requires-Dist: {need}\n' for need in needs))
+        z.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
+        z.writestr(f'{info}/RECORD', '')
+"#;
+
+impl Maker {
+    /// A working tree or a bare repository, which may be there at an earlier commit.
+    pub(super) fn repository(&mut self) {
+        let name = self.name("git");
+        let (from, top) = (format!("/opt/{name}.git"), format!("/srv/{name}"));
+        let is_bare = self.random.chance(25);
+        let clone = match (self.random.chance(60), is_bare) {
+            (false, _) => String::new(),
+            (true, true) => format!("git clone -q --mirror {from} {top}\n"),
+            (true, false) => format!("git clone -q {from} {top}\n"),
+        };
+        let (one, two) = (self.random.text(), self.random.text() + "two\n");
+        let setup = format!(
+            "(export HOME=/root; git init -q --bare -b main {from}; git init -q -b main /tmp/{name}; cd /tmp/{name}\n\
+             git config user.email t@example.com; git config user.name t; mkdir bin; printf '#!/bin/sh\\n' > bin/run; chmod 755 bin/run\n\
+             printf %s {} > app.conf; git add .; git commit -q -m one; git tag v1; git push -q {from} main v1\n{clone}\
+             printf %s {} > app.conf; git commit -q -a -m two; git tag v2; git branch side; git push -q {from} main v2 side\n\
+             cd /; rm -r /tmp/{name})\n",
+            word(&one),
+            word(&two)
+        );
+        let rev = if is_bare { "main" } else { self.random.pick(&["main", "side", "v1", "v2"]) };
+        let more = match (is_bare, self.random.chance(70)) {
+            (true, _) => ", bare = true, update = true",
+            (false, true) => ", update = true",
+            (false, false) => "",
+        };
+        let source = format!("git {} {{ url = {}, rev = {}{more} }}\n", quoted(&top), quoted(&from), quoted(rev));
+        let at = self.add(setup, source, &[]);
+        self.about(at, format!("git[\"{top}\"]"), &[format!("{top}/")]);
+    }
+
+    /// An environment with a package, which may be there with another version of it.
+    pub(super) fn environment(&mut self) {
+        if !self.once("pip demo") {
+            return;
+        }
+        let name = self.name("py");
+        let (wheels, top) = (format!("/opt/{name}.wheels"), format!("/srv/{name}"));
+        // Compiled files hold times, which an undo does not bring back.
+        let from = format!("--no-index --no-compile --find-links {wheels}");
+        let mut setup = format!("python3 -c {} {wheels}\n", word(WHEELS));
+        let is_there = self.random.chance(50);
+        if is_there {
+            setup += &format!("python3 -m venv {top}\n");
+            if self.random.chance(70) {
+                let version = self.random.pick(&["1.0", "2.0"]);
+                setup += &format!("{top}/bin/pip install -q --disable-pip-version-check {from} demo=={version}\n");
+            }
+        }
+        let venv = self.add(setup, format!("virtualenv {} {{}}\n", quoted(&top)), &[]);
+        self.about(venv, format!("virtualenv[\"{top}\"]"), &[format!("{top}/")]);
+        let state = match self.random.below(3) {
+            0 => "version = \"1.0\"",
+            1 => "version = \">=2,<3\"",
+            _ if is_there => "state = absent",
+            _ => "version = \"2.0\"",
+        };
+        let source = format!(
+            "pip \"demo\" {{ venv = {}, {state}, find_links = {}, no_index = true, options = [\"--no-compile\"] }}\n",
+            quoted(&top),
+            quoted(&wheels)
+        );
+        let at = self.add("", source, &[venv]);
+        self.about(at, "pip[\"demo\"]".to_owned(), &[format!("{top}/")]);
+    }
+}
+
+/// What git keeps besides what is checked out, and what a fetch brings; an undo leaves it. References are compared by [`REFERENCES`]: the same
+/// one may stand in a file of its own or among others.
+pub(super) fn is_gits(line: &str) -> bool {
+    const KEPT: [&str; 7] = ["/objects", "/logs", "/FETCH_HEAD", "/ORIG_HEAD", "/index", "/refs/", "/packed-refs"];
+    let Some((_, inside)) = line.split_once("/srv/git") else { return false };
+    let inside = inside.split(": ").next().unwrap_or_default();
+    let below = inside.split_once('/').map_or("", |(_, below)| below);
+    let below = below.strip_prefix(".git").map_or_else(|| format!("/{below}"), str::to_owned);
+    KEPT.iter().any(|kept| below.starts_with(kept))
+}
+
+/// Branches and tags of all repositories.
+pub(super) const REFERENCES: &str =
+    "for tree in /srv/git*; do test ! -d $tree || git -C $tree for-each-ref refs/heads refs/tags; done";
