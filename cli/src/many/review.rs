@@ -107,8 +107,8 @@ fn one(target: &Target, new: &Asking<'_>, old: Option<&Asking<'_>>, doing: &dyn 
     doing("planning");
     let catalog = new.compile(target, &facts, &ledger)?;
     let mut plan = remote.plan(&catalog, new.fetch, false)?.plan;
-    // As the old revision knows the host; one that it does not know gets nothing of it.
-    let known = old.and_then(|old| Some((old, old.project.inventory().target(&target.name)?)));
+    // As the old revision knows the host; one that only ssh knows is the same to both.
+    let known = old.map(|old| (old, old.project.inventory().target(&target.name).unwrap_or(target)));
     let before = match known.map(|(old, target)| old.compile(target, &facts, &ledger)) {
         Some(Ok(catalog)) => remote.plan(&catalog, new.fetch, false)?.plan.resources,
         _ => Vec::new(),
