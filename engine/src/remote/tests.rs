@@ -89,7 +89,8 @@ fn a_plan_of_another_catalog_is_refused() {
 fn liar(wanted: &Catalog, answers: Vec<Answer>, limit: Duration) -> Result<RemotePlan, RemoteError> {
     let (here, mut there) = UnixStream::pair().expect("a pair");
     let hello = Answer::Hello { version: "0".into(), arch: "x86_64".into(), uid: 0, last_run: None };
-    let answers = vec![hello, Answer::Facts { facts: Vec::new(), problems: Vec::new() }].into_iter().chain(answers).collect::<Vec<_>>();
+    let answers =
+        vec![hello, Answer::Facts { facts: Vec::new(), problems: Vec::new() }].into_iter().chain(answers).collect::<Vec<_>>();
     std::thread::spawn(move || {
         let mut answers = answers.into_iter();
         loop {
