@@ -101,7 +101,7 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
 }
 
 /// Strings in the form of codes that are none: names of tools and of states of units.
-const NO_CODES: [&str; 30] = [
+const NO_CODES: [&str; 31] = [
     "apt-config",
     "apt-get",
     "auto-restart",
@@ -124,6 +124,7 @@ const NO_CODES: [&str; 30] = [
     "private-token",
     "reload-or-restart",
     "rev-parse",
+    "site-packages",
     "ssh-keygen",
     "systemd-jobs",
     "systemd-sysusers",
