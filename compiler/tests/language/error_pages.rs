@@ -16,6 +16,7 @@ use super::{Block, Case, STYLE, UNUSED, facts, project};
 const WITHOUT_EXAMPLE: &[&str] = &[
     "damaged-secret",
     "data-too-large",
+    "facts-of-many",
     "file-too-large",
     "invalid-target",
     "invalid-utf8",
