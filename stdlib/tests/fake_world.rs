@@ -74,6 +74,8 @@ pub(crate) struct FakeWorld {
     ports: Vec<String>,
     http: BTreeMap<String, Reply>,
     queries: Vec<(String, Output)>,
+    /// A question that the case did not foresee fails as on a machine, rather than the test.
+    pub(crate) is_patient: bool,
     identity: (u32, u32),
     is_tree: bool,
 }
@@ -526,7 +528,13 @@ impl World for FakeWorld {
     fn query(&self, probe: &Probe) -> Look<Output> {
         let command = probe.command.to_string();
         let found = self.queries.iter().find(|(part, _)| command.contains(part));
-        Ok(Known::Is(found.map(|(_, output)| output.clone()).unwrap_or_else(|| panic!("nobody answers {command}"))))
+        match found {
+            Some((_, output)) => Ok(Known::Is(output.clone())),
+            None if self.is_patient => {
+                Err(ObserveError::Unavailable { service: "a tool", message: format!("nobody answers {command}") })
+            }
+            None => panic!("nobody answers {command}"),
+        }
     }
 
     fn is_managed(&self, path: &Path) -> bool {

@@ -68,7 +68,7 @@ fn many_applies_at_once_take_turns_and_a_killed_one_holds_up_nobody() {
             if output.code == 0 {
                 done += 1;
             } else {
-                assert!(output.stderr.contains("apply-running"), "{output}");
+                assert!(output.stdout.contains("apply-running"), "{output}");
                 refused += 1;
             }
         }
