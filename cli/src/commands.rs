@@ -38,6 +38,14 @@ use crate::args::{Arguments, Command};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 
+/// A document with its version in front.
+///
+/// # Errors
+/// When it is no JSON.
+pub(crate) fn document(fields: serde_json::Value) -> Result<String, Failure> {
+    stead_report::json::document(fields).map_err(|error| Failure::Output(error.into()))
+}
+
 /// Runs the command of these arguments.
 pub(crate) fn run(arguments: Arguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     match arguments.command {

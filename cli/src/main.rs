@@ -3,6 +3,7 @@
 
 mod accept;
 mod args;
+mod beside;
 mod commands;
 mod dependencies;
 mod failure;

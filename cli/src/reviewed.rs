@@ -4,7 +4,7 @@
 //! encrypted, one that a program tells by the program and its arguments. Hashes of resources name what differs.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use stead_compiler::{NodeContext, Project};
 use crate::args::NetworkArguments;
 use crate::failure::Failure;
 use crate::project::{self, Loaded};
+use crate::{beside, commands};
 
 /// Largest record that is read.
 const MAX_FILE: u64 = 1 << 30;
@@ -96,13 +97,9 @@ impl Reviewed {
             .iter()
             .map(|(name, node)| (name.to_string(), json!({ "catalog": node.catalog, "resources": node.resources })))
             .collect();
-        let document = stead_report::json::document(json!({ "nodes": nodes })).map_err(|error| Failure::Output(error.into()))?;
-        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut beside| {
-            beside.write_all(document.as_bytes())?;
-            beside.persist(file).map_err(|error| error.error)
-        });
-        written.map(drop).map_err(|source| Failure::Unwritable { path: file.to_owned(), source })
+        let document = commands::document(json!({ "nodes": nodes }))?;
+        beside::write(file, document.as_bytes(), beside::PRIVATE)
+            .map_err(|source| Failure::Unwritable { path: file.to_owned(), source })
     }
 
     /// Reads what [`Self::write`] has written.

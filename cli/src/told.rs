@@ -1,8 +1,6 @@
 //! What a project's programs told for facts: kept for as long as `[facts] max_age` of stead.toml allows.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -81,23 +79,10 @@ fn kept(file: &Path, max_age: Duration, facts_type: &Type) -> Option<Map> {
     (!found.iter().any(Diagnostic::is_error)).then_some(facts)
 }
 
-fn keep(file: &Path, facts: &Map) -> std::io::Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+/// Keeps facts, as JSON.
+pub(crate) fn keep(file: &Path, facts: &Map) -> std::io::Result<()> {
     let text = json::pretty(&json::facts_json(&Value::Map(Arc::new(facts.clone()))))?;
-    let temporary: PathBuf = file.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut new| new.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&temporary, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    crate::beside::keep(file, text.as_bytes())
 }
 
 #[cfg(test)]

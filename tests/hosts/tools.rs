@@ -171,18 +171,17 @@ fn programs_of_another_users_repository_are_not_run() {
     assert_eq!(host.read("/tmp/other-ran"), None);
 }
 
-/// A directory of wheels at `/srv/wheels`: `demo` 1.0 and 2.0, where the second needs `helper`.
-const WHEELS: &str = r#"
-import zipfile, pathlib
-def wheel(name, version, needs=()):
-    path = pathlib.Path('/srv/wheels'); path.mkdir(exist_ok=True)
+/// Makes wheels in a directory: `demo` 1.0 and 2.0, where the second needs `helper`.
+pub(crate) const WHEELS: &str = r#"
+import pathlib, sys, zipfile
+path = pathlib.Path(sys.argv[1]); path.mkdir()
+for name, version, needs in [('demo', '1.0', []), ('demo', '2.0', ['helper>=1']), ('helper', '1.5', [])]:
     info = f'{name}-{version}.dist-info'
     with zipfile.ZipFile(path / f'{name}-{version}-py3-none-any.whl', 'w') as z:
         z.writestr(f'{name}/__init__.py', f'version = "{version}"\n')
         z.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n' + ''.join(f'Requires-Dist: {need}\n' for need in needs))
         z.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
         z.writestr(f'{info}/RECORD', '')
-wheel('demo', '1.0'); wheel('demo', '2.0', ['helper>=1']); wheel('helper', '1.5')
 "#;
 
 #[test]
@@ -194,7 +193,7 @@ fn an_environment_is_made_and_packages_come_from_a_directory_of_wheels() {
     let Some(site) = Site::with_tools(&source("1.0")) else { return };
     let host = &site.host;
     host.write("/root/wheels.py", WHEELS);
-    host.must("python3 /root/wheels.py");
+    host.must("python3 /root/wheels.py /srv/wheels");
     let before = host.snapshot();
     let plan = site.plan();
     assert_eq!(pending(&plan), ["virtualenv[\"/opt/venv\"]", "pip[\"demo\"]"]);
@@ -253,7 +252,7 @@ fn an_undo_of_pip_works_as_the_same_user_with_any_interpreter() {
     let Some(site) = Site::with_tools(&source("1.0")) else { return };
     let host = &site.host;
     host.write("/root/wheels.py", WHEELS);
-    host.must("python3 /root/wheels.py");
+    host.must("python3 /root/wheels.py /srv/wheels");
     site.converge();
     site.source(&source("2.0"));
     site.converge();

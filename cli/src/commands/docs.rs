@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use stead_catalog::Schema;
 use stead_report::{attribute_default, docs_markdown, docs_text};
 
+use super::document;
 use crate::args::DocsArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -60,8 +61,4 @@ fn of_type(schema: &Schema) -> Json {
         "docs": &*schema.docs,
         "attributes": attributes.collect::<Vec<_>>(),
     })
-}
-
-fn document(fields: Json) -> Result<String, Failure> {
-    stead_report::json::document(fields).map_err(|error| Failure::Output(error.into()))
 }

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use serde_json::{Value as Json, json};
 use stead_catalog::{Inventory, Target};
 use stead_engine::RootSpec;
-use stead_report::{clean, json};
+use stead_report::clean;
 
+use super::document;
 use crate::args::{InventoryArguments, InventoryCommand, InventorySource};
 use crate::failure::Failure;
 use crate::project::{self, Loaded};
@@ -66,11 +67,6 @@ fn load(source: &InventorySource, terminal: &Terminal) -> Result<Loaded, Failure
     let texts = loaded.texts(&diagnostics);
     terminal.show_diagnostics(diagnostics, &texts);
     if loaded.project.has_errors() { Err(Failure::Diagnosed) } else { Ok(loaded) }
-}
-
-/// A document with its version in front.
-fn document(fields: Json) -> Result<String, Failure> {
-    json::document(fields).map_err(|error| Failure::Output(error.into()))
 }
 
 fn host_json(target: &Target) -> Json {

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use stead_catalog::ResourceId;
 use stead_engine::Journal;
 use stead_report::clean;
 
+use super::document;
 use crate::args::LedgerArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -52,8 +53,4 @@ pub(crate) fn run(arguments: &LedgerArguments, terminal: &Terminal) -> Result<Ex
     let what = if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
     terminal.print(&format!("forgot {what}: stead will not take them away\n"))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn document(fields: Json) -> Result<String, Failure> {
-    stead_report::json::document(fields).map_err(|error| Failure::Output(error.into()))
 }

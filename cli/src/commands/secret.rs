@@ -231,7 +231,7 @@ fn check(arguments: &SecretCheckArguments, terminal: &Terminal) -> Result<ExitCo
     if arguments.json {
         let secrets = checked.iter().map(|(file, key, problem)| json!({ "file": file, "key": key, "problem": problem }));
         let fields = json!({ "secrets": secrets.collect::<Vec<_>>() });
-        terminal.print(&stead_report::json::document(fields).map_err(|error| Failure::Output(error.into()))?)?;
+        terminal.print(&super::document(fields)?)?;
     } else {
         let line = |(file, key, problem): &(String, String, Option<String>)| {
             Some(stead_report::clean(&format!("{file}: {key}: {}", problem.as_ref()?)).into_owned() + "\n")

@@ -83,14 +83,13 @@ fn document(node: &str, resource: &Resource, schema: Option<&Schema>, names: &[&
         let sensitive = value.is_sensitive();
         Some(json!({ "name": name, "value": json::value_json(value), "sensitive": sensitive, "steps": steps }))
     };
-    json::document(json!({
+    super::document(json!({
         "node": node,
         "id": resource.id.to_string(),
         "source": place(&resource.source),
         "path": resource.path.iter().map(|state| &**state).collect::<Vec<_>>(),
         "attributes": names.iter().filter_map(attribute).collect::<Vec<_>>(),
     }))
-    .map_err(|error| Failure::Output(error.into()))
 }
 
 /// Reads `type["name"]` and an attribute after a dot.

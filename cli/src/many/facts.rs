@@ -1,8 +1,8 @@
 //! What hosts tell about themselves: asked in one round, checked, and kept with their age.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,19 +22,7 @@ use crate::terminal::Terminal;
 
 /// Keeps what a host has told. What cannot be kept is asked again.
 pub(super) fn keep(state: &Path, node: &str, facts: &Map) {
-    let _ = try_keep(state, node, facts);
-}
-
-fn try_keep(state: &Path, node: &str, facts: &Map) -> io::Result<()> {
-    let place = place(state, node);
-    if let Some(directory) = place.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let text = json::pretty(&json::facts_json(&Value::Map(Arc::new(facts.clone())))).map_err(io::Error::other)?;
-    let new = place.with_extension(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(new, place)
+    let _ = crate::told::keep(&place(state, node), facts);
 }
 
 pub(super) fn place(state: &Path, node: &str) -> PathBuf {
@@ -132,20 +120,8 @@ fn replace(path: &Path, text: &str) -> io::Result<bool> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let mode = old.map_or(0o644, |old| old.mode() & 0o777);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&new)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| fs::rename(&new, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written.map(|()| true)
+    crate::beside::write(path, text.as_bytes(), mode).map(|()| true)
 }
 
 type Told = (Option<Duration>, serde_json::Value);

@@ -1,8 +1,8 @@
 //! How hosts are reached, from the command line: ssh, the workers that can be sent, and the password for sudo.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,14 +62,10 @@ fn own_binary() -> io::Result<WorkerBinary> {
 }
 
 fn keep_hash(place: &Path, stamp: &str, hash: &str) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(place)?;
-    for other in fs::read_dir(place)?.flatten() {
+    for other in fs::read_dir(place).into_iter().flatten().flatten() {
         let _ = fs::remove_file(other.path());
     }
-    let new = place.join(format!("new-{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(hash.as_bytes())?;
-    fs::rename(new, place.join(stamp))
+    crate::beside::keep(&place.join(stamp), hash.as_bytes())
 }
 
 /// Asks once, for all hosts. Standard input is read where it is no terminal, so that a program can give the password.

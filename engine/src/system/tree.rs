@@ -8,12 +8,16 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 
 /// Reads a whole file by its path inside the tree; `None` when it is not there.
 pub(crate) fn read(root: &Path, path: &str) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut file) = open_if_there(root, path)? else { return Ok(None) };
     let mut content = Vec::new();
+    file.read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+/// Opens a file as [`open`] does. `None` when there is none.
+pub(crate) fn open_if_there(root: &Path, path: &str) -> io::Result<Option<File>> {
     match open(root, path) {
-        Ok(mut file) => {
-            file.read_to_end(&mut content)?;
-            Ok(Some(content))
-        }
+        Ok(file) => Ok(Some(file)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
     }

@@ -1,19 +1,7 @@
 //! Families that other programs work for: git, and Python's environments with packages from a directory of wheels.
 
 use super::catalog::{Maker, quoted, word};
-
-/// Makes wheels in a directory: `demo` 1.0 and 2.0, where the second needs `helper`.
-const WHEELS: &str = r#"
-import pathlib, sys, zipfile
-path = pathlib.Path(sys.argv[1]); path.mkdir()
-for name, version, needs in [('demo', '1.0', []), ('demo', '2.0', ['helper>=1']), ('helper', '1.5', [])]:
-    info = f'{name}-{version}.dist-info'
-    with zipfile.ZipFile(path / f'{name}-{version}-py3-none-any.whl', 'w') as z:
-        z.writestr(f'{name}/__init__.py', f'version = "{version}"\n')
-        z.writestr(f'{info}/METADATA', f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n' + ''.join(f'Requires-Dist: {need}\n' for need in needs))
-        z.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n')
-        z.writestr(f'{info}/RECORD', '')
-"#;
+use crate::tools::WHEELS;
 
 impl Maker {
     /// A working tree or a bare repository, which may be there at an earlier commit.

@@ -48,7 +48,7 @@ pub(super) fn take(root: &Path) -> io::Result<Option<Vec<u8>>> {
     };
     let is_same = match root == Path::new("/") {
         true => std::fs::metadata(STATUS).is_ok_and(|now| Version::of(&now) == version),
-        false => match open(root)? {
+        false => match tree::open_if_there(root, STATUS)? {
             Some(file) => Version::of(&file.metadata()?) == version,
             None => false,
         },
@@ -56,16 +56,8 @@ pub(super) fn take(root: &Path) -> io::Result<Option<Vec<u8>>> {
     if is_same { Ok(Some(content)) } else { Ok(read(root)?.map(|(_, content)| content)) }
 }
 
-fn open(root: &Path) -> io::Result<Option<File>> {
-    match tree::open(root, STATUS) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 fn read(root: &Path) -> io::Result<Option<(Version, Vec<u8>)>> {
-    open(root)?.map(read_all).transpose()
+    tree::open_if_there(root, STATUS)?.map(read_all).transpose()
 }
 
 fn read_all(mut file: File) -> io::Result<(Version, Vec<u8>)> {
