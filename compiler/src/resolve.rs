@@ -30,6 +30,27 @@ pub(crate) fn is_builtin_type(name: &str) -> bool {
     BUILTIN_TYPES.contains(&name)
 }
 
+/// The type of the language that another one calls so.
+fn other_type(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Str" | "str" | "Text" | "Char" => "String",
+        "Integer" | "integer" | "Number" | "number" | "int" | "Uint" | "Numeric" => "Int",
+        "Boolean" | "boolean" | "bool" => "Bool",
+        "Double" | "double" | "Real" | "Decimal" | "float" => "Float",
+        "Array" | "array" | "Vec" | "Tuple" | "Seq" | "Set" | "list" => "List",
+        "Dict" | "dict" | "Hash" | "hash" | "Object" | "object" | "Mapping" | "HashMap" | "map" => "Map",
+        "Option" | "Maybe" | "Nullable" => "Optional",
+        "Sensitive" | "Password" => "Secret",
+        "Filepath" | "FilePath" | "Dir" => "Path",
+        "IPAddress" | "IpAddr" | "IP" => "Ip",
+        "Network" | "Subnet" => "Cidr",
+        "Fqdn" | "FQDN" | "Host" => "Hostname",
+        "Uri" | "URI" => "Url",
+        "Bytes" => "Size",
+        _ => return None,
+    })
+}
+
 /// Resolves every named type, signature and fact of the program.
 pub(crate) fn resolve(program: &mut Program, issues: &mut Vec<Issue>) {
     let count = program.types.len();
@@ -279,7 +300,8 @@ impl Resolver<'_> {
             None => {
                 let known: Vec<&str> = if rest.is_empty() { self.program.visible(file) } else { Vec::new() };
                 let known = known.into_iter().filter(|name| matches!(self.program.lookup(file, name), Some(Def::Type(_))));
-                let best = closest(last.as_str(), known.chain(BUILTIN_TYPES));
+                let other = other_type(last.as_str()).filter(|_| rest.is_empty());
+                let best = other.or_else(|| closest(last.as_str(), known.chain(BUILTIN_TYPES)));
                 self.issues.push(Issue::error("unknown-type", at, format!("there is no type `{}`", last.name)).suggest(best));
             }
         }
@@ -512,6 +534,9 @@ pub(crate) fn resolve_type_expr(
 /// A resource type that no schema describes.
 pub(crate) fn unknown_resource_type(program: &Program, at: Loc, name: &str) -> Issue {
     let issue = Issue::error("unknown-resource-type", at, format!("there is no resource type `{name}`"));
+    if let Some(Def::State(_)) = program.lookup(at.file, name) {
+        return issue.hint(format!("`{name}` is a state, which is called: `{name}(…)`"));
+    }
     let other = match name {
         "pkg" | "apt" | "yum" | "dnf" => Some("package"),
         "cmd" | "command" | "shell" | "run" => Some("exec"),

@@ -26,6 +26,12 @@ impl SyntaxError {
         SyntaxError { code, message: message.into(), span, labels: Vec::new(), hint: None, expected: Vec::new() }
     }
 
+    /// A resource without a name.
+    pub(crate) fn nameless(at: Span, type_name: &str) -> SyntaxError {
+        SyntaxError::new("missing-name", at, format!("expected a name after `{type_name}`"))
+            .with_hint(format!("a resource has a name, `{type_name} \"name\" {{ … }}`"))
+    }
+
     /// Adds the way out.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> SyntaxError {

@@ -287,9 +287,7 @@ impl<'s> Builder<'s> {
             }
             (None, None) => {
                 let at = Span::at(word_span.end);
-                let message = format!("expected a name after `{}`", type_name.name);
-                let hint = format!("a resource has a name, `{} \"name\" {{ … }}`", type_name.name);
-                self.errors.push(SyntaxError::new("missing-name", at, message).with_hint(hint));
+                self.errors.push(SyntaxError::nameless(at, &type_name.name));
                 hole(at)
             }
         };

@@ -374,6 +374,8 @@ impl Recovery<'_, '_> {
         match text {
             "&" => error.with_hint("both conditions: `&&`"),
             "|" => error.with_hint("either condition: `||`"),
+            "then" => error.with_hint("braces hold what an `if` gives: `if c { a } else { b }`"),
+            "elif" | "elsif" | "elseif" => error.with_hint("another condition is `else if`"),
             "and" => error.with_hint("both conditions: `&&`"),
             "or" => error.with_hint("either condition: `||`"),
             "?" => error.with_hint("choose between two values with `if c { a } else { b }`, replace `none` with `a ?? b`"),

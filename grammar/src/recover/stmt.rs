@@ -167,8 +167,7 @@ impl<'s> Recovery<'s, '_> {
         let range = Span::new(self.start_of(first), self.start_of(open));
         if first == open {
             let place = Span::at(type_name.span.end);
-            let error = SyntaxError::new("missing-name", place, format!("expected a name after `{}`", type_name.name));
-            self.error(error.with_hint(format!("a resource has a name, `{} \"name\" {{ … }}`", type_name.name)));
+            self.error(SyntaxError::nameless(place, &type_name.name));
             return hole(place);
         }
         let mark = self.mark();

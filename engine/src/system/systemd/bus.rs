@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zbus::blocking::{Connection, MessageIterator, connection};
-use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type};
+use zbus::Message;
+use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type, Value};
 
 use super::{FileChange, Job, impossible, sysv};
 use crate::{ActiveState, ApplyError, EnableState, Known, ObserveError, UnitState};
@@ -44,8 +45,25 @@ impl std::fmt::Debug for Bus {
     }
 }
 
-/// The properties of a unit, as they come.
-struct Properties(HashMap<String, OwnedValue>);
+/// What is read of a unit's properties, of more than a hundred that come.
+const READ: [&str; 13] = [
+    "ActiveState",
+    "CanReload",
+    "ConditionResult",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "LoadError",
+    "LoadState",
+    "NeedDaemonReload",
+    "Result",
+    "StatusText",
+    "SubState",
+    "Type",
+    "UnitFileState",
+];
+
+/// Those properties of a unit.
+struct Properties(HashMap<&'static str, OwnedValue>);
 
 impl Properties {
     fn text(&self, name: &str) -> &str {
@@ -258,7 +276,12 @@ impl Bus {
     }
 
     fn properties(&self, path: &str, interface: &str) -> zbus::Result<Properties> {
-        self.call(path, "org.freedesktop.DBus.Properties", "GetAll", &(interface,)).map(Properties)
+        let reply = self.message(path, "org.freedesktop.DBus.Properties", "GetAll", &(interface,))?;
+        // Text is borrowed from the message until what is wanted of it is known.
+        let body = reply.body();
+        let all: HashMap<&str, Value<'_>> = body.deserialize()?;
+        let wanted = READ.iter().filter_map(|name| Some((*name, all.get(name)?)));
+        Ok(Properties(wanted.map(|(name, value)| Ok((name, value.try_to_owned()?))).collect::<zbus::Result<_>>()?))
     }
 
     fn manager<R: DeserializeOwned + Type>(&self, method: &str, body: &(impl Serialize + DynamicType)) -> zbus::Result<R> {
@@ -272,8 +295,11 @@ impl Bus {
         method: &str,
         body: &(impl Serialize + DynamicType),
     ) -> zbus::Result<R> {
-        let reply = self.connection.call_method(Some(SYSTEMD), path, Some(interface), method, body)?;
-        reply.body().deserialize()
+        self.message(path, interface, method, body)?.body().deserialize()
+    }
+
+    fn message(&self, path: &str, interface: &str, method: &str, body: &(impl Serialize + DynamicType)) -> zbus::Result<Message> {
+        self.connection.call_method(Some(SYSTEMD), path, Some(interface), method, body)
     }
 
     /// Starts to collect the results of jobs.
