@@ -152,6 +152,10 @@ pub struct Summary {
     pub run: u32,
     /// Services to be restarted or reloaded.
     pub restart: u32,
+    /// Not planned, for a failure.
+    pub failed: u32,
+    /// Held back by a requisite or a guard.
+    pub held: u32,
 }
 
 /// What would change on one node.
@@ -171,6 +175,8 @@ impl Plan {
         let mut summary = Summary::default();
         for resource in &self.resources {
             let count = match resource.action {
+                _ if resource.error.is_some() => &mut summary.failed,
+                _ if resource.held.is_some() => &mut summary.held,
                 Action::None => &mut summary.unchanged,
                 Action::Create => &mut summary.create,
                 Action::Update => &mut summary.update,

@@ -1,6 +1,6 @@
 //! `--only`, `--except` and `--tags`: a part of a catalog that is closed under its requisites.
 
-use stead_catalog::{Catalog, Edge, Resource, ResourceId};
+use stead_catalog::{Catalog, Edge, EdgeKind, Resource, ResourceId};
 use stead_engine::Graph;
 
 use crate::args::SelectArguments;
@@ -24,12 +24,12 @@ pub(crate) fn select(catalog: Catalog, arguments: &SelectArguments) -> Result<Ca
         wanted.extend(matching(&catalog, tag, |resource| has_tag(resource, tag))?);
     }
     let everything = arguments.only.is_empty() && arguments.tags.is_empty();
-    let mut keep = if everything { vec![true; catalog.resources.len()] } else { graph.closure(wanted, true) };
+    let mut keep = if everything { vec![true; catalog.resources.len()] } else { closed(&catalog, &graph, wanted, Way::Needs) };
     let mut unwanted = Vec::new();
     for selector in &arguments.except {
         unwanted.extend(matching(&catalog, selector, |resource| is_selected(resource, selector))?);
     }
-    for (keep, dropped) in keep.iter_mut().zip(graph.closure(unwanted, false)) {
+    for (keep, dropped) in keep.iter_mut().zip(closed(&catalog, &graph, unwanted, Way::NeededBy)) {
         *keep &= !dropped;
     }
     Ok(restrict(catalog, &keep))
@@ -73,6 +73,37 @@ fn has_tag(resource: &Resource, tag: &str) -> bool {
     resource.meta.tags.iter().any(|own| &**own == tag)
 }
 
+/// Which way a selection grows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// To what the selected resources need.
+    Needs,
+    /// To what needs them.
+    NeededBy,
+}
+
+/// Returns the resources that `roots` need, or that need them, by whatever requisite, themselves among them. What has a `prereq` comes before
+/// the resource that it names and needs it all the same: without it nothing would hold it back.
+fn closed(catalog: &Catalog, graph: &Graph, roots: Vec<usize>, way: Way) -> Vec<bool> {
+    let prereqs: Vec<(usize, usize)> = catalog
+        .edges
+        .iter()
+        .filter(|edge| edge.kind == EdgeKind::Prereq)
+        .filter_map(|edge| Some((usize::try_from(edge.from).ok()?, usize::try_from(edge.to).ok()?)))
+        .map(|(holder, named)| if way == Way::Needs { (holder, named) } else { (named, holder) })
+        .collect();
+    let mut reached = graph.closure(roots, way == Way::Needs);
+    loop {
+        let more: Vec<usize> = prereqs.iter().filter(|(from, to)| reached[*from] && !reached[*to]).map(|(_, to)| *to).collect();
+        if more.is_empty() {
+            return reached;
+        }
+        for (reached, more) in reached.iter_mut().zip(graph.closure(more, way == Way::Needs)) {
+            *reached |= more;
+        }
+    }
+}
+
 /// Keeps the resources that a question says yes to.
 pub(crate) fn keeping(catalog: Catalog, wanted: impl Fn(&Resource) -> bool) -> Catalog {
     let keep: Vec<bool> = catalog.resources.iter().map(wanted).collect();
@@ -99,7 +130,7 @@ fn restrict(catalog: Catalog, keep: &[bool]) -> Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stead_catalog::{Attributes, EdgeKind, Meta, SourceLocation};
+    use stead_catalog::{Attributes, Meta, SourceLocation};
 
     /// `a <- b <- c` and `d` alone; `d` has the tag `late`.
     fn catalog() -> Catalog {
@@ -134,6 +165,22 @@ mod tests {
             Err(failure) => failure.code().to_owned(),
         };
         assert_eq!(shown, expected);
+    }
+
+    /// Its order is the other way round: what has the `prereq` comes first.
+    #[test]
+    fn what_has_a_prereq_is_never_without_the_resource_that_it_names() {
+        let mut catalog = catalog();
+        catalog.edges[1].kind = EdgeKind::Prereq;
+        let kept = |only: &[&str], except: &[&str]| {
+            let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect();
+            let arguments = SelectArguments { only: list(only), except: list(except), ..SelectArguments::default() };
+            let catalog = select(catalog.clone(), &arguments).expect("the resources are there");
+            catalog.resources.iter().map(|resource| resource.id.name.to_string()).collect::<String>()
+        };
+        assert_eq!(kept(&["file[\"b\"]"], &[]), "abc");
+        assert_eq!(kept(&["file[\"a\"]"], &[]), "a");
+        assert_eq!(kept(&[], &["file[\"c\"]"]), "ad");
     }
 
     #[test]

@@ -513,7 +513,10 @@ impl<'a> Evaluator<'a> {
                 match usize::try_from(at).ok().and_then(|at| items.get(at)) {
                     Some(value) => Ok(wrap(value)),
                     None => {
-                        let message = format!("the list has {len} elements, there is none at {n}");
+                        let message = match container.is_sensitive() || position.is_sensitive() {
+                            true => "the list has no such element".to_owned(),
+                            false => format!("the list has {len} elements, there is none at {n}"),
+                        };
                         let issue = Issue::error("index-out-of-range", self.loc(index.span), message);
                         Err(self.fail(issue.hint("look with `.get(i)`, which gives none")))
                     }

@@ -381,6 +381,8 @@ fn problem_of(error: &minijinja::Error, secret: bool, text: Option<&str>) -> Pro
     let (code, message) = match innermost.kind() {
         ErrorKind::OutOfFuel => ("template-too-large", format!("the template takes more than {FUEL} steps")),
         ErrorKind::WriteFailure => ("template-too-large", format!("the template renders to more than {} MiB", MAX_OUTPUT >> 20)),
+        // A template may be named by a value.
+        ErrorKind::TemplateNotFound if secret => ("template-not-found", "a template that is included is not there".to_owned()),
         ErrorKind::TemplateNotFound => ("template-not-found", detail.to_owned()),
         ErrorKind::SyntaxError => ("template-syntax-error", detail.to_owned()),
         ErrorKind::UndefinedError if detail.is_empty() => ("undefined-template-variable", "a name here has no value".to_owned()),

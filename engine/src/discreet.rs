@@ -78,7 +78,10 @@ impl Discreet {
             ApplyError::Command { command, status, output } => {
                 ApplyError::Command { command: self.scrub(command), status, output: self.scrub(output) }
             }
-            ApplyError::Timeout { command, seconds } => ApplyError::Timeout { command: self.scrub(command), seconds },
+            ApplyError::NotStarted { command, reason } => {
+                ApplyError::NotStarted { command: self.scrub(command), reason: self.scrub(reason) }
+            }
+            ApplyError::Timeout { command, limit } => ApplyError::Timeout { command: self.scrub(command), limit },
             ApplyError::Invalid { path, command, output } => {
                 // A check quotes parts of what it refuses, which no comparison with the whole would find.
                 let is_own = !self.hidden.is_empty();

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why something could not be looked at.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -136,13 +137,21 @@ pub enum ApplyError {
         /// The last lines it wrote, without secrets.
         output: String,
     },
+    /// A command could not be started.
+    #[error("`{command}` could not be started: {reason}")]
+    NotStarted {
+        /// The command, without secrets.
+        command: String,
+        /// What the system said.
+        reason: String,
+    },
     /// A command took longer than it may.
-    #[error("`{command}` took longer than {seconds} s")]
+    #[error("`{command}` took longer than {} s", .limit.as_secs_f64())]
     Timeout {
         /// The command.
         command: String,
         /// The limit.
-        seconds: u64,
+        limit: Duration,
     },
     /// A file's new content was refused by its validation command; the old one stays.
     #[error("the new content of {path} was refused by `{command}`")]
@@ -202,7 +211,7 @@ impl ApplyError {
         match self {
             Self::Observe(error) => error.code(),
             Self::Io { code, .. } => code,
-            Self::Command { .. } => "command-failed",
+            Self::Command { .. } | Self::NotStarted { .. } => "command-failed",
             Self::Timeout { .. } => "timed-out",
             Self::Invalid { .. } => "validation-failed",
             Self::Moved { .. } => "machine-changed",
@@ -224,6 +233,12 @@ impl ApplyError {
             Self::Io { code: "permission-denied", .. } => Some("run as root, or leave this resource out with --except".into()),
             Self::Command { output, .. } | Self::Invalid { output, .. } if !output.is_empty() => {
                 Some(format!("it wrote:\n{output}"))
+            }
+            Self::NotStarted { .. } => {
+                Some("check the path, and that the file may be run; require the package that brings it".into())
+            }
+            Self::NotConverged { .. } => {
+                Some("something else writes it, or the machine cannot keep it so: compare with the plan".into())
             }
             Self::Moved { .. } => Some("plan again, and look at what changed".into()),
             Self::Timeout { .. } => Some("raise `timeout` on the resource if it needs longer".into()),

@@ -424,20 +424,15 @@ impl Machine {
             Some(declared) => self.audit(&spawn, declared),
         };
         self.shared.observed.forget();
-        let finished = finished.map_err(|error| ApplyError::Command {
-            command: command(),
-            status: format!("no start: {error}"),
-            output: String::new(),
-        })?;
+        let finished =
+            finished.map_err(|error| ApplyError::NotStarted { command: command(), reason: crate::net::words(&error) })?;
         match finished.ended {
             Ended::Status(status) => Ok(Output {
                 status,
                 stdout: scrub(finished.stdout.into_bytes(), &run.secrets),
                 stderr: scrub(finished.stderr.into_bytes(), &run.secrets),
             }),
-            Ended::TimedOut => {
-                Err(ApplyError::Timeout { command: command(), seconds: timeout.unwrap_or_default().as_secs_f64().ceil() as u64 })
-            }
+            Ended::TimedOut => Err(ApplyError::Timeout { command: command(), limit: timeout.unwrap_or_default() }),
             Ended::Aborted => Err(ApplyError::Cancelled),
         }
     }

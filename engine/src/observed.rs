@@ -470,7 +470,9 @@ impl World for Observed {
         let failure = |message: String| guard_failed(&probe.command, &message);
         match finished.ended {
             Ended::Status(status) => Ok(Known::Is(ProbeOutcome { success: status == 0, status })),
-            Ended::TimedOut => Err(failure(format!("took longer than {} s", probe.timeout.unwrap_or(PROBE_TIMEOUT).as_secs()))),
+            Ended::TimedOut => {
+                Err(failure(format!("took longer than {} s", probe.timeout.unwrap_or(PROBE_TIMEOUT).as_secs_f64())))
+            }
             Ended::Aborted => Err(failure("was stopped with the run".into())),
         }
     }

@@ -200,6 +200,9 @@ impl Evaluator<'_> {
     pub(super) fn render(&mut self, path: &Expr, variables: &Expr, span: Span) -> Outcome {
         let name = self.eval(path)?;
         let values = self.eval(variables)?;
+        if name.is_sensitive() {
+            return Err(self.error("secret-exposed", path.span, "the path of a template is shown and cannot be secret"));
+        }
         let Some(name) = name.as_shared_str().cloned() else {
             return Err(self.error("type-mismatch", path.span, format!("found {}, expected a path", name.kind())));
         };

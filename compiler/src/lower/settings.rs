@@ -110,9 +110,9 @@ impl Lowering<'_> {
             }
             Meta::Tags => into.meta.tags = self.words(expr)?,
             Meta::Alias => into.aliases = self.words(expr)?,
-            Meta::Timeout => match self.eval.eval(expr)?.reveal() {
+            Meta::Timeout => match self.shown(expr)? {
                 Value::Duration(0) => return Err(self.eval.error("out-of-range", expr.span, "a timeout is longer than nothing")),
-                Value::Duration(nanos) => into.meta.timeout_ns = Some(*nanos),
+                Value::Duration(nanos) => into.meta.timeout_ns = Some(nanos),
                 _ => {}
             },
             Meta::Retry => into.meta.retry = self.retry(expr)?,
@@ -125,7 +125,7 @@ impl Lowering<'_> {
             Value::Int(n) => u32::try_from(*n).unwrap_or(1).max(1),
             _ => 1,
         };
-        Ok(match self.eval.eval(expr)?.reveal() {
+        Ok(match &self.shown(expr)? {
             value @ Value::Int(_) => Some(Retry { attempts: attempts(value), delay_ns: 0 }),
             Value::Map(map) => {
                 let delay_ns = match map.get("delay") {
@@ -138,13 +138,18 @@ impl Lowering<'_> {
         })
     }
 
-    /// A word or a list of words.
-    fn words(&mut self, expr: &Expr) -> Result<Vec<Arc<str>>, Halt> {
+    /// A value that plans and catalogs show.
+    fn shown(&mut self, expr: &Expr) -> Result<Value, Halt> {
         let value = self.eval.eval(expr)?;
         if value.is_sensitive() {
             return Err(self.eval.error("secret-exposed", expr.span, "this is shown and cannot be secret"));
         }
-        Ok(match &value {
+        Ok(value)
+    }
+
+    /// A word or a list of words.
+    fn words(&mut self, expr: &Expr) -> Result<Vec<Arc<str>>, Halt> {
+        Ok(match &self.shown(expr)? {
             Value::List(items) => items.iter().filter_map(|item| item.as_shared_str().cloned()).collect(),
             other => other.as_shared_str().cloned().into_iter().collect(),
         })

@@ -210,9 +210,13 @@ pub struct SummaryDocument {
 }
 
 impl ErrorDocument {
-    /// Makes one without a hint.
+    /// Makes one of a message whose last line may be the way out, as a plan has it.
     pub fn new(code: &str, message: &str) -> Self {
-        Self { code: code.to_owned(), message: message.to_owned(), hint: None }
+        let (message, hint) = match message.split_once("\nhint: ") {
+            Some((message, hint)) => (message, Some(hint.to_owned())),
+            None => (message, None),
+        };
+        Self { code: code.to_owned(), message: message.to_owned(), hint }
     }
 }
 

@@ -109,6 +109,12 @@ pub struct CountsDocument {
     pub run: u32,
     /// Services to be restarted or reloaded.
     pub restart: u32,
+    /// Not planned, for a failure.
+    #[serde(default)]
+    pub failed: u32,
+    /// Held back by a requisite or a guard.
+    #[serde(default)]
+    pub held: u32,
 }
 
 impl PlanDocument {
@@ -194,7 +200,7 @@ impl From<&Change> for ChangeDocument {
 
 impl From<Summary> for CountsDocument {
     fn from(summary: Summary) -> Self {
-        let Summary { unchanged, create, update, delete, replace, run, restart } = summary;
-        Self { unchanged, create, update, delete, replace, run, restart }
+        let Summary { unchanged, create, update, delete, replace, run, restart, failed, held } = summary;
+        Self { unchanged, create, update, delete, replace, run, restart, failed, held }
     }
 }

@@ -19,7 +19,16 @@ pub(super) fn write(screen: &mut Screen, plan: &Plan) {
 }
 
 fn pieces(plan: &Plan) -> Vec<Piece> {
-    let count = |action| plan.resources.iter().filter(|r| r.error.is_none() && r.held.is_none() && r.action == action).count();
+    let summary = plan.summary();
+    let count = |action| match action {
+        Action::None => summary.unchanged,
+        Action::Create => summary.create,
+        Action::Update => summary.update,
+        Action::Delete => summary.delete,
+        Action::Replace => summary.replace,
+        Action::Run => summary.run,
+        Action::Restart => summary.restart,
+    };
     let mut parts: Vec<(Style, String)> = Vec::new();
     for action in ORDER {
         let n = count(action);
@@ -28,17 +37,15 @@ fn pieces(plan: &Plan) -> Vec<Piece> {
             parts.push((style, format!("{n} to {word}")));
         }
     }
-    let errors = plan.resources.iter().filter(|r| r.error.is_some()).count();
-    let held = plan.resources.iter().filter(|r| r.error.is_none() && r.held.is_some()).count();
-    if errors > 0 {
-        parts.push((Style::Error, format!("{errors} cannot be planned")));
+    if summary.failed > 0 {
+        parts.push((Style::Error, format!("{} cannot be planned", summary.failed)));
     }
     if parts.is_empty() {
         parts.push((Style::Good, "nothing to do".into()));
     }
-    let mut tail = vec![format!("{} unchanged", count(Action::None))];
-    if held > 0 {
-        tail.push(format!("{held} held back"));
+    let mut tail = vec![format!("{} unchanged", summary.unchanged)];
+    if summary.held > 0 {
+        tail.push(format!("{} held back", summary.held));
     }
     joined(parts, &tail)
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zbus::blocking::{Connection, MessageIterator, connection};
 use zbus::Message;
+use zbus::blocking::{Connection, MessageIterator, connection};
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type, Value};
 
 use super::{FileChange, Job, impossible, sysv};
@@ -135,7 +135,7 @@ impl Bus {
             if is_aborted() {
                 return Err(ApplyError::Cancelled);
             }
-            return Err(ApplyError::Timeout { command: format!("systemctl {} {name}", job.name()), seconds: limit.as_secs() });
+            return Err(ApplyError::Timeout { command: format!("systemctl {} {name}", job.name()), limit });
         };
         if result != "done" {
             return Err(self.failed(name, job, &result, &path));
