@@ -19,6 +19,9 @@ pub(crate) enum Failure {
     /// Nothing at the path.
     #[error("there is nothing at {}", .0.display())]
     NoSuchPath(PathBuf),
+    /// Something else than a directory at the path of a root.
+    #[error("{} is no directory", .0.display())]
+    NoDirectory(PathBuf),
     /// A directory without stead.toml.
     #[error("{} is not a project: it has no stead.toml", path.display())]
     NotAProject {
@@ -335,7 +338,7 @@ impl Failure {
         match self {
             Self::BrokenPipe | Self::Diagnosed => "",
             Self::Output(_) => "output-failed",
-            Self::NoSuchPath(_) => "no-such-path",
+            Self::NoSuchPath(_) | Self::NoDirectory(_) => "no-such-path",
             Self::NotAProject { .. } => "not-a-project",
             Self::Unreadable { .. } => "unreadable-file",
             Self::Unwritable { .. } => "unwritable-file",
@@ -400,6 +403,7 @@ impl Failure {
         let meant = |name: &Option<String>| name.as_ref().map(|name| format!("did you mean `{name}`?"));
         match self {
             Self::NotAProject { suggestion, .. } => suggestion.clone(),
+            Self::NoDirectory(_) => Some("give the directory that holds the tree of a system".into()),
             Self::Unreadable { source, .. } | Self::Unwritable { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {

@@ -19,7 +19,8 @@ pub(crate) fn root(arguments: &MachineArguments) -> Result<RootSpec, Failure> {
             let full = directory.canonicalize().map_err(|source| Failure::Unreadable { path: directory.clone(), source })?;
             Ok(if full == Path::new("/") { RootSpec::Machine } else { RootSpec::Tree(full) })
         }
-        Some(directory) => Err(Failure::NoSuchPath(directory.clone())),
+        Some(other) if other.exists() => Err(Failure::NoDirectory(other.clone())),
+        Some(nothing) => Err(Failure::NoSuchPath(nothing.clone())),
     }
 }
 

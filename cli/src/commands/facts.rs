@@ -19,7 +19,8 @@ pub(crate) fn run(arguments: &FactsArguments, terminal: &Terminal) -> Result<Exi
     }
     let root = arguments.root.as_deref().unwrap_or(Path::new("/"));
     if !root.is_dir() {
-        return Err(Failure::NoSuchPath(root.to_owned()));
+        let missing = if root.exists() { Failure::NoDirectory } else { Failure::NoSuchPath };
+        return Err(missing(root.to_owned()));
     }
     let config = crate::dependencies::read_config(&arguments.project);
     let (facts, problems) = project::gather(&config, &stead_catalog::facts_type(), &arguments.project, root);
