@@ -1,5 +1,6 @@
 //! A machine and the way to reach it, as an inventory names it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::SourceLocation;
@@ -46,15 +47,38 @@ pub struct Group {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// The machines, in the order of their declaration; no name is there twice.
-    pub targets: Vec<Target>,
+    targets: Vec<Target>,
+    /// Where each machine stands.
+    places: HashMap<Arc<str>, usize>,
     /// The groups, by name.
-    pub groups: Vec<Group>,
+    groups: Vec<Group>,
 }
 
 impl Inventory {
+    /// Makes an inventory of machines and groups: the machines keep their order, the groups are put in that of their names. The first of a
+    /// name counts.
+    pub fn new(mut targets: Vec<Target>, mut groups: Vec<Group>) -> Self {
+        let mut names = HashSet::with_capacity(targets.len());
+        targets.retain(|target| names.insert(target.name.clone()));
+        let places = targets.iter().enumerate().map(|(at, target)| (target.name.clone(), at)).collect();
+        groups.sort_by(|a, b| a.name.cmp(&b.name));
+        groups.dedup_by(|later, first| later.name == first.name);
+        Self { targets, places, groups }
+    }
+
+    /// The machines, in the order of their declaration; no name is there twice.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The groups, by name.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
     /// Returns the machine of this name.
     pub fn target(&self, name: &str) -> Option<&Target> {
-        self.targets.iter().find(|target| &*target.name == name)
+        self.places.get(name).and_then(|at| self.targets.get(*at))
     }
 
     /// Returns the group of this name.
@@ -72,5 +96,26 @@ impl Target {
     /// What ssh is given.
     pub fn address(&self) -> &str {
         self.address.as_deref().unwrap_or(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_keep_their_order_and_are_found_by_name() {
+        let known = Target { port: Some(22), ..Target::named("b") };
+        let group = |name: &str| Group { name: name.into(), ..Group::default() };
+        let targets = vec![known, Target::named("a"), Target::named("b"), Target::named("c")];
+        let inventory = Inventory::new(targets, vec![group("z"), group("a")]);
+        let names = inventory.targets().iter().map(|target| &*target.name).collect::<Vec<_>>();
+        assert_eq!(names, ["b", "a", "c"]);
+        for target in inventory.targets() {
+            assert_eq!(inventory.target(&target.name), Some(target));
+        }
+        assert_eq!(inventory.target("b").and_then(|target| target.port), Some(22), "the first of a name counts");
+        assert_eq!((inventory.target("d"), inventory.group("b")), (None, None));
+        assert!(inventory.group("a").is_some() && inventory.group("z").is_some());
     }
 }

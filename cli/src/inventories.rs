@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use stead_catalog::{Map, Target, Value};
 use stead_compiler::Diagnostic;
 use stead_compiler::config::{Config, InventoryFile};
-use stead_compiler::inventory::{InventoryFormat, InventoryText, ssh_includes};
+use stead_compiler::inventory::{InventoryFormat, InventoryText, Owner, VARIABLE_FOLDERS, ssh_includes, variable_files};
 use stead_compiler::targets::{Selected, Targets};
 use stead_engine::run_program;
 use stead_report::json;
@@ -26,6 +26,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const FRESH: Duration = Duration::from_secs(24 * 3600);
 /// Largest inventory, in bytes.
 const MAX_FILE: u64 = 64 << 20;
+/// Deepest directories in the one of a group's or host's variables.
+const MAX_FOLDERS: usize = 8;
+/// Most files with variables beside one inventory.
+const MAX_VARIABLES: usize = 200_000;
 /// Deepest chain of files that include each other.
 const MAX_INCLUDES: usize = 16;
 
@@ -133,14 +137,30 @@ impl Reader<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !file.path.starts_with(['/', '~']) => return Ok(None),
             Err(source) => return Err(Failure::Unreadable { path, source }),
         };
-        if !metadata.is_dir() {
-            return self.one(&file.path, &path, file, texts).map(Some);
+        if metadata.is_dir() {
+            for path in files_of(&path)? {
+                self.one(&name_in(self.root, &path), &path, file, texts)?;
+            }
+        } else {
+            self.one(&file.path, &path, file, texts)?;
         }
-        for path in files_of(&path)? {
-            let name = path.strip_prefix(self.root).unwrap_or(&path).to_string_lossy().into_owned();
-            self.one(&name, &path, file, texts)?;
+        let directory = if metadata.is_dir() { Some(&*path) } else { path.parent() };
+        if let Some(directory) = directory.filter(|_| texts.iter().any(|text| text.format.is_ansible())) {
+            self.beside(directory, texts)?;
         }
         Ok(Some(()))
+    }
+
+    /// Reads the variables of groups and hosts that lie in the directory of an inventory.
+    fn beside(&self, directory: &Path, texts: &mut Vec<InventoryText>) -> Result<(), Failure> {
+        for (of, path) in variables_of(directory, &|_: &Path| true)? {
+            let bytes = match (self.buffer)(&path) {
+                Some(bytes) => bytes.to_vec(),
+                None => read_bounded(&path)?,
+            };
+            texts.push(InventoryText::variables(name_in(self.root, &path), String::from_utf8_lossy(&bytes), of));
+        }
+        Ok(())
     }
 
     fn one(&self, name: &str, path: &Path, file: &InventoryFile, texts: &mut Vec<InventoryText>) -> Result<(), Failure> {
@@ -150,7 +170,7 @@ impl Reader<'_> {
         };
         if is_program(path, &bytes) {
             if let Some(text) = (self.run)(path)? {
-                texts.push(InventoryText { name: format!("{name} --list").into(), text, format: InventoryFormat::AnsibleJson });
+                texts.push(InventoryText::new(format!("{name} --list"), text, InventoryFormat::AnsibleJson));
             }
             return Ok(());
         }
@@ -159,7 +179,7 @@ impl Reader<'_> {
         if format == InventoryFormat::SshConfig {
             include(&text, MAX_INCLUDES, texts);
         }
-        texts.push(InventoryText { name: name.into(), text, format });
+        texts.push(InventoryText::new(name, text, format));
         Ok(())
     }
 }
@@ -186,26 +206,84 @@ pub(crate) fn read_alone(root: &Path, config: &Config) -> Result<(Inventories, B
         };
         let mut texts = Vec::with_capacity(paths.len());
         for each in &paths {
-            if !lies_inside(each) {
+            let bytes = if lies_inside(each) { read_bounded(each)? } else { Vec::new() };
+            if !lies_inside(each) || is_program(each, &bytes) {
                 withheld.insert(file.path.clone());
+                // A listing stands for it.
+                texts.clear();
                 break;
             }
-            let bytes = read_bounded(each)?;
-            if is_program(each, &bytes) {
-                withheld.insert(file.path.clone());
-                break;
-            }
-            let name = each.strip_prefix(root).unwrap_or(each).to_string_lossy().into_owned();
+            let name = name_in(root, each);
             let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
             let format = file.format.unwrap_or_else(|| InventoryFormat::of(&name, &text));
             // What an ssh configuration includes lies in the user's home, which is nobody else's business.
-            texts.push(InventoryText { name: name.into(), text, format });
+            texts.push(InventoryText::new(name, text, format));
         }
-        if !withheld.contains(&file.path) {
-            inventories.insert(file.path.clone(), texts);
+        let is_listed = withheld.contains(&file.path);
+        let directory = if path.is_dir() { Some(&*path) } else { path.parent() };
+        if let Some(directory) = directory.filter(|_| is_listed || texts.iter().any(|text| text.format.is_ansible())) {
+            let mut leads_out = VARIABLE_FOLDERS.iter().any(|folder| {
+                let folder = directory.join(folder);
+                folder.exists() && !lies_inside(&folder)
+            });
+            for (of, each) in variables_of(directory, &lies_inside)? {
+                if lies_inside(&each) {
+                    let text = read_bounded(&each)?;
+                    texts.push(InventoryText::variables(name_in(root, &each), String::from_utf8_lossy(&text), of));
+                } else {
+                    leads_out = true;
+                }
+            }
+            if leads_out {
+                withheld.insert(file.path.clone());
+                texts.retain(|text| text.variables_of.is_some());
+            }
         }
+        inventories.insert(file.path.clone(), texts);
     }
     Ok((inventories, withheld))
+}
+
+/// What a file is called in messages: by its path in the project, where it is there.
+fn name_in(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// The files with variables of groups and hosts that lie in the directory of an inventory of Ansible's. A directory that must not be entered
+/// stands for what is in it.
+fn variables_of(directory: &Path, may_enter: &dyn Fn(&Path) -> bool) -> Result<Vec<(Owner, PathBuf)>, Failure> {
+    let mut paths = Vec::new();
+    for folder in VARIABLE_FOLDERS {
+        let folder = directory.join(folder);
+        if folder.is_dir() && may_enter(&folder) {
+            list(&folder, may_enter, MAX_FOLDERS, &mut paths)?;
+        }
+    }
+    let relative = paths.iter().filter_map(|path| path.strip_prefix(directory).ok()?.to_str());
+    let chosen = variable_files(relative).into_iter().map(|(of, path)| (of, directory.join(path)));
+    Ok(chosen.collect())
+}
+
+/// Lists the files below a directory.
+fn list(directory: &Path, may_enter: &dyn Fn(&Path) -> bool, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let unreadable = |source| Failure::Unreadable { path: directory.to_owned(), source };
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let metadata = match std::fs::metadata(&path) {
+            // A link that leads nowhere.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata.map_err(|source| Failure::Unreadable { path: path.clone(), source })?,
+        };
+        if metadata.is_file() || (metadata.is_dir() && !may_enter(&path)) {
+            paths.push(path);
+        } else if metadata.is_dir() && depth > 0 {
+            list(&path, may_enter, depth - 1, paths)?;
+        }
+        if paths.len() > MAX_VARIABLES {
+            return Err(unreadable(io::Error::other(format!("there are more than {MAX_VARIABLES} files with variables"))));
+        }
+    }
+    Ok(())
 }
 
 fn full_path(root: &Path, path: &str) -> PathBuf {
@@ -276,7 +354,7 @@ fn include(text: &str, depth: usize, texts: &mut Vec<InventoryText>) {
             let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
             include(&text, depth - 1, texts);
             let name = path.to_string_lossy().into_owned();
-            texts.push(InventoryText { name: name.into(), text, format: InventoryFormat::SshConfig });
+            texts.push(InventoryText::new(name, text, InventoryFormat::SshConfig));
         }
     }
 }
@@ -285,7 +363,7 @@ fn include(text: &str, depth: usize, texts: &mut Vec<InventoryText>) {
 pub(crate) fn select<'l>(loaded: &'l Loaded, on: Option<&str>, state: &Path) -> Result<Selected<'l>, Failure> {
     let inventory = loaded.project.inventory();
     let Some(on) = on else {
-        return Ok(Selected { targets: inventory.targets.iter().collect(), unknown: Vec::new() });
+        return Ok(Selected { targets: inventory.targets().iter().collect(), unknown: Vec::new() });
     };
     let failed = |source| Failure::Target { text: on.to_owned(), source };
     let targets = Targets::parse(on).map_err(failed)?;
@@ -332,6 +410,6 @@ pub(crate) fn host<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Target, Fai
     let inventory = loaded.project.inventory();
     inventory.target(name).ok_or_else(|| Failure::NoSuchHost {
         name: name.to_owned(),
-        closest: stead_catalog::closest(name, inventory.targets.iter().map(|target| &*target.name)).map(str::to_owned),
+        closest: stead_catalog::closest(name, inventory.targets().iter().map(|target| &*target.name)).map(str::to_owned),
     })
 }

@@ -162,6 +162,7 @@ const PAGES: &[(&str, &str)] = pages![
     "unreachable-arm",
     "unreachable-data",
     "unread-variable",
+    "unread-vault",
     "unreadable-file",
     "unresolved-import",
     "unresolved-reference",

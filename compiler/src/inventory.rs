@@ -13,7 +13,7 @@ use std::sync::Arc;
 use stead_grammar::ast::Span;
 
 pub(crate) use foreign::read;
-pub use foreign::{InventoryFormat, InventoryText, includes as ssh_includes};
+pub use foreign::{InventoryFormat, InventoryText, Owner, VARIABLE_FOLDERS, includes as ssh_includes, variable_files};
 pub(crate) use language::declared;
 pub(crate) use resolve::resolve;
 pub(crate) use schema::schemas;
@@ -32,8 +32,10 @@ pub(crate) struct Reach {
     pub(crate) user: Option<Arc<str>>,
     pub(crate) port: Option<u16>,
     pub(crate) identity: Option<Arc<str>>,
-    /// The user that works, by sudo; `Some(None)` where it is said that it is the one that logs in.
-    pub(crate) becomes: Option<Option<Arc<str>>>,
+    /// Whether another user works than the one that logs in, by sudo.
+    pub(crate) becomes: Option<bool>,
+    /// The user that works then. Who says only this means that it does.
+    pub(crate) become_user: Option<Arc<str>>,
     pub(crate) is_local: Option<bool>,
 }
 
@@ -44,8 +46,18 @@ impl Reach {
         self.user = self.user.take().or_else(|| other.user.clone());
         self.port = self.port.or(other.port);
         self.identity = self.identity.take().or_else(|| other.identity.clone());
-        self.becomes = self.becomes.take().or_else(|| other.becomes.clone());
+        self.becomes = self.becomes.or(other.becomes);
+        self.become_user = self.become_user.take().or_else(|| other.become_user.clone());
         self.is_local = self.is_local.or(other.is_local);
+    }
+
+    /// The user that works, where it is not the one that logs in.
+    pub(crate) fn worker(&self) -> Option<Arc<str>> {
+        match self.becomes {
+            Some(false) => None,
+            Some(true) => Some(self.become_user.clone().unwrap_or_else(|| "root".into())),
+            None => self.become_user.clone(),
+        }
     }
 }
 
@@ -55,6 +67,8 @@ pub(crate) struct Host {
     pub(crate) name: Arc<str>,
     pub(crate) at: At,
     pub(crate) reach: Reach,
+    /// What inventories of other tools say of that, once they are put together.
+    pub(crate) elsewhere: Reach,
     pub(crate) tags: Vec<Arc<str>>,
     pub(crate) groups: Vec<Arc<str>>,
 }
@@ -68,6 +82,18 @@ pub(crate) struct Group {
     pub(crate) hosts: Vec<(Arc<str>, At)>,
     pub(crate) children: Vec<(Arc<str>, At)>,
     pub(crate) reach: Reach,
+    /// What inventories of other tools say of that, once they are put together.
+    pub(crate) elsewhere: Reach,
+    pub(crate) tags: Vec<Arc<str>>,
+}
+
+/// What a file of variables says of a group or a host that is declared elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) of: Owner,
+    /// The directory that the inventory lies in: its files go together.
+    pub(crate) directory: Arc<str>,
+    pub(crate) reach: Reach,
     pub(crate) tags: Vec<Arc<str>>,
 }
 
@@ -76,6 +102,8 @@ pub(crate) struct Group {
 pub(crate) struct Declared {
     pub(crate) hosts: Vec<Host>,
     pub(crate) groups: Vec<Group>,
+    /// What files beside an inventory of Ansible's say of its groups and hosts.
+    pub(crate) settings: Vec<Settings>,
     /// A name declared again says more of the same thing, as in Ansible's inventories; else it is a mistake.
     pub(crate) adds_up: bool,
 }

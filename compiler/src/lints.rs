@@ -59,6 +59,7 @@ pub const LINTS: &[Lint] = &[
     lint("unreachable-arm", LintLevel::Warning, Stage::Load),
     lint("unreachable-data", LintLevel::Warning, Stage::Load),
     lint("unread-variable", LintLevel::Warning, Stage::Load),
+    lint("unread-vault", LintLevel::Warning, Stage::Load),
     lint("unused-allow", LintLevel::Warning, Stage::Load),
     lint("unused-definition", LintLevel::Warning, Stage::Load),
     lint("unused-import", LintLevel::Warning, Stage::Load),

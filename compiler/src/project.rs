@@ -1,6 +1,6 @@
 //! A project: its files, parsed in parallel, and the modules they make up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
@@ -256,9 +256,8 @@ impl Project {
         let mut found: Vec<Diagnostic> =
             issues.into_iter().map(|issue: Issue| issue.into_diagnostic(&self.program.files)).collect();
         let mut sources = vec![declared];
-        for inventory in self.foreign_inventories(&mut found) {
-            sources.push(crate::inventory::read(&inventory, &mut found));
-        }
+        let texts = self.foreign_inventories(&mut found);
+        sources.extend(crate::inventory::read(&texts, &mut found));
         let mut lines: BTreeMap<Arc<str>, (Arc<str>, LineIndex)> = BTreeMap::new();
         let mut locate = |at: &crate::inventory::At| {
             if !lines.contains_key(&at.file) {
@@ -277,14 +276,18 @@ impl Project {
     /// The inventories that `stead.toml` names: as they were handed in, else as files of the project. A path that leads out of the project is
     /// for who hands inventories in.
     fn foreign_inventories(&self, found: &mut Vec<Diagnostic>) -> Vec<InventoryText> {
-        let mut texts = Vec::new();
+        let mut texts: Vec<InventoryText> = Vec::new();
+        // What lies beside several inventories is read once.
+        let mut beside: HashSet<Arc<str>> = HashSet::new();
         for file in &self.config.inventory.files {
-            if let Some(given) = self.input.inventories.get(&file.path) {
-                texts.extend(given.iter().cloned());
-                continue;
-            }
-            if self.input.withheld.contains(&file.path) {
+            let given = self.input.inventories.get(&file.path);
+            let is_withheld = self.input.withheld.contains(&file.path);
+            if is_withheld {
                 texts.extend(self.listing(file, found));
+            }
+            let mut is_first = |text: &&InventoryText| text.variables_of.is_none() || beside.insert(text.name.clone());
+            texts.extend(given.into_iter().flatten().filter(&mut is_first).cloned());
+            if given.is_some() || is_withheld {
                 continue;
             }
             if file.path.starts_with(['/', '~']) || file.path.split('/').any(|part| part == "..") {
@@ -294,7 +297,10 @@ impl Project {
                 Ok(bytes) => {
                     let text: Arc<str> = String::from_utf8_lossy(&bytes).into();
                     let format = file.format.unwrap_or_else(|| InventoryFormat::of(&file.path, &text));
-                    texts.push(InventoryText { name: file.path.clone(), text, format });
+                    texts.push(InventoryText::new(file.path.clone(), text, format));
+                    if format.is_ansible() {
+                        texts.extend(self.variables_beside(&file.path).into_iter().filter(|text| is_first(&text)));
+                    }
                 }
                 Err(error) => {
                     let message = format!("cannot read the inventory `{}`: {error}", file.path);
@@ -304,6 +310,19 @@ impl Project {
             }
         }
         texts
+    }
+
+    /// The variables in files beside an inventory of the project.
+    fn variables_beside(&self, inventory: &str) -> Vec<InventoryText> {
+        let directory = inventory.rfind('/').map_or("", |at| &inventory[..=at]);
+        let folders = crate::inventory::VARIABLE_FOLDERS.map(|folder| self.sources.files(&format!("{directory}{folder}"), &[]));
+        let relative = folders.iter().flatten().filter_map(|path| path.strip_prefix(directory));
+        let texts = crate::inventory::variable_files(relative).into_iter().filter_map(|(of, path)| {
+            let name: Arc<str> = format!("{directory}{path}").into();
+            let bytes = self.input.sources.read(&name).ok()?;
+            Some(InventoryText::variables(name, String::from_utf8_lossy(&bytes), of))
+        });
+        texts.collect()
     }
 
     /// What stands for an inventory that must be neither run nor read.
@@ -326,7 +345,7 @@ impl Project {
                     _ if text.trim_start().starts_with('{') => InventoryFormat::AnsibleJson,
                     format => file.format.unwrap_or(format),
                 };
-                Some(InventoryText { name: listing.clone(), text, format })
+                Some(InventoryText::new(listing.clone(), text, format))
             }
             Err(error) => {
                 let message = format!("cannot read the listing `{listing}`: {error}");

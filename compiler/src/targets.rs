@@ -185,7 +185,7 @@ impl Targets {
     ) -> Result<Selected<'i>, TargetError> {
         self.check(inventory, facts_type)?;
         let mut selected = Selected::default();
-        for target in &inventory.targets {
+        for target in inventory.targets() {
             // Facts are looked up only where the rest does not decide.
             let decided = self.matches(target, None);
             match decided.or_else(|| self.matches(target, Some(&facts(&target.name)?))) {
@@ -202,25 +202,25 @@ impl Targets {
 
     fn nothing(&self, inventory: &Inventory, facts: &dyn Fn(&str) -> Option<Map>) -> TargetError {
         let whole = Span::new(0, crate::position::offset_u32(self.text.len()));
-        let looked = match inventory.targets.len() {
+        let looked = match inventory.targets().len() {
             0 => "the inventory is empty".to_owned(),
             1 => "the inventory has one machine".to_owned(),
             n => format!("the inventory has {n} machines"),
         };
         let error =
             TargetError::new("no-target", whole, format!("no machine is meant by `{}`: {looked}", self.text.escape_debug()));
-        if inventory.targets.is_empty() {
+        if inventory.targets().is_empty() {
             return error.hint("declare machines: `inventory { host \"web-1\" { address = \"…\" } }`");
         }
         let terms = self.terms();
         if terms.len() == 1 {
-            let names: Vec<&str> = inventory.targets.iter().take(5).map(|target| &*target.name).collect();
-            let more = if inventory.targets.len() > names.len() { ", …" } else { "" };
+            let names: Vec<&str> = inventory.targets().iter().take(5).map(|target| &*target.name).collect();
+            let more = if inventory.targets().len() > names.len() { ", …" } else { "" };
             return error.hint(format!("its machines are {}{more}", names.join(", ")));
         }
         let asks = self.needs_facts();
         let mut counts = vec![0_usize; terms.len()];
-        for target in &inventory.targets {
+        for target in inventory.targets() {
             let known = if asks { facts(&target.name) } else { None };
             for ((term, _), count) in terms.iter().zip(&mut counts) {
                 *count += usize::from(term.matches(target, known.as_ref()) == Some(true));

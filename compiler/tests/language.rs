@@ -249,7 +249,7 @@ fn shown(catalog: &Catalog) -> String {
 /// Writes an inventory in the form of the pages.
 fn shown_inventory(inventory: &Inventory) -> String {
     let mut text = String::new();
-    for target in &inventory.targets {
+    for target in inventory.targets() {
         write!(text, "{}", target.name).unwrap();
         let attributes =
             [("address", &target.address), ("user", &target.user), ("identity", &target.identity), ("become", &target.r#become)];
@@ -271,7 +271,7 @@ fn shown_inventory(inventory: &Inventory) -> String {
         }
         text.push('\n');
     }
-    for group in &inventory.groups {
+    for group in inventory.groups() {
         writeln!(text, "group {}: {}", group.name, group.members.join(" ")).unwrap();
     }
     text

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use stead_catalog::Catalog;
 use stead_compiler::config;
+use stead_compiler::inventory::VARIABLE_FOLDERS;
 use stead_compiler::{Diagnostic, Input, NodeContext, Project, Schemas, Sources as _, diagnostic};
 
 use crate::config::Config;
@@ -75,10 +76,10 @@ impl State {
         let is_changed = |project: &Arc<Project>| {
             let files = &project.config().inventory.files;
             self.changed.iter().any(|name| {
+                let below = |path: &str| name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
                 **name == *config::FILE_NAME
-                    || files
-                        .iter()
-                        .any(|file| name.strip_prefix(&*file.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+                    || files.iter().any(|file| below(&file.path))
+                    || name.split('/').any(|part| VARIABLE_FOLDERS.contains(&part))
             })
         };
         if let Some(known) = self.inventories.as_ref().filter(|_| !self.project.as_ref().is_some_and(is_changed)) {

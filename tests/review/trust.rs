@@ -56,6 +56,52 @@ fn an_inventory_that_is_a_program_does_not_run() {
 }
 
 #[test]
+fn variables_beside_an_inventory_count_for_a_review_and_lead_nowhere() {
+    let clone = Clone::new();
+    let source = fs::read_to_string(clone.path("site/site.stead")).expect("read");
+    clone.write(
+        "site/site.stead",
+        &format!("{source}node where \"eu\" in node.tags {{ file \"/etc/eu\" {{ content = \"eu\\n\" }} }}\n"),
+    );
+    clone.write("site/stead.toml", "[inventory]\nfiles = [\"hosts\"]\n");
+    clone.write("site/hosts", "[web]\nweb-1\n");
+    clone.commit("an inventory");
+    clone.write("site/group_vars/web.yml", "stead_tags: [eu]\n");
+    clone.commit("variables");
+    let text = clone.review(&["main~1..main", "site", "--brief"], 0);
+    assert!(text.starts_with("1 of 3 nodes") && text.contains("add file[\"/etc/eu\"]"), "{text}");
+
+    // They count beside a program as well, whose listing stands for it.
+    program(&clone, "site/hosts.sh", &format!("echo '{LISTING}'"));
+    clone.write("site/hosts.json", LISTING);
+    clone.write("site/stead.toml", "[inventory]\nfiles = [{ path = \"hosts.sh\", listing = \"hosts.json\" }]\n");
+    clone.commit("a program");
+    let text = clone.review(&["main~1..main", "site", "--brief"], 0);
+    assert!(text.starts_with("0 of 3 nodes") && !has_run(&clone), "{text}");
+
+    // What lies elsewhere is not read, be it a file or a directory.
+    clone.write("outside/canary-5520.yml", "stead_tags: [canary-5521]\n");
+    clone.write("site/stead.toml", "[inventory]\nfiles = [\"hosts\"]\n");
+    let outside = clone.path("outside");
+    for (name, leads) in [("web.yml", outside.join("canary-5520.yml")), ("web", outside.clone())] {
+        let link = clone.path("site/group_vars").join(name);
+        let _ = fs::remove_file(clone.path("site/group_vars/web.yml"));
+        symlink(leads, &link).expect("a link");
+        clone.git(&["add", "site"]);
+        clone.git(&["commit", "-q", "-m", "sly"]);
+        let text = clone.review(&["HEAD~1..HEAD", "site"], 1);
+        assert!(text.contains("error[withheld-inventory]") && !text.contains("canary"), "{name}: {text}");
+        fs::remove_file(link).expect("removed");
+    }
+    fs::remove_dir_all(clone.path("site/group_vars")).expect("removed");
+    symlink(&outside, clone.path("site/group_vars")).expect("a link");
+    clone.git(&["add", "site"]);
+    clone.git(&["commit", "-q", "-m", "sly"]);
+    let text = clone.review(&["HEAD~1..HEAD", "site"], 1);
+    assert!(text.contains("error[withheld-inventory]") && !text.contains("canary"), "{text}");
+}
+
+#[test]
 fn a_file_of_the_operator_is_not_read() {
     let clone = Clone::new();
     clone.write("outside/facts.json", "{\"hostname\": \"canary-5512\", \"cpu\": {\"count\": 2}}\n");

@@ -63,7 +63,8 @@ pub(crate) fn run(arguments: &InventoryArguments, terminal: &Terminal) -> Result
 fn load(source: &InventorySource, terminal: &Terminal) -> Result<Loaded, Failure> {
     let loaded = project::load(&source.path, source.network)?;
     let mut diagnostics = loaded.project.diagnostics().to_vec();
-    diagnostics.retain(|diagnostic| diagnostic.is_error() || matches!(diagnostic.code, "unread-variable" | "unmatched-pattern"));
+    let is_about_machines = |code| matches!(code, "unread-variable" | "unread-vault" | "unmatched-pattern");
+    diagnostics.retain(|diagnostic| diagnostic.is_error() || is_about_machines(diagnostic.code));
     let texts = loaded.texts(&diagnostics);
     terminal.show_diagnostics(diagnostics, &texts);
     if loaded.project.has_errors() { Err(Failure::Diagnosed) } else { Ok(loaded) }
@@ -86,11 +87,11 @@ fn host_json(target: &Target) -> Json {
 
 fn graph_json(inventory: &Inventory) -> Json {
     let words = |words: &[std::sync::Arc<str>]| words.iter().map(|word| word.to_string()).collect::<Vec<_>>();
-    let groups = inventory.groups.iter().map(|group| {
+    let groups = inventory.groups().iter().map(|group| {
         json!({ "name": &*group.name, "members": words(&group.members), "children": words(&group.children), "tags": words(&group.tags) })
     });
     json!({
-        "hosts": inventory.targets.iter().map(host_json).collect::<Vec<_>>(),
+        "hosts": inventory.targets().iter().map(host_json).collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(),
     })
 }
@@ -153,12 +154,12 @@ fn details(target: &Target) -> String {
 
 /// The groups with what is in them, those outside of any other first.
 fn tree(inventory: &Inventory) -> String {
-    let inner: BTreeSet<&str> = inventory.groups.iter().flat_map(|group| group.children.iter().map(|child| &**child)).collect();
+    let inner: BTreeSet<&str> = inventory.groups().iter().flat_map(|group| group.children.iter().map(|child| &**child)).collect();
     let mut text = String::from("all\n");
-    for group in inventory.groups.iter().filter(|group| !inner.contains(&*group.name)) {
+    for group in inventory.groups().iter().filter(|group| !inner.contains(&*group.name)) {
         branch(inventory, &group.name, 1, &mut text);
     }
-    for target in inventory.targets.iter().filter(|target| target.groups.is_empty()) {
+    for target in inventory.targets().iter().filter(|target| target.groups.is_empty()) {
         let _ = writeln!(text, "  {}", clean(&target.name));
     }
     text

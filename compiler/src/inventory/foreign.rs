@@ -1,5 +1,6 @@
 //! Inventories of other tools, read as they are: Ansible's three forms, Salt's rosters, the names of an ssh configuration.
 
+mod beside;
 mod ini;
 mod ranges;
 mod roster;
@@ -11,12 +12,13 @@ use std::sync::Arc;
 
 use stead_grammar::ast::Span;
 
-use super::{At, Declared, Group, Host, Reach, Word};
+use super::{At, Declared, Group, Host, Reach, Settings, Word};
 use crate::data::{self, Format, Kind, Node};
 use crate::diagnostic::Diagnostic;
 use crate::position::offset_u32;
 use variables::Variables;
 
+pub use beside::{Owner, VARIABLE_FOLDERS, variable_files};
 pub use ssh::includes;
 
 /// Most hosts that the ranges of one name may make.
@@ -38,6 +40,11 @@ pub enum InventoryFormat {
 }
 
 impl InventoryFormat {
+    /// Says whether it is one of Ansible's, which has variables in files beside it.
+    pub fn is_ansible(self) -> bool {
+        matches!(self, Self::AnsibleIni | Self::AnsibleYaml | Self::AnsibleJson)
+    }
+
     /// Reads a name as `stead.toml` writes it; `file` tells apart what shares a name.
     pub fn named(name: &str, file: &str) -> Option<Self> {
         match name {
@@ -83,16 +90,34 @@ pub struct InventoryText {
     pub text: Arc<str>,
     /// Its form.
     pub format: InventoryFormat,
+    /// Whose variables it holds, and nothing else: a file of `group_vars` or `host_vars`.
+    pub variables_of: Option<Owner>,
 }
 
-/// Reads an inventory of another tool.
-pub(crate) fn read(inventory: &InventoryText, found: &mut Vec<Diagnostic>) -> Declared {
-    let mut reader = Reader {
-        file: inventory.name.clone(),
-        found,
-        declared: Declared { adds_up: true, ..Declared::default() },
-        variables: Variables::default(),
-    };
+impl InventoryText {
+    /// An inventory.
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>, format: InventoryFormat) -> Self {
+        Self { name: name.into(), text: text.into(), format, variables_of: None }
+    }
+
+    /// The variables of a group or a host, in a file beside an inventory of Ansible's.
+    pub fn variables(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>, of: Owner) -> Self {
+        let name: Arc<str> = name.into();
+        let format = if name.ends_with(".json") { InventoryFormat::AnsibleJson } else { InventoryFormat::AnsibleYaml };
+        Self { name, text: text.into(), format, variables_of: Some(of) }
+    }
+}
+
+/// Reads the inventories of other tools, and the variables that lie beside them.
+pub(crate) fn read(texts: &[InventoryText], found: &mut Vec<Diagnostic>) -> Vec<Declared> {
+    let (variables, inventories): (Vec<_>, Vec<_>) = texts.iter().partition(|text| text.variables_of.is_some());
+    let mut declared: Vec<Declared> = inventories.into_iter().map(|inventory| read_inventory(inventory, found)).collect();
+    declared.extend(beside::read(&variables, found));
+    declared
+}
+
+fn read_inventory(inventory: &InventoryText, found: &mut Vec<Diagnostic>) -> Declared {
+    let mut reader = Reader::new(inventory.name.clone(), found);
     let text = &*inventory.text;
     match inventory.format {
         InventoryFormat::AnsibleIni => reader.ini(text),
@@ -101,6 +126,7 @@ pub(crate) fn read(inventory: &InventoryText, found: &mut Vec<Diagnostic>) -> De
         InventoryFormat::Roster => reader.with_node(text, Format::Yaml, Reader::roster),
         InventoryFormat::SshConfig => reader.ssh(text),
     }
+    reader.tell_encrypted();
     reader.tell_unread();
     reader.declared
 }
@@ -114,7 +140,12 @@ struct Reader<'a> {
     variables: Variables,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(file: Arc<str>, found: &'a mut Vec<Diagnostic>) -> Self {
+        let declared = Declared { adds_up: true, ..Declared::default() };
+        Self { file, found, declared, variables: Variables::default() }
+    }
+
     fn at(&self, span: Span) -> At {
         At { file: self.file.clone(), span }
     }
@@ -132,8 +163,9 @@ impl Reader<'_> {
     fn with_node(&mut self, text: &str, format: Format, read: fn(&mut Self, &Node)) {
         let mut found = Vec::new();
         let node = data::parse_text(&self.file.clone(), text, format, &mut found);
-        // That `yes` was a bool once does not matter here: what is asked for a bool knows it.
-        found.retain(|diagnostic| diagnostic.code != "ambiguous-scalar");
+        // That `yes` was a bool once does not matter here: what is asked for a bool knows it. Nor does `!unsafe`, for nothing is rendered.
+        found.retain(|diagnostic| diagnostic.code != "ambiguous-scalar" && diagnostic.message != "unknown tag `!unsafe`");
+        self.take_encrypted(&mut found);
         let is_template = text.contains("{%") || text.contains("{{");
         if is_template && found.iter().any(Diagnostic::is_error) {
             let last = found.len() - 1;
@@ -166,6 +198,7 @@ impl Reader<'_> {
                 name: name.into(),
                 at: self.at(span),
                 reach: reach.clone(),
+                elsewhere: Reach::default(),
                 tags: tags.to_vec(),
                 groups: groups.to_vec(),
             });
@@ -180,6 +213,7 @@ impl Reader<'_> {
             hosts: Vec::new(),
             children: Vec::new(),
             reach: Reach::default(),
+            elsewhere: Reach::default(),
             tags: Vec::new(),
         }
     }

@@ -60,7 +60,14 @@ impl Reader<'_> {
 
     fn host(&mut self, draft: &Draft, schema: &Schema) {
         let Some(name) = self.word(Some(draft.id.name.clone()), Word::Name, draft.at) else { return };
-        let mut host = Host { name, at: self.at(draft.at), reach: Reach::default(), tags: Vec::new(), groups: Vec::new() };
+        let mut host = Host {
+            name,
+            at: self.at(draft.at),
+            reach: Reach::default(),
+            elsewhere: Reach::default(),
+            tags: Vec::new(),
+            groups: Vec::new(),
+        };
         for given in &draft.given {
             match &*schema.attributes[given.attribute as usize].name {
                 "address" => host.reach.address = self.word(text(&given.value), Word::Argument, given.at),
@@ -80,6 +87,7 @@ impl Reader<'_> {
             hosts: Vec::new(),
             children: Vec::new(),
             reach: Reach::default(),
+            elsewhere: Reach::default(),
             tags: Vec::new(),
         };
         for given in &draft.given {
@@ -100,9 +108,12 @@ impl Reader<'_> {
             ("user", value) => reach.user = self.word(text(value), Word::Argument, given.at),
             ("port", Value::Int(port)) => reach.port = u16::try_from(*port).ok(),
             ("identity", value) => reach.identity = self.word(text(value), Word::Argument, given.at),
-            ("become", Value::Bool(becomes)) => reach.becomes = Some(becomes.then(|| "root".into())),
+            ("become", Value::Bool(becomes)) => {
+                (reach.becomes, reach.become_user) = (Some(*becomes), becomes.then(|| "root".into()));
+            }
             ("become", Value::String(_)) => {
-                reach.becomes = self.word(text(&given.value), Word::Argument, given.at).map(Some);
+                reach.become_user = self.word(text(&given.value), Word::Argument, given.at);
+                reach.becomes = reach.become_user.is_some().then_some(true);
             }
             ("local", Value::Bool(is_local)) => reach.is_local = Some(*is_local),
             _ => {}

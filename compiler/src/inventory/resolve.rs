@@ -1,16 +1,19 @@
 //! Hosts and groups as they are written become machines: members are found, and what groups say is handed down.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use stead_catalog::{Group as Known, Inventory, SourceLocation, Target, closest};
+use stead_catalog::{Group as Listed, Inventory, SourceLocation, Target, closest};
 
-use super::{At, Declared, Group, Host};
+use super::{At, Declared, Group, Host, Owner, Reach, Settings};
 use crate::diagnostic::Diagnostic;
 
 /// The group that every host is in, as in Ansible's inventories: it hands settings down but is not listed.
 const EVERYTHING: &str = "all";
+/// The group of the hosts that are in no other.
+const UNGROUPED: &str = "ungrouped";
 
 /// Makes the inventory of everything that is declared. `locate` gives the line and column of a place. Unless the sources are
 /// all there are (`is_complete`), a host that none of them declares is no mistake.
@@ -22,6 +25,7 @@ pub(crate) fn resolve(
 ) -> Inventory {
     let mut hosts: IndexMap<Arc<str>, Host> = IndexMap::new();
     let mut groups: BTreeMap<Arc<str>, Group> = BTreeMap::new();
+    let mut beside = Beside::default();
     for source in sources {
         for host in source.hosts {
             add_host(&mut hosts, host, source.adds_up, diagnostics);
@@ -29,6 +33,7 @@ pub(crate) fn resolve(
         for group in source.groups {
             add_group(&mut groups, group, source.adds_up, diagnostics);
         }
+        beside.add(source.settings);
     }
     // A group that only hosts or other groups name is there as well.
     let named = hosts.values().flat_map(|host| host.groups.iter().map(|group| (group.clone(), host.at.clone())));
@@ -39,7 +44,8 @@ pub(crate) fn resolve(
             at,
             hosts: Vec::new(),
             children: Vec::new(),
-            reach: super::Reach::default(),
+            reach: Reach::default(),
+            elsewhere: Reach::default(),
             tags: Vec::new(),
         });
     }
@@ -49,6 +55,8 @@ pub(crate) fn resolve(
     diagnostics.append(&mut unmatched);
     break_cycles(&mut groups, diagnostics);
     let parents = parents(&groups);
+    let depths = depths(&groups, &parents);
+    let known = Known { groups, depths, beside };
     let mut members: BTreeMap<Arc<str>, Vec<Arc<str>>> = BTreeMap::new();
     let mut targets = Vec::with_capacity(hosts.len());
     for (position, host) in hosts.into_values().enumerate() {
@@ -57,18 +65,62 @@ pub(crate) fn resolve(
         for group in &all {
             members.entry(group.clone()).or_default().push(host.name.clone());
         }
-        targets.push(target(host, all, &groups, locate));
+        targets.push(known.target(host, all, locate));
     }
-    let groups = groups.into_values().filter(|group| &*group.name != EVERYTHING).map(|group| Known {
-        members: members.remove(&group.name).unwrap_or_default(),
-        children: group.children.into_iter().map(|(name, _)| name).collect(),
-        tags: group.tags,
-        name: group.name,
+    let Known { groups, beside, .. } = known;
+    let groups = groups.into_values().filter(|group| &*group.name != EVERYTHING).map(|mut group| {
+        beside.group(&group.name).iter().for_each(|settings| union(&mut group.tags, settings.tags.clone()));
+        Listed {
+            members: members.remove(&group.name).unwrap_or_default(),
+            children: group.children.into_iter().map(|(name, _)| name).collect(),
+            tags: group.tags,
+            name: group.name,
+        }
     });
-    Inventory { targets, groups: groups.collect() }
+    Inventory::new(targets, groups.collect())
 }
 
-fn add_host(hosts: &mut IndexMap<Arc<str>, Host>, host: Host, adds_up: bool, diagnostics: &mut Vec<Diagnostic>) {
+/// What files beside inventories say, by whom it is about.
+#[derive(Default)]
+struct Beside(BTreeMap<Owner, Settings>);
+
+impl Beside {
+    fn add(&mut self, settings: Vec<Settings>) {
+        for settings in settings {
+            match self.0.entry(settings.of.clone()) {
+                Entry::Vacant(entry) => _ = entry.insert(settings),
+                Entry::Occupied(mut entry) => {
+                    let known = entry.get_mut();
+                    add_reach(&mut known.reach, settings.reach, known.directory == settings.directory);
+                    union(&mut known.tags, settings.tags);
+                }
+            }
+        }
+    }
+
+    fn group(&self, name: &Arc<str>) -> Option<&Settings> {
+        self.0.get(&Owner::Group(name.clone()))
+    }
+
+    fn host(&self, name: &Arc<str>) -> Option<&Settings> {
+        self.0.get(&Owner::Host(name.clone()))
+    }
+}
+
+/// What is said last counts in one place, what is said first among several.
+fn add_reach(known: &mut Reach, more: Reach, is_same_place: bool) {
+    if is_same_place {
+        let earlier = std::mem::replace(known, more);
+        known.fill_from(&earlier);
+    } else {
+        known.fill_from(&more);
+    }
+}
+
+fn add_host(hosts: &mut IndexMap<Arc<str>, Host>, mut host: Host, adds_up: bool, diagnostics: &mut Vec<Diagnostic>) {
+    if adds_up {
+        host.elsewhere = std::mem::take(&mut host.reach);
+    }
     let Some(known) = hosts.get_mut(&host.name) else {
         hosts.insert(host.name.clone(), host);
         return;
@@ -79,18 +131,15 @@ fn add_host(hosts: &mut IndexMap<Arc<str>, Host>, host: Host, adds_up: bool, dia
         diagnostics.push(diagnostic.also(&known.at.file, known.at.span, "first declared here"));
         return;
     }
-    // What is said last counts in one file, what is said first among several.
-    if known.at.file == host.at.file {
-        let earlier = std::mem::replace(&mut known.reach, host.reach);
-        known.reach.fill_from(&earlier);
-    } else {
-        known.reach.fill_from(&host.reach);
-    }
+    add_reach(&mut known.elsewhere, host.elsewhere, known.at.file == host.at.file);
     union(&mut known.tags, host.tags);
     union(&mut known.groups, host.groups);
 }
 
-fn add_group(groups: &mut BTreeMap<Arc<str>, Group>, group: Group, adds_up: bool, diagnostics: &mut Vec<Diagnostic>) {
+fn add_group(groups: &mut BTreeMap<Arc<str>, Group>, mut group: Group, adds_up: bool, diagnostics: &mut Vec<Diagnostic>) {
+    if adds_up {
+        group.elsewhere = std::mem::take(&mut group.reach);
+    }
     let Some(known) = groups.get_mut(&group.name) else {
         groups.insert(group.name.clone(), group);
         return;
@@ -103,12 +152,7 @@ fn add_group(groups: &mut BTreeMap<Arc<str>, Group>, group: Group, adds_up: bool
     }
     known.hosts.extend(group.hosts);
     known.children.extend(group.children);
-    if known.at.file == group.at.file {
-        let earlier = std::mem::replace(&mut known.reach, group.reach);
-        known.reach.fill_from(&earlier);
-    } else {
-        known.reach.fill_from(&group.reach);
-    }
+    add_reach(&mut known.elsewhere, group.elsewhere, known.at.file == group.at.file);
     union(&mut known.tags, group.tags);
 }
 
@@ -248,28 +292,75 @@ fn with_parents(direct: &[Arc<str>], parents: &BTreeMap<Arc<str>, Vec<Arc<str>>>
     order
 }
 
-fn target(
-    host: Host,
-    of: Vec<Arc<str>>,
-    groups: &BTreeMap<Arc<str>, Group>,
-    locate: &mut dyn FnMut(&At) -> Option<SourceLocation>,
-) -> Target {
-    let Host { name, at, mut reach, mut tags, .. } = host;
-    let everything: Arc<str> = EVERYTHING.into();
-    for group in of.iter().chain([&everything]).filter_map(|group| groups.get(group)) {
-        reach.fill_from(&group.reach);
-        union(&mut tags, group.tags.clone());
+/// How far each group is from one that is in no other, along the longest way.
+fn depths(groups: &BTreeMap<Arc<str>, Group>, parents: &BTreeMap<Arc<str>, Vec<Arc<str>>>) -> BTreeMap<Arc<str>, usize> {
+    let mut depths: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+    let mut missing: BTreeMap<&Arc<str>, usize> =
+        groups.keys().map(|name| (name, parents.get(name).map_or(0, Vec::len))).collect();
+    let mut ready: Vec<&Arc<str>> = missing.iter().filter(|(_, parents)| **parents == 0).map(|(name, _)| *name).collect();
+    while let Some(name) = ready.pop() {
+        let above = parents.get(name).into_iter().flatten().filter_map(|parent| depths.get(parent)).max();
+        depths.insert(name.clone(), above.map_or(0, |depth| depth + 1));
+        let mut children: Vec<&Arc<str>> =
+            groups.get(name).iter().flat_map(|group| &group.children).map(|(child, _)| child).collect();
+        children.sort();
+        children.dedup();
+        for child in children {
+            if let Some((child, left)) = missing.get_key_value(child).map(|(child, left)| (*child, left.saturating_sub(1))) {
+                missing.insert(child, left);
+                if left == 0 {
+                    ready.push(child);
+                }
+            }
+        }
     }
-    Target {
-        name,
-        address: reach.address,
-        user: reach.user,
-        port: reach.port,
-        identity: reach.identity,
-        r#become: reach.becomes.flatten(),
-        tags,
-        groups: of,
-        is_local: reach.is_local.unwrap_or(false),
-        source: locate(&at),
+    depths
+}
+
+/// Everything that is known of groups when machines are made.
+struct Known {
+    groups: BTreeMap<Arc<str>, Group>,
+    depths: BTreeMap<Arc<str>, usize>,
+    beside: Beside,
+}
+
+impl Known {
+    /// The machine that a host in the groups `of` is.
+    ///
+    /// What the project declares counts first. Of Ansible's it is as Ansible has it: variables in files beside the inventory lie over those
+    /// of groups in the inventory itself, and among groups the deepest counts, of several the last by name.
+    fn target(&self, host: Host, of: Vec<Arc<str>>, locate: &mut dyn FnMut(&At) -> Option<SourceLocation>) -> Target {
+        let Host { name, at, mut reach, elsewhere, mut tags, .. } = host;
+        let everything: Arc<str> = EVERYTHING.into();
+        let lone: Option<Arc<str>> = of.is_empty().then(|| UNGROUPED.into());
+        let own = self.beside.host(&name);
+        own.iter().for_each(|settings| reach.fill_from(&settings.reach));
+        reach.fill_from(&elsewhere);
+        of.iter().filter_map(|group| self.groups.get(group)).for_each(|group| reach.fill_from(&group.reach));
+
+        let mut order: Vec<&Arc<str>> = of.iter().chain(&lone).collect();
+        order.sort_by_key(|group| std::cmp::Reverse((self.depths.get(*group), *group)));
+        order.push(&everything);
+        order.iter().filter_map(|group| self.beside.group(group)).for_each(|settings| reach.fill_from(&settings.reach));
+        order.iter().filter_map(|group| self.groups.get(*group)).for_each(|group| reach.fill_from(&group.elsewhere));
+        self.groups.get(&everything).iter().for_each(|group| reach.fill_from(&group.reach));
+
+        own.iter().for_each(|settings| union(&mut tags, settings.tags.clone()));
+        for group in of.iter().chain(&lone).chain([&everything]) {
+            self.groups.get(group).iter().for_each(|group| union(&mut tags, group.tags.clone()));
+            self.beside.group(group).iter().for_each(|settings| union(&mut tags, settings.tags.clone()));
+        }
+        Target {
+            name,
+            r#become: reach.worker(),
+            address: reach.address,
+            user: reach.user,
+            port: reach.port,
+            identity: reach.identity,
+            tags,
+            groups: of,
+            is_local: reach.is_local.unwrap_or(false),
+            source: locate(&at),
+        }
     }
 }

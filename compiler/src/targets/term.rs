@@ -165,18 +165,18 @@ impl Term {
             Kind::Names(names) => {
                 let Some(missing) = names.iter().find(|name| inventory.target(name).is_none()) else { return Ok(()) };
                 let error = unknown(format!("the inventory has no machine `{}`", missing.escape_debug()));
-                let known = inventory.targets.iter().map(|target| &*target.name);
+                let known = inventory.targets().iter().map(|target| &*target.name);
                 // A tag or a group may be meant.
                 if inventory.group(missing).is_some() {
                     return Err(error.hint(format!("a group is written `group:{missing}`")));
                 }
-                if inventory.targets.iter().any(|target| target.tags.contains(missing)) {
+                if inventory.targets().iter().any(|target| target.tags.contains(missing)) {
                     return Err(error.hint(format!("a tag is written `tag:{missing}`")));
                 }
                 Err(did_you_mean(error, missing, known, "machines"))
             }
             Kind::Tag(tag) => {
-                let known = || inventory.targets.iter().flat_map(|target| target.tags.iter().map(|tag| &**tag));
+                let known = || inventory.targets().iter().flat_map(|target| target.tags.iter().map(|tag| &**tag));
                 if known().any(|other| *other == **tag) {
                     return Ok(());
                 }
@@ -186,7 +186,7 @@ impl Term {
                 if inventory.group(group).is_some() {
                     return Ok(());
                 }
-                let known = inventory.groups.iter().map(|group| &*group.name);
+                let known = inventory.groups().iter().map(|group| &*group.name);
                 Err(did_you_mean(unknown(format!("there is no group `{}`", group.escape_debug())), group, known, "groups"))
             }
             Kind::Fact(path, _) => check_path(path, facts).map_err(|(step, record)| {

@@ -16,15 +16,13 @@ fn inventory() -> Inventory {
         members: members.iter().map(|name| Arc::from(*name)).collect(),
         ..Group::default()
     };
-    Inventory {
-        targets: vec![
-            target("web-1", &["canary"], &["web"], Some("10.0.0.1")),
-            target("web-2", &[], &["web"], Some("10.0.0.2")),
-            target("db-1", &["big"], &["db"], None),
-            target("old", &[], &[], None),
-        ],
-        groups: vec![group("db", &["db-1"]), group("web", &["web-1", "web-2"])],
-    }
+    let targets = vec![
+        target("web-1", &["canary"], &["web"], Some("10.0.0.1")),
+        target("web-2", &[], &["web"], Some("10.0.0.2")),
+        target("db-1", &["big"], &["db"], None),
+        target("old", &[], &[], None),
+    ];
+    Inventory::new(targets, vec![group("db", &["db-1"]), group("web", &["web-1", "web-2"])])
 }
 
 /// Facts of all but `old`.
@@ -195,7 +193,7 @@ fn expressions() -> impl Strategy<Value = String> {
 /// The answer for each machine.
 fn answers(text: &str) -> Vec<Option<bool>> {
     let targets = Targets::parse(text).unwrap();
-    inventory().targets.iter().map(|target| targets.matches(target, facts(&target.name).as_ref())).collect()
+    inventory().targets().iter().map(|target| targets.matches(target, facts(&target.name).as_ref())).collect()
 }
 
 proptest! {
@@ -216,7 +214,7 @@ proptest! {
     #[test]
     fn more_facts_never_change_an_answer(a in expressions()) {
         let targets = Targets::parse(&a).unwrap();
-        for target in &inventory().targets {
+        for target in inventory().targets() {
             if let Some(without) = targets.matches(target, None) {
                 prop_assert_eq!(targets.matches(target, facts(&target.name).as_ref()), Some(without));
             }

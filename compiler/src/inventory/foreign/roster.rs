@@ -15,7 +15,6 @@ impl Reader<'_> {
                 self.host(name, at, &reach, &[], &[]);
                 continue;
             }
-            let mut sudo_user = None;
             let mut tags = Vec::new();
             for (key, key_at, value) in self.entries(node, "the settings of a host") {
                 let given = Given::Node(value);
@@ -25,11 +24,11 @@ impl Reader<'_> {
                     "port" => reach.port = self.port(&given, value.span),
                     "priv" if given.text().as_deref() == Some("agent-forwarding") => {}
                     "priv" => reach.identity = self.word(&given, value.span),
-                    "sudo" => reach.becomes = self.flag(&given, value.span).map(|yes| yes.then(|| "root".into())),
-                    "sudo_user" => sudo_user = self.word(&given, value.span),
+                    "sudo" => reach.becomes = self.flag(&given, value.span),
+                    "sudo_user" => reach.become_user = self.word(&given, value.span),
                     "passwd" | "priv_passwd" => {
                         let message = format!("`{key}` is not read: passwords do not belong in an inventory");
-                        self.warning("unread-variable", key_at, message, "log in with a key; ssh-agent keeps its passphrase");
+                        self.once(key, key_at, message, "log in with a key; ssh-agent keeps its passphrase");
                     }
                     "ssh_options" => {
                         let hint =
@@ -50,9 +49,6 @@ impl Reader<'_> {
                     | "winrm" => {}
                     other => self.variable(other, &given, (key_at, value.span), &mut reach, &mut tags),
                 }
-            }
-            if sudo_user.is_some() && reach.becomes != Some(None) {
-                reach.becomes = Some(sudo_user);
             }
             self.host(name, at, &reach, &tags, &[]);
         }

@@ -68,7 +68,7 @@ impl Reader<'_> {
         }
     }
 
-    fn variables_of(&mut self, node: &Node) -> (Reach, Vec<Arc<str>>) {
+    pub(super) fn variables_of(&mut self, node: &Node) -> (Reach, Vec<Arc<str>>) {
         let (mut reach, mut tags) = (Reach::default(), Vec::new());
         for (name, key, value) in self.entries(node, "variables") {
             self.variable(name, &Given::Node(value), (key, value.span), &mut reach, &mut tags);

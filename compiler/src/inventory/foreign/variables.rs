@@ -1,13 +1,14 @@
 //! Variables of inventories: those that say how a host is reached, and what becomes of the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stead_catalog::Value;
 use stead_grammar::ast::Span;
 
-use super::{Reach, Reader, Word};
+use super::{At, Reach, Reader, Word};
 use crate::data::{Kind, Node};
+use crate::diagnostic::Diagnostic;
 
 /// The value of a variable.
 #[derive(Clone, Debug)]
@@ -54,10 +55,15 @@ impl Given<'_> {
     }
 }
 
-/// Variables that were not read: how often each stands there, and where first.
+/// What was not read of variables.
 #[derive(Debug, Default)]
 pub(super) struct Variables {
-    unread: BTreeMap<Arc<str>, (usize, Span)>,
+    /// Those that are data to Ansible, and where each stands first.
+    unread: BTreeMap<Arc<str>, At>,
+    /// What Ansible's vault encrypted: files, and values.
+    encrypted: Vec<At>,
+    /// The variables of which it was told why they are not read.
+    told: BTreeSet<Arc<str>>,
 }
 
 /// What of Ansible needs no answer here: there is no Python on the target, and no shell of a user.
@@ -73,6 +79,12 @@ const HARMLESS: [&str; 9] = [
     "ansible_ssh_retries",
 ];
 
+const NOT_RENDERED: &str = "Jinja in an inventory is not rendered: write the value itself";
+
+fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
 impl Reader<'_> {
     /// Takes one variable of Ansible's.
     pub(super) fn variable(
@@ -83,47 +95,38 @@ impl Reader<'_> {
         reach: &mut Reach,
         tags: &mut Vec<Arc<str>>,
     ) {
+        let mut encrypted = self.variables.encrypted.iter().rev().take_while(|at| at.file == self.file);
+        if encrypted.any(|at| at.span == span) {
+            return;
+        }
         match name {
             "ansible_host" | "ansible_ssh_host" => reach.address = self.word(value, span),
             "ansible_user" | "ansible_ssh_user" => reach.user = self.word(value, span),
             "ansible_port" | "ansible_ssh_port" => reach.port = self.port(value, span),
             "ansible_ssh_private_key_file" | "ansible_private_key_file" => reach.identity = self.word(value, span),
-            "ansible_become" | "ansible_sudo" => match value.bool() {
-                // Who it is may have been said before.
-                Some(true) if matches!(reach.becomes, Some(Some(_))) => {}
-                Some(yes) => reach.becomes = Some(yes.then(|| "root".into())),
-                None => self.mismatch(value, span, "true or false"),
-            },
-            "ansible_become_user" | "ansible_sudo_user" if reach.becomes != Some(None) => {
-                reach.becomes = self.word(value, span).map(Some);
-            }
-            "ansible_become_user" | "ansible_sudo_user" => {}
+            "ansible_become" | "ansible_sudo" => reach.becomes = self.flag(value, span),
+            "ansible_become_user" | "ansible_sudo_user" => reach.become_user = self.word(value, span),
             "ansible_connection" => match value.text().as_deref() {
                 Some("local") => reach.is_local = Some(true),
                 Some("ssh" | "smart" | "paramiko" | "paramiko_ssh" | "ansible.builtin.ssh" | "openssh") => {}
                 _ => {
                     let shown = value.text().unwrap_or_default();
                     let message = format!("`ansible_connection={}` is not read", shown.escape_debug());
-                    self.warning("unread-variable", key, message, "hosts are reached by ssh, or are this machine: `local`");
+                    self.once(name, key, message, "hosts are reached by ssh, or are this machine: `local`");
                 }
             },
             "ansible_become_method" => {
                 if value.text().is_none_or(|method| !matches!(&*method, "sudo" | "ansible.builtin.sudo")) {
-                    self.warning("unread-variable", key, "`ansible_become_method` is not read", "work is done as root by sudo");
+                    self.once(name, key, "`ansible_become_method` is not read".into(), "work is done as root by sudo");
                 }
             }
             "ansible_password" | "ansible_ssh_pass" | "ansible_become_password" | "ansible_become_pass" | "ansible_sudo_pass" => {
                 let hint = "log in with a key; a password of sudo is asked for, and never read from a file";
-                self.warning(
-                    "unread-variable",
-                    key,
-                    format!("`{name}` is not read: passwords do not belong in an inventory"),
-                    hint,
-                );
+                self.once(name, key, format!("`{name}` is not read: passwords do not belong in an inventory"), hint);
             }
             "ansible_ssh_common_args" | "ansible_ssh_extra_args" | "ansible_ssh_args" | "ansible_ssh_executable" => {
                 let hint = "put it into your ssh configuration, which is followed: `Host NAME` and `ProxyJump …`, for example";
-                self.warning("unread-variable", key, format!("`{name}` is not read"), hint);
+                self.once(name, key, format!("`{name}` is not read"), hint);
             }
             "stead_tags" | "tags" => {
                 for word in value.words() {
@@ -133,14 +136,50 @@ impl Reader<'_> {
                 }
             }
             harmless if HARMLESS.contains(&harmless) => {}
-            other => self.variables.unread.entry(other.into()).or_insert((0, key)).0 += 1,
+            other => {
+                let at = self.at(key);
+                self.variables.unread.entry(other.into()).or_insert(at);
+            }
         }
+    }
+
+    /// Tells why a variable is not read: of each once, wherever it stands again.
+    pub(super) fn once(&mut self, name: &str, key: Span, message: String, hint: &str) {
+        if self.variables.told.insert(name.into()) {
+            self.found.push(Diagnostic::warning("unread-variable", message).at(&self.file, key, "").hint(hint).hidden());
+        }
+    }
+
+    /// Notes a file that Ansible's vault encrypted.
+    pub(super) fn encrypted_file(&mut self, first_line: Span) {
+        let at = self.at(first_line);
+        self.variables.encrypted.push(at);
+    }
+
+    /// Takes the complaints out that are about values which Ansible's vault encrypted: they are told of together.
+    pub(super) fn take_encrypted(&mut self, found: &mut Vec<Diagnostic>) {
+        let is_encrypted = |diagnostic: &mut Diagnostic| diagnostic.code == "unsupported-secret";
+        for label in found.extract_if(.., is_encrypted).filter_map(|diagnostic| diagnostic.labels.into_iter().next()) {
+            self.variables.encrypted.push(At { file: label.file, span: label.span });
+        }
+    }
+
+    /// Tells, once, of what Ansible's vault encrypted.
+    pub(super) fn tell_encrypted(&mut self) {
+        let encrypted = std::mem::take(&mut self.variables.encrypted);
+        let Some(first) = encrypted.first() else { return };
+        let message = match encrypted.len() {
+            1 => "what Ansible's vault encrypted is not read".to_owned(),
+            n => format!("what Ansible's vault encrypted is not read: here and in {} more places", n - 1),
+        };
+        let hint = "a secret that states need goes into a data file, encrypted for its readers: `stead secret set`";
+        self.found.push(Diagnostic::warning("unread-vault", message).at(&first.file, first.span, "").hint(hint));
     }
 
     /// Tells, once, of the variables that are data to Ansible.
     pub(super) fn tell_unread(&mut self) {
         let unread = std::mem::take(&mut self.variables.unread);
-        let Some((_, first)) = unread.values().min_by_key(|(_, span)| span.start).copied() else { return };
+        let Some(first) = unread.values().min_by_key(|at| (&at.file, at.span.start)).cloned() else { return };
         let mut names: Vec<String> = unread.keys().take(8).map(|name| format!("`{}`", name.escape_debug())).collect();
         if unread.len() > names.len() {
             names.push(format!("{} more", unread.len() - names.len()));
@@ -148,16 +187,25 @@ impl Reader<'_> {
         let what = if unread.len() == 1 { "this variable is" } else { "these variables are" };
         let message = format!("{what} not read: {}", names.join(", "));
         let hint = "what states need is data: data/node/NAME.yaml for a host, data/group/NAME.yaml for a group";
-        self.warning("unread-variable", first, message, hint);
+        // The line may hold what nobody is to see: who knows which of them are passwords.
+        self.found.push(Diagnostic::warning("unread-variable", message).at(&first.file, first.span, "").hint(hint).hidden());
     }
 
     fn mismatch(&mut self, value: &Given<'_>, span: Span, expected: &str) {
-        let shown = value.text().map_or_else(|| "something else".to_owned(), |text| format!("\"{}\"", text.escape_debug()));
-        self.error("type-mismatch", span, format!("found {shown}, expected {expected}"));
+        let text = value.text();
+        let shown = text.as_ref().map_or_else(|| "something else".to_owned(), |text| format!("\"{}\"", text.escape_debug()));
+        let diagnostic = self.error("type-mismatch", span, format!("found {shown}, expected {expected}"));
+        if text.is_some_and(|text| is_template(&text)) {
+            diagnostic.hints.push(NOT_RENDERED.into());
+        }
     }
 
     pub(super) fn word(&mut self, value: &Given<'_>, span: Span) -> Option<Arc<str>> {
         match value.text() {
+            Some(text) if is_template(&text) => {
+                self.mismatch(value, span, Word::Argument.expected());
+                None
+            }
             Some(text) if self.fits(&text, Word::Argument, span) => Some(text.into()),
             Some(_) => None,
             None => {
