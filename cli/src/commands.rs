@@ -1,7 +1,7 @@
 //! One file a command.
 
 mod apply;
-mod catalog;
+pub(crate) mod catalog;
 mod check;
 mod completions;
 mod confirm;

@@ -4,6 +4,7 @@
 //! own catalog, with its own secrets; everything is compiled here.
 
 mod batches;
+mod catalogs;
 mod check;
 mod contact;
 mod facts;
@@ -23,6 +24,7 @@ mod telling;
 
 use std::sync::Arc;
 
+pub(crate) use catalogs::catalogs;
 pub(crate) use check::check;
 pub(crate) use contact::check_hosts;
 pub(crate) use facts::{facts, kept as kept_facts};

@@ -206,13 +206,6 @@ impl Loaded {
         self.registry
     }
 
-    /// As [`Loaded::texts`], with files that are known elsewhere.
-    pub(crate) fn texts_with(&self, diagnostics: &[Diagnostic], more: &[(Arc<str>, Arc<str>)]) -> Texts {
-        let mut texts = self.texts(diagnostics);
-        texts.0.extend_from_slice(more);
-        texts
-    }
-
     /// The texts that diagnostics point into.
     pub(crate) fn texts(&self, diagnostics: &[Diagnostic]) -> Texts {
         let mut texts = self.facts.borrow().clone();

@@ -45,8 +45,10 @@ pub(crate) type NoCatalog = (Arc<str>, Arc<str>);
 /// What is to be said about the sources of a node.
 #[derive(Default)]
 pub(crate) struct Remarks {
-    found: Vec<Diagnostic>,
-    facts: Option<(Arc<str>, Arc<str>)>,
+    /// What was found.
+    pub(crate) found: Vec<Diagnostic>,
+    /// The file with its facts, where that is what something was found in.
+    pub(crate) facts: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// The nodes of a project with stored facts, in natural order.

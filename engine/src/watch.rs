@@ -396,15 +396,15 @@ impl<'a> Watch<'a> {
             is_news = true;
         }
         if let Some(listener) = &self.listener {
-            let said = listener.take();
+            let heard = listener.take();
             let units = self.notify.units();
             let mut concerned: Vec<u32> = Vec::new();
-            if said.is_any || said.is_lost {
+            if heard.is_any || heard.is_lost {
                 concerned.extend(units.values().flatten());
             }
-            let named = said.units.iter().filter_map(|path| units.get(self.units.get(path)?));
+            let named = heard.units.iter().filter_map(|path| units.get(self.units.get(path)?));
             concerned.extend(named.flatten());
-            if said.is_lost {
+            if heard.is_lost {
                 self.listener = None;
                 self.relisten = Some((Instant::now() + FIRST_RETRY, FIRST_RETRY));
             }

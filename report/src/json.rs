@@ -13,7 +13,9 @@ mod value;
 
 use serde::{Deserialize, Serialize};
 
-pub use catalog::{CatalogDocument, CatalogEdge, CatalogResource, MetaDocument, OriginDocument};
+pub use catalog::{
+    CatalogDocument, CatalogEdge, CatalogResource, CatalogsDocument, MetaDocument, NodeCatalogDocument, OriginDocument,
+};
 pub use events::{ErrorDocument, Event, SummaryDocument};
 pub use graph::{GraphDocument, GraphNode};
 pub use history::{
@@ -33,6 +35,8 @@ pub const PLAN_SCHEMA: &str = include_str!("../schema/plan.schema.json");
 pub const EVENTS_SCHEMA: &str = include_str!("../schema/events.schema.json");
 /// JSON Schema of the catalog document.
 pub const CATALOG_SCHEMA: &str = include_str!("../schema/catalog.schema.json");
+/// JSON Schema of the catalogs of several nodes.
+pub const CATALOGS_SCHEMA: &str = include_str!("../schema/catalogs.schema.json");
 /// JSON Schema of the history, and of one run that is shown.
 pub const HISTORY_SCHEMA: &str = include_str!("../schema/history.schema.json");
 /// JSON Schema of what has drifted.

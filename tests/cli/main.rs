@@ -1,5 +1,7 @@
 //! The command line, as transcripts: every page beside this file, the README and every page of the book.
 
+mod terminal;
+
 use std::path::{Path, PathBuf};
 
 use stead_tests::host::stead_binary;
@@ -121,6 +123,11 @@ fn documents_fit_their_schemas() {
     .expect("written");
     check("ledger", &["ledger", "--json"], 0);
     check("secrets", &["secret", "check", "--json"], 0);
+    std::fs::create_dir_all(place.join("facts")).expect("made");
+    std::fs::write(place.join("facts/web-1.json"), "{}").expect("written");
+    std::fs::write(place.join("facts/web-2.json"), "{\"os\": 1}").expect("written");
+    check("catalogs", &["catalog", "--from-facts", "--json", "--on", "web-1"], 0);
+    check("catalogs", &["catalog", "--from-facts", "--json"], 1);
     check("inventory", &["inventory", "list", "--json"], 0);
     check("inventory", &["inventory", "show", "web-1", "--json"], 0);
     check("inventory", &["inventory", "graph", "--json"], 0);
@@ -135,6 +142,7 @@ fn fits(name: &str, document: &serde_json::Value) {
         ("plan", all::PLAN_SCHEMA),
         ("events", all::EVENTS_SCHEMA),
         ("catalog", all::CATALOG_SCHEMA),
+        ("catalogs", all::CATALOGS_SCHEMA),
         ("diagnostics", all::DIAGNOSTICS_SCHEMA),
         ("history", all::HISTORY_SCHEMA),
         ("drift", all::DRIFT_SCHEMA),

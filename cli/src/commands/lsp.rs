@@ -91,7 +91,7 @@ impl Host for ThisMachine {
             return crate::told::kept_only(&programs, &directory, max_age, project.facts_type());
         }
         // Asked once: an editor compiles at every keystroke.
-        let key = crate::told::key(&programs, &directory);
+        let key = crate::told::key(&programs, &[directory.as_os_str().as_encoded_bytes()]);
         let known = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(told) = known().get(&key) {
             return Some(told.clone());

@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
+use stead_catalog::Catalog;
 use stead_engine::RootSpec;
 
 use super::plan::{Asking, refuse_alone};
 use super::progress::Bars;
-use super::summary;
+use super::{HostFailure, summary};
 use crate::args::{CheckArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
@@ -21,7 +22,10 @@ pub(crate) fn check(on: &str, arguments: &CheckArguments, terminal: &Terminal) -
     let resolved = super::resolve(on, Some(&loaded), &state, &arguments.many, terminal)?;
     let everything = SelectArguments::default();
     let asking = Asking::new(&loaded, &everything, &resolved.ssh, &state);
-    let mut counted = asking.compile_all(resolved.targets, arguments.many.ssh.forks, &Bars::new(true));
+    let count = |_: &_, catalog: Result<&Catalog, &HostFailure>| {
+        catalog.map(|catalog| catalog.resources.len()).map_err(HostFailure::clone)
+    };
+    let mut counted = asking.compile_all(resolved.targets, arguments.many.ssh.forks(), &Bars::new(true), count);
     counted.extend(resolved.unknown.into_iter().map(|(target, failure)| (target.name, Err(failure))));
     asking.show_diagnostics(&loaded, terminal);
     let mut failed = false;

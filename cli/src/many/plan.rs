@@ -16,8 +16,9 @@ use super::telling::{Reached, Telling};
 use super::{Asked, HostFailure, Ready, Resolved, pool};
 use crate::args::{By, NodeArguments, PlanArguments, SelectArguments};
 use crate::failure::Failure;
-use crate::project::{Loaded, Texts};
+use crate::project::Loaded;
 use crate::reviewed::{Demand, NOT_REVIEWED, NotReviewed};
+use crate::stored::{Remarks, Said};
 use crate::terminal::Terminal;
 use crate::{machine, selection, stored};
 
@@ -40,14 +41,6 @@ pub(super) struct Asking<'a> {
     /// No host gets another catalog than was reviewed.
     pub(super) demand: Option<Demand>,
     said: Mutex<Said>,
-}
-
-/// What there is to say about the source, each once, whatever number of hosts it is true for.
-#[derive(Default)]
-struct Said {
-    known: HashSet<String>,
-    diagnostics: Vec<Diagnostic>,
-    texts: Vec<(Arc<str>, Arc<str>)>,
 }
 
 impl<'a> Asking<'a> {
@@ -83,23 +76,25 @@ impl<'a> Asking<'a> {
         asked
     }
 
-    /// Compiles for every host. Returns how many resources each has.
-    pub(super) fn compile_all(
+    /// Compiles for every host. Returns what `then` makes of each catalog: those of all need not be kept.
+    pub(super) fn compile_all<T: Send>(
         &self,
         targets: Vec<Target>,
         forks: usize,
         bars: &Bars,
-    ) -> Vec<(Arc<str>, Result<usize, HostFailure>)> {
-        bars.begin(targets.len(), "checked");
-        let counted = pool::each(targets, pool::width(forks), |_, target| {
+        then: impl Fn(&Arc<str>, Result<&Catalog, &HostFailure>) -> T + Sync,
+    ) -> Vec<(Arc<str>, T)> {
+        bars.begin(targets.len(), "compiled");
+        let made = pool::each(targets, pool::width(forks), |_, target| {
             let bar = bars.host(&target.name);
             let reached = self.telling.reach(&target, self.ssh);
-            let count = reached.and_then(|reached| Ok(self.compile(&target, &reached.facts, &[])?.resources.len()));
+            let catalog = reached.and_then(|reached| self.compile(&target, &reached.facts, &[]));
+            let made = then(&target.name, catalog.as_ref());
             bars.done(bar);
-            (target.name, count)
+            (target.name, made)
         });
         bars.finish();
-        counted
+        made
     }
 
     /// Asks one host.
@@ -138,7 +133,9 @@ impl<'a> Asking<'a> {
         let first = found.iter().find(|diagnostic| diagnostic.is_error()).map(|diagnostic| {
             HostFailure::new(diagnostic.code, format!("its catalog cannot be made: {}", diagnostic.message), None)
         });
-        self.take_note(found, (name, text.into()));
+        let names_facts = found.iter().flat_map(|diagnostic| &diagnostic.labels).any(|label| label.file == name);
+        let facts = names_facts.then(|| (name, text.into()));
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).take(Remarks { found, facts });
         let catalog = catalog.ok_or_else(|| {
             let hint = Some("`stead check` tells what is wrong with the source".to_owned());
             first.unwrap_or_else(|| HostFailure::new("no-catalog", "its catalog cannot be made", hint))
@@ -151,31 +148,13 @@ impl<'a> Asking<'a> {
             .map_err(|failure| HostFailure::new(failure.code(), failure.to_string(), failure.hint()))
     }
 
-    fn take_note(&self, found: Vec<Diagnostic>, text: (Arc<str>, Arc<str>)) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let names_facts = found.iter().flat_map(|diagnostic| &diagnostic.labels).any(|label| label.file == text.0);
-        if names_facts {
-            said.texts.push(text);
-        }
-        for diagnostic in found {
-            if said.known.insert(format!("{diagnostic:?}")) {
-                said.diagnostics.push(diagnostic);
-            }
-        }
-    }
-
     /// Shows what there is to say about the source.
     pub(super) fn show_diagnostics(&self, loaded: &Loaded, terminal: &Terminal) {
         self.telling.show_problems(terminal);
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut diagnostics = std::mem::take(&mut said.diagnostics);
-        if !self.project.has_errors() {
-            let own = self.project.diagnostics().iter().filter(|diagnostic| diagnostic.severity != Severity::Hint);
-            diagnostics.splice(0..0, own.cloned());
-        }
-        stead_compiler::diagnostic::arrange(&mut diagnostics);
-        let texts: Texts = loaded.texts_with(&diagnostics, &said.texts);
-        terminal.show_diagnostics(diagnostics, &texts);
+        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        // Mistakes of the sources are those of every catalog already.
+        let said = if self.project.has_errors() { said } else { said.with_project(self.project) };
+        said.show(loaded, terminal);
     }
 }
 
@@ -229,7 +208,7 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
     ssh.cancel = crate::running::give_up_on_signals();
     let mut asking = Asking::new(&loaded, &arguments.select, &ssh, &state);
     asking.fetch = !arguments.fetch.no_fetch;
-    let mut asked = asking.all(targets, arguments.many.ssh.forks, &Bars::new(!arguments.overview.json));
+    let mut asked = asking.all(targets, arguments.many.ssh.forks(), &Bars::new(!arguments.overview.json));
     asked.extend(unknown.into_iter().map(Asked::from));
     asking.show_diagnostics(&loaded, terminal);
     let plans: Vec<&Plan> = asked.iter().filter_map(|asked| Some(&asked.result.as_ref().ok()?.planned.plan)).collect();

@@ -13,9 +13,9 @@ use crate::system::systemd::{MANAGER, MANAGER_PATH, SYSTEMD, unit_path};
 /// Messages that may wait at a time: a boot or a daemon-reload sends many.
 const QUEUE: usize = 4096;
 
-/// What was said since the last look.
+/// What was heard since the last look.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct Heard {
     /// Object paths of units whose properties changed.
     pub(super) units: BTreeSet<String>,
     /// Unit files changed, or were read again: any unit may be different.
@@ -26,7 +26,7 @@ pub(super) struct Said {
 
 /// Listens on a thread of its own.
 pub(super) struct Listener {
-    said: Arc<Mutex<Said>>,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Listener {
@@ -36,15 +36,15 @@ impl Listener {
     /// When the bus cannot be reached, in its words.
     pub(super) fn start(alarm: &Alarm) -> Result<Self, String> {
         let (connection, messages) = subscribe().map_err(|error| error.to_string())?;
-        let said = Arc::new(Mutex::new(Said::default()));
-        let (shared, alarm) = (said.clone(), alarm.clone());
+        let heard = Arc::new(Mutex::new(Heard::default()));
+        let (shared, alarm) = (heard.clone(), alarm.clone());
         let listen = move || {
             let _connection = connection;
             for message in messages {
                 let is_news = {
-                    let mut said = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut heard = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     match message {
-                        Ok(message) => hear(&mut said, &message),
+                        Ok(message) => hear(&mut heard, &message),
                         Err(_) => continue,
                     }
                 };
@@ -56,12 +56,12 @@ impl Listener {
             alarm.ring();
         };
         std::thread::Builder::new().name("units".into()).spawn(listen).map_err(|error| error.to_string())?;
-        Ok(Self { said })
+        Ok(Self { heard })
     }
 
-    /// Takes what was said.
-    pub(super) fn take(&self) -> Said {
-        std::mem::take(&mut self.said.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes what was heard.
+    pub(super) fn take(&self) -> Heard {
+        std::mem::take(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -90,16 +90,16 @@ fn subscribe() -> zbus::Result<(Connection, MessageIterator)> {
 }
 
 /// Says whether the message is one of those that were asked for.
-fn hear(said: &mut Said, message: &zbus::Message) -> bool {
+fn hear(heard: &mut Heard, message: &zbus::Message) -> bool {
     let header = message.header();
     let member = header.member().map(|member| member.as_str().to_owned());
     match (member.as_deref(), header.path()) {
         (Some("PropertiesChanged"), Some(path)) => {
-            said.units.insert(path.as_str().to_owned());
+            heard.units.insert(path.as_str().to_owned());
             true
         }
         (Some("UnitFilesChanged" | "Reloading"), _) => {
-            said.is_any = true;
+            heard.is_any = true;
             true
         }
         _ => false,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use stead_catalog::{Catalog, DriftPolicy, Edge, Meta, Origin, Resource};
 
-use super::{FORMAT_VERSION, PlaceDocument, value_json};
+use super::{ErrorDocument, FORMAT_VERSION, PlaceDocument, value_json};
 
 /// Every resource wanted on a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,54 @@ pub struct CatalogDocument {
     pub resources: Vec<CatalogResource>,
     /// What comes before what, and why.
     pub edges: Vec<CatalogEdge>,
+}
+
+/// The catalogs of several nodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CatalogsDocument {
+    /// Version of the format.
+    pub format_version: String,
+    /// One catalog a node.
+    pub nodes: Vec<NodeCatalogDocument>,
+}
+
+/// The catalog of one of several nodes, or why it has none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeCatalogDocument {
+    /// The node's name.
+    pub node: String,
+    /// BLAKE3 of the catalog, in hex; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// In the order of the source.
+    pub resources: Vec<CatalogResource>,
+    /// What comes before what, and why.
+    pub edges: Vec<CatalogEdge>,
+    /// Why there is no catalog for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorDocument>,
+}
+
+impl CatalogsDocument {
+    /// Puts catalogs together.
+    pub fn new(nodes: Vec<NodeCatalogDocument>) -> Self {
+        Self { format_version: FORMAT_VERSION.to_owned(), nodes }
+    }
+}
+
+impl NodeCatalogDocument {
+    /// A node that has no catalog: code and message.
+    pub fn failed(node: &str, code: &str, message: &str) -> Self {
+        let error = Some(ErrorDocument::new(code, message));
+        Self { node: node.to_owned(), hash: None, resources: Vec::new(), edges: Vec::new(), error }
+    }
+}
+
+impl From<&Catalog> for NodeCatalogDocument {
+    fn from(catalog: &Catalog) -> Self {
+        let CatalogDocument { node, hash, resources, edges, .. } = CatalogDocument::from(catalog);
+        Self { node, hash: Some(hash), resources, edges, error: None }
+    }
 }
 
 /// One resource as it is wanted.

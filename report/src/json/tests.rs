@@ -16,6 +16,7 @@ fn schema(name: &str) -> (Schemas, SchemaIndex) {
         ("plan", PLAN_SCHEMA),
         ("events", EVENTS_SCHEMA),
         ("catalog", CATALOG_SCHEMA),
+        ("catalogs", CATALOGS_SCHEMA),
         ("diagnostics", DIAGNOSTICS_SCHEMA),
         ("history", HISTORY_SCHEMA),
     ];
@@ -162,6 +163,8 @@ fn a_catalog_fits_its_schema() {
     let catalog = Catalog { node: "n".into(), resources: vec![resource("a"), resource("b")], edges: vec![edge] };
     let document = CatalogDocument::from(&catalog);
     check("catalog", &document).expect("fits");
+    let several = CatalogsDocument::new(vec![(&catalog).into(), NodeCatalogDocument::failed("m", "missing-fact", "no `x`")]);
+    check("catalogs", &several).expect("fits");
     let text = pretty(&document).expect("serializes");
     assert!(!text.contains(SECRET));
     assert_eq!(document.resources[0].sensitive, ["password", "env"]);
