@@ -151,7 +151,7 @@ pub(crate) enum Command {
     /// Works on this machine for an operator elsewhere. Started over ssh by `--on`.
     #[command(hide = true)]
     Worker(WorkerArguments),
-    /// Shows every resource wanted on this machine, typed and complete.
+    /// Shows every resource wanted on this machine or on others, typed and complete.
     Catalog(CatalogArguments),
     /// Tells where the value of an attribute came from.
     Why(WhyArguments),
@@ -518,6 +518,14 @@ pub(crate) struct CatalogArguments {
     pub(crate) source: SourceArguments,
     #[command(flatten)]
     pub(crate) select: SelectArguments,
+    /// Show the catalogs of these hosts, from facts that they tell now.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+    /// Show the catalogs of the nodes whose facts lie in the project, without looking at any machine.
+    #[arg(long, conflicts_with_all = ["node", "facts"])]
+    pub(crate) from_facts: bool,
     /// Write the catalog as JSON.
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,6 +1,7 @@
 //! The part of the command line that is about other machines.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use stead_compiler::config::Share;
@@ -30,27 +31,49 @@ pub(crate) struct ManyArguments {
 /// How machines are reached.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SshArguments {
-    /// At most this many hosts at a time.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) forks: usize,
+    /// At most this many hosts at a time [default: 50].
+    #[arg(long, value_name = "N")]
+    pub(crate) forks: Option<usize>,
     /// Ask for the password of sudo, once for all hosts; a line of standard input where that is no terminal.
     #[arg(long)]
     pub(crate) ask_become_pass: bool,
-    /// How long it may take until a connection stands.
-    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, default_value = "10s")]
-    pub(crate) connect_timeout: u64,
-    /// How often a host that does not answer is tried again.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) connect_retries: u32,
-    /// How long a host that is there may take to tell what it is asked, or to plan. A run takes as long as it takes.
-    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration, default_value = "30m")]
-    pub(crate) host_timeout: u64,
+    /// How long it may take until a connection stands [default: 10s].
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
+    pub(crate) connect_timeout: Option<u64>,
+    /// How often a host that does not answer is tried again [default: 1].
+    #[arg(long, value_name = "N")]
+    pub(crate) connect_retries: Option<u32>,
+    /// How long a host that is there may take to tell what it is asked, or to plan. A run takes as long as it takes [default: 30m].
+    #[arg(long, value_name = "DURATION", value_parser = crate::commands::gc::duration)]
+    pub(crate) host_timeout: Option<u64>,
     /// Use this configuration of ssh instead of the user's own.
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_config: Option<PathBuf>,
     /// A stead that was built for other hosts: another architecture, or linked statically. May be given more than once.
     #[arg(long, value_name = "FILE", num_args = 1)]
     pub(crate) worker_binary: Vec<PathBuf>,
+}
+
+impl SshArguments {
+    /// At most so many hosts at a time.
+    pub(crate) fn forks(&self) -> usize {
+        self.forks.unwrap_or(50)
+    }
+
+    /// How long it may take until a connection stands.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout.map_or(Duration::from_secs(10), Duration::from_nanos)
+    }
+
+    /// How often a host that does not answer is tried again.
+    pub(crate) fn connect_retries(&self) -> u32 {
+        self.connect_retries.unwrap_or(1)
+    }
+
+    /// How long a host that is there may take to answer.
+    pub(crate) fn host_timeout(&self) -> Duration {
+        self.host_timeout.map_or(Duration::from_secs(30 * 60), Duration::from_nanos)
+    }
 }
 
 /// How an apply goes through many hosts. What is not given is as `[rollout]` of stead.toml says.

@@ -34,7 +34,7 @@ pub(crate) fn check_hosts(arguments: &SshCheckArguments, terminal: &Terminal) ->
     let loaded = super::project(&arguments.path)?;
     let state = machine::state_dir(None, &RootSpec::Machine);
     let resolved = super::resolve(&arguments.on, loaded.as_ref(), &state, &arguments.many, terminal)?;
-    let width = pool::width(arguments.many.ssh.forks);
+    let width = pool::width(arguments.many.ssh.forks());
     let mut found = pool::each(resolved.targets, width, |_, target| look(target, &resolved.ssh));
     let unknown = |(target, failure)| Found { target, contact: Contact::default(), worker: Err(failure) };
     found.extend(resolved.unknown.into_iter().map(unknown));

@@ -48,7 +48,7 @@ pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -
     let resolved = super::resolve(on, loaded.as_ref(), &state, &arguments.many, terminal)?;
     let telling = Telling::new(loaded.as_ref(), &state);
     let max_age = arguments.max_age.map(Duration::from_nanos);
-    let width = pool::width(arguments.many.ssh.forks);
+    let width = pool::width(arguments.many.ssh.forks());
     let told = pool::each(resolved.targets, width, |_, target| {
         let told = tell(&target, &resolved.ssh, &telling, &state, max_age);
         (target, told)

@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use stead_engine::ssh::{self, Password, SshOptions, WorkerBinaries, WorkerBinary};
 
@@ -34,9 +33,9 @@ pub(crate) fn ssh_options(arguments: &SshArguments, terminal: &Terminal) -> Resu
     Ok(SshOptions {
         program: std::env::var_os("STEAD_SSH").filter(|program| !program.is_empty()).map_or_else(|| "ssh".into(), PathBuf::from),
         config: arguments.ssh_config.clone(),
-        connect_timeout: Duration::from_nanos(arguments.connect_timeout),
-        retries: arguments.connect_retries,
-        limit: Duration::from_nanos(arguments.host_timeout),
+        connect_timeout: arguments.connect_timeout(),
+        retries: arguments.connect_retries(),
+        limit: arguments.host_timeout(),
         cancel: Arc::default(),
         password,
         binaries: Arc::new(WorkerBinaries::new(binaries)),
@@ -89,7 +88,7 @@ pub(crate) fn clean(on: &str, path: &Path, arguments: &ManyArguments, terminal: 
     let loaded = super::project(path)?;
     let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
     let resolved = super::resolve(on, loaded.as_ref(), &state, arguments, terminal)?;
-    let width = pool::width(arguments.ssh.forks);
+    let width = pool::width(arguments.ssh.forks());
     let mut results = pool::each(resolved.targets, width, |_, target| {
         let cleaned = ssh::clean(&target, &resolved.ssh).map_err(HostFailure::from);
         (target, cleaned)

@@ -104,6 +104,10 @@ impl Manner {
             ask_become_pass: ssh.ask_become_pass,
             ssh_config: ssh.ssh_config.as_ref().map(file),
             worker_binary: ssh.worker_binary.iter().map(file).collect(),
+            forks: ssh.forks,
+            connect_timeout_ns: ssh.connect_timeout,
+            connect_retries: ssh.connect_retries,
+            host_timeout_ns: ssh.host_timeout,
             batch: share(rollout.batch),
             canary: share(rollout.canary),
             max_failures: share(rollout.max_failures),
@@ -126,6 +130,10 @@ impl Manner {
         if many.ssh.worker_binary.is_empty() {
             many.ssh.worker_binary = self.worker_binary.iter().map(PathBuf::from).collect();
         }
+        many.ssh.forks = many.ssh.forks.or(self.forks);
+        many.ssh.connect_timeout = many.ssh.connect_timeout.or(self.connect_timeout_ns);
+        many.ssh.connect_retries = many.ssh.connect_retries.or(self.connect_retries);
+        many.ssh.host_timeout = many.ssh.host_timeout.or(self.host_timeout_ns);
         rollout.batch = share(rollout.batch, &self.batch);
         rollout.canary = share(rollout.canary, &self.canary);
         rollout.max_failures = share(rollout.max_failures, &self.max_failures);
@@ -160,6 +168,14 @@ mod tests {
             "/etc/fleet",
             "--worker-binary",
             "/opt/stead",
+            "--forks",
+            "7",
+            "--connect-timeout",
+            "3s",
+            "--connect-retries",
+            "5",
+            "--host-timeout",
+            "2m",
             "--batch",
             "10%",
             "--canary",
@@ -178,8 +194,10 @@ mod tests {
         let kept: Manner = serde_json::from_str(&serde_json::to_string(&manner).expect("text")).expect("read back");
         let again = kept.on_top_of(&apply(&["--resume", "last"]));
         assert_eq!(Manner::of(&again), manner, "nothing is lost");
-        let changed = Manner::of(&kept.on_top_of(&apply(&["--resume", "last", "--batch", "1", "--become"])));
+        assert_eq!((again.many.ssh.forks(), again.many.ssh.host_timeout().as_secs()), (7, 120));
+        let changed = Manner::of(&kept.on_top_of(&apply(&["--resume", "last", "--batch", "1", "--become", "--forks", "50"])));
         assert_eq!((changed.batch.as_deref(), changed.r#become.as_deref()), (Some("1"), Some("root")));
+        assert_eq!((changed.forks, changed.connect_retries), (Some(50), Some(5)), "what is given counts, be it the default");
         assert_eq!(changed.canary.as_deref(), Some("2"));
     }
 

@@ -53,7 +53,7 @@ pub(crate) fn resolve(
         let mut failures = BTreeMap::new();
         let telling = Telling::new(loaded, state);
         let unknown = unknown.into_iter().map(with_options).collect();
-        for (target, answer) in ask(unknown, &telling, &ssh, arguments.ssh.forks, &bars) {
+        for (target, answer) in ask(unknown, &telling, &ssh, arguments.ssh.forks(), &bars) {
             match answer {
                 Ok(facts) => {
                     let read = loaded.and_then(|loaded| inventories::completed(loaded, &target.name, &facts));
@@ -89,7 +89,7 @@ fn by_name(names: &[String], inventory: &Inventory) -> (Vec<Target>, Vec<String>
     for name in names {
         match inventory.target(name) {
             Some(target) => targets.push(target.clone()),
-            None if inventory.targets.is_empty() => targets.push(Target::named(name.as_str())),
+            None if inventory.targets().is_empty() => targets.push(Target::named(name.as_str())),
             None => gone.push(name.clone()),
         }
     }
@@ -138,7 +138,7 @@ struct Meant {
 }
 
 fn select(on: &str, loaded: Option<&Loaded>, state: &Path, told: &BTreeMap<Arc<str>, Map>) -> Result<Meant, Failure> {
-    let Some(loaded) = loaded.filter(|loaded| is_compound(on) && !loaded.project.inventory().targets.is_empty()) else {
+    let Some(loaded) = loaded.filter(|loaded| is_compound(on) && !loaded.project.inventory().targets().is_empty()) else {
         let nothing = Inventory::default();
         let inventory = loaded.map_or(&nothing, |loaded| loaded.project.inventory());
         return Ok(Meant { targets: words(on, inventory)?, unknown: Vec::new() });
@@ -156,7 +156,7 @@ fn select(on: &str, loaded: Option<&Loaded>, state: &Path, told: &BTreeMap<Arc<s
 pub(crate) fn retain_stored(on: &str, loaded: &Loaded, nodes: &mut Vec<crate::stored::StoredNode>) -> Result<(), Failure> {
     let failed = |source| Failure::Target { text: on.to_owned(), source };
     let inventory = loaded.project.inventory();
-    let wanted: HashSet<Arc<str>> = match is_compound(on) && !inventory.targets.is_empty() {
+    let wanted: HashSet<Arc<str>> = match is_compound(on) && !inventory.targets().is_empty() {
         false => words(on, inventory)?.into_iter().map(|target| target.name).collect(),
         true => {
             let facts = |name: &str| inventories::stored_facts(loaded, name);
@@ -183,7 +183,7 @@ fn words(on: &str, inventory: &Inventory) -> Result<Vec<Target>, Failure> {
         return Err(Failure::NoTargets(on.to_owned()));
     }
     for word in words {
-        if inventory.targets.is_empty() {
+        if inventory.targets().is_empty() {
             if asks_inventory(word) {
                 return Err(Failure::NoInventory { on: on.to_owned(), word: word.to_owned() });
             }
@@ -192,7 +192,7 @@ fn words(on: &str, inventory: &Inventory) -> Result<Vec<Target>, Failure> {
         }
         let members = inventory.group(word).map(|group| group.members.as_slice()).unwrap_or_default();
         let is_meant = |target: &&Target| word == "all" || members.contains(&target.name) || matches_node(word, &target.name);
-        let mut found = inventory.targets.iter().filter(is_meant).peekable();
+        let mut found = inventory.targets().iter().filter(is_meant).peekable();
         if found.peek().is_none() {
             return Err(Failure::NoTargets(word.to_owned()));
         }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn words_name_hosts_patterns_and_groups() {
-        let mut inventory = Inventory::default();
+        let inventory = Inventory::default();
         assert_eq!(names("b, a b", &inventory), "b a");
         assert_eq!(names(" ,", &inventory), "no-targets");
         assert_eq!(
@@ -247,8 +247,8 @@ mod tests {
         for word in ["web-1 and not db", "web-*", "all", "tag:canary", "net:10.0.0.0/8", "(a)", "/web/", "G@os:Debian", "[ab]"] {
             assert_eq!(names(word, &inventory), "no-inventory", "{word}");
         }
-        inventory.targets = ["web-1", "web-2", "db-1"].map(Target::named).to_vec();
-        inventory.groups = vec![Group { name: "db".into(), members: vec!["db-1".into()], ..Group::default() }];
+        let db = Group { name: "db".into(), members: vec!["db-1".into()], ..Group::default() };
+        let inventory = Inventory::new(["web-1", "web-2", "db-1"].map(Target::named).to_vec(), vec![db]);
         assert_eq!(names("db,web-*", &inventory), "db-1 web-1 web-2");
         assert_eq!(names("all", &inventory), "web-1 web-2 db-1");
         assert_eq!(names("web-[2-9]", &inventory), "web-2");
@@ -257,11 +257,11 @@ mod tests {
 
     #[test]
     fn hosts_that_are_gone_are_named() {
-        let mut inventory = Inventory::default();
+        let inventory = Inventory::default();
         let names = ["db-1".to_owned(), "web-1".to_owned()];
         let (targets, gone) = by_name(&names, &inventory);
         assert_eq!((targets.len(), gone.len()), (2, 0), "without an inventory ssh knows them");
-        inventory.targets = ["web-1", "web-2"].map(Target::named).to_vec();
+        let inventory = Inventory::new(["web-1", "web-2"].map(Target::named).to_vec(), Vec::new());
         let (targets, gone) = by_name(&names, &inventory);
         assert_eq!((targets.len(), &*targets[0].name, gone), (1, "web-1", vec!["db-1".to_owned()]));
     }

@@ -60,3 +60,49 @@ fn a_saved_plan_holds_hosts_again_when_it_is_gone_on_with() {
     let output = fleet.operator.stead(&["apply", "--resume", "last"]).expect_code(1);
     assert!(output.stderr.contains("error[file-replaced]"), "{output}");
 }
+
+#[test]
+fn signatures_are_demanded_again_when_a_plan_is_gone_on_with() {
+    let Some(fleet) = Fleet::boot(2) else { return };
+    let [first, second] = &fleet.hosts[..] else { unreachable!("two hosts") };
+    let (names, all) = ([first.name(), second.name()], fleet.all());
+    fleet.write("stead.toml", "[review]\nsignatures = 1\nallowed_signers = \"signers\"\n");
+    fleet.write("site.stead", "node \"*\" { file \"/srv/a\" { content = \"a\\n\" } }\n");
+    fleet.operator.must(
+        "ssh-keygen -q -t ed25519 -N '' -C alice -f /root/alice
+         echo \"alice namespaces=\\\"stead-plan\\\" $(cat /root/alice.pub)\" > /root/site/signers",
+    );
+    let _ = fleet.stead("plan", &["--on", &all, "-o", "/root/many.plan"]).expect_code(0);
+    let refused = fleet.operator.stead(&["apply", "/root/many.plan"]).expect_code(1);
+    assert!(refused.stderr.contains("error[signatures-missing]"), "{refused}");
+    let _ = fleet.operator.stead(&["sign", "/root/many.plan", "--key", "/root/alice"]).expect_code(0);
+    second.must("systemctl stop ssh.socket ssh.service || systemctl stop ssh.service");
+    let output = fleet.operator.stead(&["apply", "/root/many.plan", "--json", "--connect-retries", "0"]).expect_code(1);
+    assert_eq!(outcomes(&output), pairs(&[(&names[0], "changed"), (&names[1], "unreachable")]), "{output}");
+    second.must("systemctl start ssh");
+
+    // The plan is the one of then, and nobody stands for it any more; nor does somebody who may not.
+    fleet.operator.must("mv /root/many.plan.sig /root/kept");
+    let refused = fleet.operator.stead(&["apply", "--resume", "last"]).expect_code(1);
+    assert!(refused.stderr.contains("error[signatures-missing]"), "{refused}");
+    fleet.operator.must("ssh-keygen -q -t ed25519 -N '' -f /root/mallory");
+    let _ = fleet.operator.stead(&["sign", "/root/many.plan", "--key", "/root/mallory"]);
+    let refused = fleet.operator.stead(&["apply", "--resume", "last"]).expect_code(1);
+    assert!(refused.stderr.contains("error[signatures-missing]"), "{refused}");
+    assert_eq!(second.read("/srv/a"), None);
+
+    fleet.operator.must("mv /root/kept /root/many.plan.sig");
+    let output = fleet.operator.stead(&["apply", "--resume", "last", "--json"]).expect_code(0);
+    assert_eq!(outcomes(&output), pairs(&[(&names[1], "changed")]), "{output}");
+    assert_eq!(second.read("/srv/a").as_deref(), Some("a\n"));
+
+    // A rollout of a plan that was not saved cannot be gone on with once signatures are demanded.
+    fleet.write("stead.toml", "");
+    fleet.write("site.stead", "node \"*\" { file \"/srv/a\" { content = \"b\\n\" } }\n");
+    let output =
+        fleet.stead("apply", &["--on", &format!("{all},nowhere"), "--yes", "--json", "--connect-retries", "0"]).expect_code(1);
+    assert!(outcomes(&output).contains(&("nowhere".into(), "unreachable".into())), "{output}");
+    fleet.write("stead.toml", "[review]\nsignatures = 1\nallowed_signers = \"signers\"\n");
+    let refused = fleet.operator.stead(&["apply", "--resume", "last", "--yes"]).expect_code(1);
+    assert!(refused.stderr.contains("error[signatures-missing]"), "{refused}");
+}
