@@ -145,6 +145,7 @@ fn is_running(pid: i64, state_dir: &Path) -> bool {
 
 /// Hang-ups of a terminal are nothing to this process.
 fn ignore_hangups() {
+    crate::signals::take(&[signal_hook::consts::SIGHUP]);
     if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGHUP]) {
         std::thread::spawn(move || signals.forever().count());
     }

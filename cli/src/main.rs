@@ -24,6 +24,7 @@ mod reviewed;
 mod running;
 mod secrets;
 mod selection;
+mod signals;
 mod signatures;
 mod sources;
 mod stored;

@@ -13,6 +13,7 @@ use stead_report::{RunSummary, apply_summary, clean};
 use crate::failure::Failure;
 use crate::progress::{Manner, Progress};
 use crate::project::Loaded;
+use crate::signals;
 use crate::terminal::Terminal;
 
 /// What the journal keeps, as `[journal]` of stead.toml says.
@@ -68,10 +69,11 @@ pub(crate) fn ask(question: &str, terminal: &Terminal) -> bool {
 /// As [`cancel_on_signals`], without a word: standard error is somebody else's.
 pub(crate) fn cancel_silently() -> Arc<Cancel> {
     let cancel = Arc::new(Cancel::new());
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+    signals::take(&[SIGINT, SIGTERM, SIGHUP]);
+    if let Ok(mut coming) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
         let asked = cancel.clone();
         std::thread::spawn(move || {
-            for signal in signals.forever() {
+            for signal in coming.forever() {
                 // That a terminal or a connection is gone may be told many times, and never means more than that.
                 if signal != SIGHUP || !asked.is_cancelled() {
                     asked.ask();
@@ -85,10 +87,11 @@ pub(crate) fn cancel_silently() -> Arc<Cancel> {
 /// The first signal gives up what nobody has heard of yet, the next one ends everything.
 pub(crate) fn give_up_on_signals() -> Arc<Cancel> {
     let cancel = Arc::new(Cancel::new());
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
+    signals::take(&[SIGINT, SIGTERM]);
+    if let Ok(mut coming) = Signals::new([SIGINT, SIGTERM]) {
         let asked = cancel.clone();
         std::thread::spawn(move || {
-            for signal in signals.forever() {
+            for signal in coming.forever() {
                 if asked.is_cancelled() {
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
@@ -104,10 +107,11 @@ pub(crate) fn give_up_on_signals() -> Arc<Cancel> {
 /// The first signal finishes what runs, the second ends it. Each rings the alarm.
 pub(crate) fn cancel_on_signals(alarm: Option<Alarm>) -> Arc<Cancel> {
     let cancel = Arc::new(Cancel::new());
-    if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+    signals::take(&[SIGINT, SIGTERM, SIGHUP]);
+    if let Ok(mut coming) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
         let asked = cancel.clone();
         std::thread::spawn(move || {
-            for _ in signals.forever() {
+            for _ in coming.forever() {
                 let text =
                     if asked.is_cancelled() { "\nending what runs\n" } else { "\nfinishing what runs; once more ends it\n" };
                 asked.ask();

@@ -70,6 +70,7 @@ fn nonce() -> u128 {
 pub(crate) fn edit(text: &str) -> Result<String, Failure> {
     let failed = |source| Failure::Editor { editor: editor(), source };
     let stopped = Arc::new(AtomicBool::new(false));
+    let taken = crate::signals::borrow();
     let mut handlers = Vec::new();
     for signal in [SIGHUP, SIGTERM, SIGINT, SIGQUIT] {
         // An interrupt is the editor's own business, but must not end us before the file is gone.
@@ -80,6 +81,8 @@ pub(crate) fn edit(text: &str) -> Result<String, Failure> {
     for handler in handlers {
         signal_hook::low_level::unregister(handler);
     }
+    // From here on they end the program again.
+    drop(taken);
     result
 }
 
