@@ -52,23 +52,24 @@ pub(crate) fn kept_only(programs: &[FactProgram], directory: &Path, max_age: Opt
 }
 
 fn file_of(programs: &[FactProgram], directory: &Path) -> PathBuf {
-    crate::dependencies::cache_home().join("facts").join(key(programs, directory))
+    crate::dependencies::cache_home().join("facts").join(key(programs, &[directory.as_os_str().as_encoded_bytes()]))
 }
 
-/// A name for these programs in this project: another command is another question.
-pub(crate) fn key(programs: &[FactProgram], directory: &Path) -> String {
+/// A name for these programs in one place, which words tell from any other: another command is another question.
+pub(crate) fn key(programs: &[FactProgram], place: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(directory.as_os_str().as_encoded_bytes());
+    let mut add = |word: &[u8]| _ = hasher.update(&(word.len() as u64).to_le_bytes()).update(word);
+    add(&(place.len() as u64).to_le_bytes());
+    place.iter().for_each(|word| add(word));
     for program in programs {
-        for word in std::iter::once(&program.name).chain(&program.argv) {
-            hasher.update(&(word.len() as u64).to_le_bytes()).update(word.as_bytes());
-        }
+        add(&(program.argv.len() as u64).to_le_bytes());
+        std::iter::once(&program.name).chain(&program.argv).for_each(|word| add(word.as_bytes()));
     }
     format!("{}.json", &hasher.finalize().to_hex()[..32])
 }
 
 /// What is kept, where it is young enough. A file from the future is of a clock that was wrong.
-fn kept(file: &Path, max_age: Duration, facts_type: &Type) -> Option<Map> {
+pub(crate) fn kept(file: &Path, max_age: Duration, facts_type: &Type) -> Option<Map> {
     let age = SystemTime::now().duration_since(fs::metadata(file).ok()?.modified().ok()?).ok()?;
     if age > max_age {
         return None;

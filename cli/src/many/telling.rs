@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use stead_catalog::{Map, Target};
+use stead_catalog::{Map, Target, Type};
 use stead_engine::ssh::{self, SshOptions};
 use stead_engine::{LedgerEntry, Questions, Remote};
 
@@ -16,6 +17,10 @@ use crate::{ledger, told};
 /// What every host is asked, and what could not be told.
 pub(super) struct Telling {
     questions: Questions,
+    /// How long counts what programs told; they are asked each time without it.
+    max_age: Option<Duration>,
+    /// The types of facts.
+    types: Type,
     /// Where facts are kept here.
     state: PathBuf,
     /// Problems, with the hosts that have them.
@@ -34,8 +39,15 @@ pub(super) struct Reached {
 impl Telling {
     /// Asks for facts.
     pub(super) fn new(loaded: Option<&Loaded>, state: &Path) -> Self {
-        let programs = loaded.map(|loaded| told::programs(loaded.project.config())).unwrap_or_default();
-        Self { questions: Questions { programs, ledger: None }, state: state.to_owned(), problems: Mutex::default() }
+        let project = loaded.map(|loaded| &loaded.project);
+        let programs = project.map(|project| told::programs(project.config())).unwrap_or_default();
+        Self {
+            questions: Questions { programs, ledger: None },
+            max_age: project.and_then(|project| told::max_age(project.config())),
+            types: project.map_or_else(stead_catalog::facts_type, |project| project.facts_type().clone()),
+            state: state.to_owned(),
+            problems: Mutex::default(),
+        }
     }
 
     /// Asks for what the project made as well, where it keeps a ledger.
@@ -55,15 +67,38 @@ impl Telling {
         let mut remote = remote?;
         let mut facts = std::mem::take(&mut remote.facts);
         self.take_note(&target.name, std::mem::take(&mut remote.problems));
+        let place = self.max_age.map(|max_age| (self.place(target, &facts), max_age));
+        let kept = place.as_ref().and_then(|(place, max_age)| told::kept(place, *max_age, &self.types));
+        let mut questions = self.questions.clone();
+        if let Some(kept) = kept {
+            questions.programs.clear();
+            facts.extend(kept);
+        }
         let mut ledger = Vec::new();
-        if !self.questions.programs.is_empty() || self.questions.ledger.is_some() {
-            let answers = remote.ask(&self.questions)?;
+        if !questions.programs.is_empty() || questions.ledger.is_some() {
+            let answers = remote.ask(&questions)?;
+            if let Some((place, _)) = place.filter(|_| !questions.programs.is_empty() && answers.problems.is_empty()) {
+                // Without it they are asked again the next time.
+                let _ = told::keep(&place, &answers.facts);
+            }
             facts.extend(answers.facts);
             self.take_note(&target.name, answers.problems);
             ledger = answers.ledger;
         }
         super::facts::keep(&self.state, &target.name, &facts);
         Ok(Reached { remote, facts, ledger })
+    }
+
+    /// Where it is kept what the programs told on a host: on this machine and for this operator, for nothing but the worker is put on hosts. Another
+    /// machine behind the same name, and another user there, is another answer.
+    fn place(&self, target: &Target, facts: &Map) -> PathBuf {
+        let machine = facts.get("machine_id").map(ToString::to_string).unwrap_or_default();
+        let words = [&*target.name, target.address(), target.user.as_deref().unwrap_or_default()];
+        let r#become = target.r#become.as_deref().unwrap_or_default();
+        let port = target.port.unwrap_or_default().to_le_bytes();
+        let mut words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        words.extend([r#become.as_bytes(), &port, machine.as_bytes()]);
+        self.state.join("told").join(told::key(&self.questions.programs, &words))
     }
 
     fn take_note(&self, name: &Arc<str>, problems: Vec<String>) {

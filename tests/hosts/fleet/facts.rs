@@ -70,3 +70,39 @@ fn a_fact_that_is_not_told_is_warned_of_and_the_others_go_on() {
     let output = fleet.stead("check", &[]).expect_code(1);
     assert!(output.stderr.contains("error[facts-of-many]"), "{output}");
 }
+
+#[test]
+fn what_programs_tell_on_hosts_is_kept_for_its_time_with_the_operator() {
+    let Some(fleet) = Fleet::boot(2) else { return };
+    let [one, fails] = &fleet.hosts[..] else { unreachable!("two hosts") };
+    let settings = |max_age: &str, word: &str| {
+        let text = format!("[facts]\nmax_age = \"{max_age}\"\n[facts.programs]\nrack = [\"/usr/local/bin/rack\", \"{word}\"]\n");
+        fleet.write("stead.toml", &text);
+    };
+    settings("1h", "a");
+    fleet.write("site.stead", "fact rack: String = \"none\"\nnode \"*\" { file \"/srv/rack\" { content = facts.rack } }\n");
+    for host in &fleet.hosts {
+        let text = "#!/bin/sh\necho x >> /root/asked\necho rack-$1-$(wc -l < /root/asked)\n";
+        host.must(&format!("cat > /usr/local/bin/rack <<'END'\n{text}END\nchmod 755 /usr/local/bin/rack"));
+    }
+    fails.must("sed -i '$a exit 1' /usr/local/bin/rack");
+    let asked = |host: &stead_tests::host::Host| host.read("/root/asked").unwrap_or_default().lines().count();
+    let apply = || fleet.stead("apply", &["--on", &fleet.all(), "--yes"]).expect_code(0);
+
+    apply();
+    let (first, failed) = (asked(one), asked(fails));
+    assert_eq!(one.read("/srv/rack").as_deref(), Some(&*format!("rack-a-{first}")));
+    assert_eq!(fails.read("/srv/rack").as_deref(), Some("none"));
+    apply();
+    assert_eq!(asked(one), first, "what it told counts for an hour");
+    assert!(asked(fails) > failed, "who told nothing is asked again");
+    assert!(one.run("test -e /var/lib/stead/told").code != 0, "nothing of it lies on the host");
+
+    // Another question, or an answer that is too old.
+    settings("1h", "b");
+    apply();
+    assert_eq!(one.read("/srv/rack").as_deref(), Some(&*format!("rack-b-{}", first + 1)));
+    settings("1ms", "b");
+    apply();
+    assert_eq!(one.read("/srv/rack").as_deref(), Some(&*format!("rack-b-{}", first + 2)));
+}
