@@ -84,6 +84,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("unwritable-file", include_str!("../errors/unwritable-file.md")),
     ("worker-binary-unusable", include_str!("../errors/worker-binary-unusable.md")),
     ("worker-garbled", include_str!("../errors/worker-garbled.md")),
+    ("worker-libc", include_str!("../errors/worker-libc.md")),
     ("worker-not-started", include_str!("../errors/worker-not-started.md")),
     ("worker-not-stored", include_str!("../errors/worker-not-stored.md")),
     ("worker-silent", include_str!("../errors/worker-silent.md")),

@@ -2,15 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use stead_catalog::Command;
 
@@ -26,9 +25,13 @@ use crate::system::apt::SourcesAhead;
 use crate::system::archive::Contents;
 use crate::world::no_network;
 use crate::{
-    FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner, PackageChange, PackageState, PackageWish,
-    Probe, ProbeOutcome, Stat, UnitState, User, World,
+    FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, PackageChange, PackageState, PackageWish, Probe,
+    ProbeOutcome, Stat, UnitState, User, World,
 };
+
+mod entry;
+
+pub(crate) use entry::{list_directory, open_regular, stat_entry};
 
 /// Longest time a probe may take that says nothing about it.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -206,109 +209,6 @@ fn guard_failed(command: &Command, message: &str) -> ObserveError {
         code: "guard-failed",
         message: format!("`{}` {message}", shown(command)),
         hint: "a guard is a command that exists and ends with status 0 or another".into(),
-    }
-}
-
-/// Opens a regular file. Never waits for the other end of a pipe.
-pub(crate) fn open_regular(entry: &Entry<'_>, path: &Path) -> Result<Option<(File, u64)>, ObserveError> {
-    let wrong = |kind| ObserveError::WrongKind { path: path.to_owned(), found: words(kind), expected: "a regular file" };
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let open = |flags| rustix::fs::openat(&*entry.directory, entry.name, flags, Mode::empty());
-    // A look leaves no trace, not even in the time of the last access; only the owner and root may ask for that.
-    let opened = match open(flags | OFlags::NOATIME) {
-        Err(Errno::PERM) => open(flags),
-        opened => opened,
-    };
-    let fd = match opened {
-        Ok(fd) => fd,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::LOOP) => return Err(wrong(FileKind::Symlink)),
-        Err(Errno::NXIO) => return Err(wrong(FileKind::Other)),
-        Err(error) => return Err(failed(path, error)),
-    };
-    let stat = rustix::fs::fstat(&fd).map_err(|error| failed(path, error))?;
-    match kind(FileType::from_raw_mode(stat.st_mode)) {
-        FileKind::File => Ok(Some((File::from(fd), u64::try_from(stat.st_size).unwrap_or(0)))),
-        other => Err(wrong(other)),
-    }
-}
-
-/// Looks at an entry, the entry itself and not what a symlink points to.
-pub(crate) fn stat_entry(entry: &Entry<'_>, path: &Path) -> Result<Option<Stat>, ObserveError> {
-    let stat = match rustix::fs::statat(&*entry.directory, entry.name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(failed(path, error)),
-    };
-    let kind = kind(FileType::from_raw_mode(stat.st_mode));
-    let target = if kind == FileKind::Symlink {
-        match rustix::fs::readlinkat(&*entry.directory, entry.name, Vec::new()) {
-            Ok(target) => Some(PathBuf::from(OsString::from_vec(target.into_bytes()))),
-            // Taken away or exchanged between the two calls.
-            Err(Errno::NOENT | Errno::INVAL) => return Ok(None),
-            Err(error) => return Err(failed(path, error)),
-        }
-    } else {
-        None
-    };
-    Ok(Some(Stat {
-        kind,
-        mode: stat.st_mode & 0o7777,
-        uid: Owner::Id(stat.st_uid),
-        gid: Owner::Id(stat.st_gid),
-        size: if kind == FileKind::File { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 },
-        target,
-    }))
-}
-
-/// Returns the entries of an open directory, sorted by name.
-pub(crate) fn list_directory(directory: &Entry<'_>, path: &Path) -> Result<Option<Vec<(OsString, FileKind)>>, ObserveError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = match rustix::fs::openat(&*directory.directory, directory.name, flags, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::NOTDIR | Errno::LOOP) => {
-            let found = "not a directory";
-            return Err(ObserveError::WrongKind { path: path.to_owned(), found, expected: "a directory" });
-        }
-        Err(error) => return Err(failed(path, error)),
-    };
-    let mut entries = Vec::new();
-    for entry in Dir::read_from(&fd).map_err(|error| failed(path, error))? {
-        let entry = entry.map_err(|error| failed(path, error))?;
-        let name = OsString::from_vec(entry.file_name().to_bytes().to_vec());
-        if name == OsStr::new(".") || name == OsStr::new("..") {
-            continue;
-        }
-        let file_type = match entry.file_type() {
-            FileType::Unknown => match rustix::fs::statat(&fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                Err(Errno::NOENT) => continue,
-                Err(error) => return Err(failed(&path.join(&name), error)),
-            },
-            known => known,
-        };
-        entries.push((name, kind(file_type)));
-    }
-    entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    Ok(Some(entries))
-}
-
-fn kind(file_type: FileType) -> FileKind {
-    match file_type {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        _ => FileKind::Other,
-    }
-}
-
-fn words(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::File => "a regular file",
-        FileKind::Directory => "a directory",
-        FileKind::Symlink => "a symlink",
-        FileKind::Other => "a device, socket or pipe",
     }
 }
 
@@ -509,95 +409,4 @@ fn shown(command: &Command) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-
-    fn tree() -> (tempfile::TempDir, Observed) {
-        let directory = tempfile::tempdir().unwrap();
-        let observed = Observed::new(&RootSpec::Tree(directory.path().to_owned())).unwrap();
-        (directory, observed)
-    }
-
-    #[test]
-    fn a_file_is_read_held_and_hashed() {
-        let (directory, world) = tree();
-        std::fs::write(directory.path().join("a"), b"hello").unwrap();
-        let path = Path::new("/a");
-        assert_eq!(world.read(path).unwrap(), Known::Is(Some(b"hello".as_slice().into())));
-        assert_eq!(world.holds(path, b"hello").unwrap(), Known::Is(true));
-        assert_eq!(world.holds(path, b"hellO").unwrap(), Known::Is(false));
-        assert_eq!(world.holds(path, b"hello!").unwrap(), Known::Is(false));
-        assert_eq!(world.digest(path).unwrap(), Known::Is(Some((*blake3::hash(b"hello").as_bytes(), 5))));
-        assert_eq!(world.read(Path::new("/no/such")).unwrap(), Known::Is(None));
-        assert_eq!(world.read(Path::new("/")).unwrap_err().code(), "wrong-kind");
-        assert_eq!(world.read(Path::new("/a/b")).unwrap_err().code(), "wrong-kind");
-    }
-
-    #[test]
-    fn a_look_leaves_no_trace() {
-        let (directory, world) = tree();
-        let path = directory.path().join("a");
-        std::fs::write(&path, b"hello").unwrap();
-        // Older than the last change: the next read would be noted, also where only the first one is.
-        let times = std::fs::FileTimes::new().set_accessed(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1));
-        File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
-        assert_eq!(world.holds(Path::new("/a"), b"hello").unwrap(), Known::Is(true));
-        let accessed = std::fs::metadata(&path).unwrap().accessed().unwrap();
-        assert_eq!(accessed, std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1));
-    }
-
-    #[test]
-    fn a_pipe_is_not_waited_for() {
-        let (directory, world) = tree();
-        let status = std::process::Command::new("mkfifo").arg(directory.path().join("p")).status().unwrap();
-        assert!(status.success());
-        assert_eq!(world.read(Path::new("/p")).unwrap_err().code(), "wrong-kind");
-        assert_eq!(world.stat(Path::new("/p")).unwrap().known().unwrap().unwrap().kind, FileKind::Other);
-    }
-
-    #[test]
-    fn a_symlink_is_told_and_not_followed_at_the_end() {
-        let (directory, world) = tree();
-        symlink("/etc/passwd", directory.path().join("link")).unwrap();
-        let stat = world.stat(Path::new("/link")).unwrap().known().unwrap().unwrap();
-        assert_eq!((stat.kind, stat.target.as_deref()), (FileKind::Symlink, Some(Path::new("/etc/passwd"))));
-        assert_eq!(world.read(Path::new("/link")).unwrap_err().code(), "wrong-kind");
-    }
-
-    #[test]
-    fn a_directory_made_anew_is_seen() {
-        let (directory, world) = tree();
-        let inside = directory.path().join("d");
-        std::fs::create_dir(&inside).unwrap();
-        std::fs::write(inside.join("f"), b"1").unwrap();
-        assert_eq!(world.holds(Path::new("/d/f"), b"1").unwrap(), Known::Is(true));
-        std::fs::remove_dir_all(&inside).unwrap();
-        std::fs::create_dir(&inside).unwrap();
-        std::fs::write(inside.join("f"), b"2").unwrap();
-        assert_eq!(world.holds(Path::new("/d/f"), b"2").unwrap(), Known::Is(true));
-    }
-
-    #[test]
-    fn probes_answer_and_end_in_time() {
-        let world = Observed::new(&RootSpec::Machine).unwrap();
-        let probe = |line: &str, timeout| Probe {
-            command: Command::Shell(line.into()),
-            user: None,
-            cwd: None,
-            env: vec![("WORD".into(), "x".into())],
-            timeout: Some(Duration::from_millis(timeout)),
-        };
-        let ask = |line: &str| world.probe(&probe(line, 5000)).unwrap().known().unwrap();
-        assert!(ask("test $WORD = x").success);
-        assert_eq!(ask("exit 3"), ProbeOutcome { success: false, status: 3 });
-        assert_eq!(ask("kill -9 $$").status, 137);
-        assert!(!ask("test -t 0").success);
-        let before = std::time::Instant::now();
-        let error = world.probe(&probe("sleep 30 & sleep 30", 50)).unwrap_err();
-        assert_eq!(error.code(), "guard-failed");
-        assert!(before.elapsed() < Duration::from_secs(5));
-        let missing = Probe { command: Command::Argv(vec!["/no/such/program".into()]), ..probe("", 50) };
-        assert_eq!(world.probe(&missing).unwrap_err().code(), "guard-failed");
-    }
-}
+mod tests;

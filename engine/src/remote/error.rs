@@ -44,6 +44,8 @@ pub enum SshProblem {
     NotStored,
     /// The worker does not start.
     NotStarted,
+    /// The host's C library is not one that the worker can use.
+    Libc,
     /// Something came, but no worker.
     Silent,
     /// The worker is of another version.
@@ -158,6 +160,7 @@ impl SshProblem {
             Self::OtherArchitecture => "other-architecture",
             Self::NotStored => "worker-not-stored",
             Self::NotStarted => "worker-not-started",
+            Self::Libc => "worker-libc",
             Self::Silent => "worker-silent",
             Self::Version => "worker-version",
             Self::Binary => "worker-binary-unusable",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use stead_catalog::{Blob, Catalog, Value};
 
 use super::*;
+use crate::journal::hex;
 use crate::{Registry, WorkerOptions, serve};
 
 /// A worker at the other end of a pair of sockets, with nothing to manage anything with.

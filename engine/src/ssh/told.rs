@@ -112,16 +112,45 @@ pub(super) fn no_user(user: &str) -> RemoteError {
 
 /// The worker was started and is gone.
 pub(super) fn not_started(told: &str) -> RemoteError {
+    if let Some(message) = unfit_libc(told) {
+        let hint =
+            "name a stead that is linked statically with --worker-binary FILE: it needs nothing of the host but its kernel";
+        return RemoteError::connect(SshProblem::Libc, message, hint);
+    }
     let last = last_line(told);
-    let is_library = told.contains("GLIBC") || told.contains("error while loading shared libraries");
-    let hint = if is_library {
-        "the host's C library is another one: name a stead that is linked statically with --worker-binary"
-    } else if told.contains("ermission denied") {
+    let hint = if told.contains("ermission denied") {
         "is the file system that holds the cache mounted noexec?"
     } else {
         "log in and look: the worker lies in bin/ below /var/cache/stead, or below ~/.cache/stead for a user"
     };
     RemoteError::connect(SshProblem::NotStarted, format!("the worker does not start: {last}"), hint)
+}
+
+/// What is wrong with the C library of the host, in the words of its loader or its shell.
+fn unfit_libc(told: &str) -> Option<String> {
+    // libc.so.6: version `GLIBC_2.34' not found (required by …): a line for each version.
+    let versions = told.split("GLIBC_").skip(1).filter(|_| told.contains("not found"));
+    let version = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let numbers: Option<Vec<u32>> = text[..end].split('.').map(|part| part.parse().ok()).collect();
+        numbers
+    };
+    if let Some(newest) = versions.filter_map(version).max() {
+        let newest: Vec<String> = newest.iter().map(u32::to_string).collect();
+        return Some(format!("the host's C library is too old for the worker, which needs glibc {}", newest.join(".")));
+    }
+    if let Some((_, library)) = told.split_once("error while loading shared libraries: ") {
+        let library = library.split(':').next().unwrap_or_default();
+        return Some(format!("the host lacks a library that the worker needs: {}", stead_clean(library)));
+    }
+    // The file is there, for it was compared before: it is the loader that it names which is not.
+    let is_missing = |line: &str| {
+        let line = line.trim_end();
+        line.contains("exec")
+            && line.contains("/bin/")
+            && (line.ends_with(": not found") || line.ends_with("o such file or directory"))
+    };
+    told.lines().any(is_missing).then(|| "the host has no glibc, which the worker needs".to_owned())
 }
 
 /// No worker has answered.
@@ -186,10 +215,30 @@ mod tests {
             ("ann is not in the sudoers file.\n", 1, "sudo-refused"),
             ("env: \u{2018}sudo\u{2019}: No such file or directory\n", 127, "sudo-missing"),
             ("/bin/sh: 1: exec: /root/x: Permission denied\n", 126, "worker-not-started"),
+            ("/bin/sh: 1: exec: /root/.cache/stead/bin/0a: not found\n", 127, "worker-libc"),
+            ("/bin/sh: exec: line 0: /root/.cache/stead/bin/0a: No such file or directory\n", 127, "worker-libc"),
+            ("/bin/sh: 1: stat: not found\n", 127, "worker-not-started"),
+            ("/x/bin/0a: error while loading shared libraries: libgcc_s.so.1: cannot open\n", 127, "worker-libc"),
         ];
         for (told, status, code) in cases {
             assert_eq!(why(told, Some(status), true).code(), code, "{told}");
         }
+    }
+
+    #[test]
+    fn the_newest_library_that_is_missed_is_named() {
+        let line = |version: &str| {
+            format!("/x/bin/0a: /lib/libc.so.6: version `GLIBC_{version}\u{27} not found (required by /x/bin/0a)\r\n")
+        };
+        let told = [line("2.9"), line("2.34"), line("2.33"), line("PRIVATE")].concat();
+        let error = not_started(&told);
+        assert_eq!(error.to_string(), "the host's C library is too old for the worker, which needs glibc 2.34");
+        assert!(error.hint().is_some_and(|hint| hint.contains("--worker-binary")));
+        assert_eq!(
+            not_started("error while loading shared libraries: \u{1b}[2Jx.so: cannot\n").to_string(),
+            "the host lacks a library that the worker needs: [2Jx.so"
+        );
+        assert_eq!(not_started("exec: /x/bin/0a: not found\n").to_string(), "the host has no glibc, which the worker needs");
     }
 
     #[test]
