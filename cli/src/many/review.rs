@@ -26,21 +26,15 @@ struct Compared {
     states: Vec<(stead_catalog::ResourceId, Vec<Arc<str>>)>,
     /// How many of its changes are due with the old revision as well, and left out.
     due: usize,
+    /// The old revision is there, and has no catalog for the host.
+    lacks_base: bool,
 }
 
 /// Plans both revisions on the hosts, and shows how they differ there. Changes nothing.
 pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let new = load(head, arguments, terminal)?;
     stored::stop_at_mistakes(&new, terminal)?;
-    // What is wrong with the old revision does not stop the review of its mend.
-    let old = base.has_project().then(|| load(base, arguments, terminal)).transpose()?.filter(|old| {
-        let is_good = !old.project.has_errors();
-        if !is_good {
-            let name = stead_report::clean(base.name());
-            terminal.note(&format!("{name} has mistakes: all that is due on the hosts is shown\n"));
-        }
-        is_good
-    });
+    let old = load_base(base, arguments, terminal);
     let on = arguments.on.as_deref().unwrap_or("*");
     let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
     let everything = SelectArguments::default();
@@ -49,7 +43,7 @@ pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, term
     let before = old.as_ref().map(|old| Asking::new(old, &everything, &ssh, &state));
     let bars = Bars::new(!arguments.overview.json);
     bars.begin(targets.len(), "planned");
-    let mut compared = pool::each(targets, pool::width(arguments.many.ssh.forks), |_, target| {
+    let mut compared = pool::each(targets, pool::width(arguments.many.ssh.forks()), |_, target| {
         let bar = bars.host(&target.name);
         let compared = one(&target, &asking, before.as_ref(), &|what| bar.doing(what));
         bars.done(bar);
@@ -60,6 +54,7 @@ pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, term
     asking.show_diagnostics(&new, terminal);
     sort_nodes(&mut compared, |(target, _)| &target.name);
     let mut overview = overview::new(OverviewKind::Plan, &arguments.overview);
+    tell_without_base(&compared, base, terminal);
     let due = add_all(&mut overview, compared, terminal);
     overview::show(&overview, &arguments.overview, &arguments.range, false, terminal)?;
     if due > 0 {
@@ -71,6 +66,35 @@ pub(crate) fn review(base: &Tree, head: &Tree, arguments: &ReviewArguments, term
         (false, false) if arguments.detailed_exitcode => ExitCode::from(DIFFERS),
         _ => ExitCode::SUCCESS,
     })
+}
+
+/// The old revision, where it can be loaded: what is wrong with it does not stop the review of its mend.
+fn load_base(base: &Tree, arguments: &ReviewArguments, terminal: &Terminal) -> Option<Loaded> {
+    if !base.has_project() {
+        return None;
+    }
+    let why = match load(base, arguments, terminal) {
+        Ok(old) if !old.project.has_errors() => return Some(old),
+        Ok(_) => "has mistakes".to_owned(),
+        Err(failure) => format!("cannot be loaded ({failure})"),
+    };
+    let text = format!("{} {why}: all that is due on the hosts is shown", base.name());
+    terminal.note(&format!("{}\n", stead_report::clean(&text)));
+    None
+}
+
+/// Names the hosts for which the old revision has no catalog.
+fn tell_without_base(compared: &[(Target, Result<Compared, HostFailure>)], base: &Tree, terminal: &Terminal) {
+    let lacks = |(target, compared): &'_ (Target, Result<Compared, HostFailure>)| {
+        compared.as_ref().is_ok_and(|compared| compared.lacks_base).then(|| target.name.clone())
+    };
+    let names: Vec<Arc<str>> = compared.iter().filter_map(lacks).collect();
+    if !names.is_empty() {
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let names = crate::inventories::shortened(&names);
+        let text = format!("{} has mistakes for {names}: all that is due there is shown", base.name());
+        terminal.note(&format!("{}\n", stead_report::clean(&text)));
+    }
 }
 
 fn load(tree: &Tree, arguments: &ReviewArguments, terminal: &Terminal) -> Result<Loaded, Failure> {
@@ -109,14 +133,16 @@ fn one(target: &Target, new: &Asking<'_>, old: Option<&Asking<'_>>, doing: &dyn 
     let mut plan = remote.plan(&catalog, new.fetch, false)?.plan;
     // As the old revision knows the host; one that only ssh knows is the same to both.
     let known = old.map(|old| (old, old.project.inventory().target(&target.name).unwrap_or(target)));
-    let before = match known.map(|(old, target)| old.compile(target, &facts, &ledger)) {
+    let before = known.map(|(old, target)| old.compile(target, &facts, &ledger));
+    let lacks_base = matches!(before, Some(Err(_)));
+    let before = match before {
         Some(Ok(catalog)) => remote.plan(&catalog, new.fetch, false)?.plan.resources,
         _ => Vec::new(),
     };
     let all = plan.resources.len();
     plan.resources.retain(|resource| !is_due(resource, &before));
     let states = catalog.resources.iter().map(|resource| (resource.id.clone(), resource.path.clone())).collect();
-    Ok(Compared { due: all - plan.resources.len(), states, plan })
+    Ok(Compared { due: all - plan.resources.len(), states, plan, lacks_base })
 }
 
 /// Says whether the old revision would do the very same.

@@ -99,6 +99,30 @@ fn what_a_change_does_on_the_hosts_is_told_without_what_is_due_anyway() {
     desk.commit(BEFORE);
     let said = desk.stead(&["review", "main~1..main", "site", "--live", "--on", &all], 0);
     assert!(said.contains("main~1 has mistakes") && said.contains("file[\"/srv/a\"]"), "{said}");
+
+    // Nor one that has no catalog for a host, and is told for the host that it is true of.
+    let names: Vec<String> = fleet.hosts.iter().map(|host| host.name()).collect();
+    desk.write(&format!("site/data/node/{}.yaml", names[1]), "text: \"b\\n\"\n");
+    desk.commit("state s(text: String) { file \"/srv/b\" { content = text } }\nnode \"*\" { s(text = data.text) }\n");
+    desk.write("site/data/common.yaml", "text: \"d\\n\"\n");
+    desk.git(&["rm", "-rqf", "site/data/node"]);
+    desk.commit("state s(text: String) { file \"/srv/b\" { content = text } }\nnode \"*\" { s(text = data.text) }\n");
+    let said = desk.stead(&["review", "main~1..main", "site", "--live", "--on", &all], 0);
+    assert!(said.contains(&format!("main~1 has mistakes for {}: all that is due there is shown", names[0])), "{said}");
+    assert!(said.contains("2 of 2 nodes would change"), "{said}");
+
+    // Nor one that cannot be loaded at all.
+    desk.write("site/hosts.sh", "#!/bin/sh\necho no network >&2\nexit 3\n");
+    desk.write("site/stead.toml", "[inventory]\nfiles = [\"hosts.sh\"]\n");
+    fs::set_permissions(desk.directory.path().join("site/hosts.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("a mode");
+    desk.git(&["add", "site"]);
+    desk.git(&["commit", "-q", "-m", "an inventory"]);
+    desk.git(&["rm", "-q", "site/hosts.sh"]);
+    desk.commit(BEFORE);
+    let said = desk.stead(&["review", "main~1..main", "site", "--live", "--on", &all], 0);
+    assert!(said.contains("main~1 cannot be loaded (") && said.contains("no network"), "{said}");
+    assert!(said.contains("file[\"/srv/a\"]"), "{said}");
 }
 
 #[test]
