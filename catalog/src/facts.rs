@@ -11,7 +11,7 @@ pub const OS_FAMILIES: [&str; 7] = ["debian", "redhat", "suse", "arch", "alpine"
 pub fn facts_type() -> Type {
     let text = Type::STRING;
     let maybe = |ty: Type| Type::optional(ty);
-    let family = EnumType { name: "OsFamily".into(), members: OS_FAMILIES.map(Arc::from).to_vec() };
+    let family = EnumType { name: "OsFamily".into(), members: OS_FAMILIES.map(Arc::from).to_vec(), deprecated: Vec::new() };
     let os = record(
         "Os",
         [

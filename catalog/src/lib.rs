@@ -8,6 +8,7 @@
 mod attributes;
 mod catalog;
 mod closest;
+mod docs;
 mod facts;
 mod footprint;
 mod outcome;
@@ -22,6 +23,7 @@ mod value;
 pub use attributes::{AttributeError, Attributes};
 pub use catalog::{Catalog, Edge, EdgeKind};
 pub use closest::closest;
+pub use docs::deprecation;
 pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};
 pub use outcome::OutcomeKind;

@@ -105,6 +105,15 @@ pub struct EnumType {
     pub name: Arc<str>,
     /// Its members in the order of declaration.
     pub members: Vec<Arc<str>>,
+    /// The members that are not to be used any more, each with what to use.
+    pub deprecated: Vec<(Arc<str>, Arc<str>)>,
+}
+
+impl EnumType {
+    /// Says why a member is not to be used any more, and what to use.
+    pub fn deprecation(&self, member: &str) -> Option<&Arc<str>> {
+        self.deprecated.iter().find(|(name, _)| **name == *member).map(|(_, reason)| reason)
+    }
 }
 
 /// A type of the language.
@@ -190,7 +199,15 @@ impl Type {
     /// A choice of bare words without a name.
     pub fn choice(members: &[&str]) -> Self {
         let members = members.iter().map(|m| Arc::from(*m)).collect();
-        Self::Enum(Arc::new(EnumType { name: "".into(), members }))
+        Self::Enum(Arc::new(EnumType { name: "".into(), members, deprecated: Vec::new() }))
+    }
+
+    /// A choice of bare words without a name, each with its documentation, which says whether it is [deprecated](crate::deprecation).
+    pub fn documented_choice(members: &[(&str, &str)]) -> Self {
+        let reason = |docs: &str| crate::deprecation(docs).map(Arc::from);
+        let deprecated = members.iter().filter_map(|(name, docs)| Some((Arc::from(*name), reason(docs)?))).collect();
+        let members = members.iter().map(|(name, _)| Arc::from(*name)).collect();
+        Self::Enum(Arc::new(EnumType { name: "".into(), members, deprecated }))
     }
 
     /// Says whether values of the type are secret.

@@ -129,6 +129,8 @@ pub struct Builtin {
     pub docs: &'static str,
     /// Expressions with the value they have.
     pub examples: Examples,
+    /// Why not to use it any more, and what to use: what the documentation says of that.
+    pub deprecated: Option<String>,
     run: Run,
 }
 
@@ -273,6 +275,17 @@ fn candidates(name: &str) -> impl Iterator<Item = &'static Builtin> {
     TABLE.methods.get(name).into_iter().flatten().map(|at| &TABLE.all[*at])
 }
 
+/// What unit tests need besides: nothing in the tables is deprecated.
+#[cfg(test)]
+const OF_TESTS: &[(&str, &[Entry])] = &[(
+    "tests",
+    &[plain("String.old_len() -> Int", "Counts the characters.\n\nDeprecated: use `len`.", &[("\"ab\".old_len()", "2")], |a| {
+        Ok(arguments::length(arguments::text(a, 0)?.chars().count()))
+    })],
+)];
+#[cfg(not(test))]
+const OF_TESTS: &[(&str, &[Entry])] = &[];
+
 struct Table {
     all: Vec<Builtin>,
     functions: BTreeMap<&'static str, usize>,
@@ -294,8 +307,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         ("hashing", hashing::ENTRIES),
     ];
     let mut table = Table { all: Vec::new(), functions: BTreeMap::new(), methods: BTreeMap::new() };
-    for (subject, entries) in subjects {
-        for entry in entries {
+    for (subject, entries) in subjects.iter().chain(OF_TESTS) {
+        for entry in *entries {
             let signature = Signature::parse(entry.signature).expect("a test reads every signature of the tables");
             let at = table.all.len();
             match &signature.receiver {
@@ -304,7 +317,9 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
                     table.functions.insert(signature.name, at);
                 }
             }
-            table.all.push(Builtin { signature, subject, docs: entry.docs, examples: entry.examples, run: entry.run });
+            let deprecated = stead_catalog::deprecation(entry.docs);
+            let Entry { docs, examples, run, .. } = *entry;
+            table.all.push(Builtin { signature, subject, docs, examples, deprecated, run });
         }
     }
     // A method of every type comes after those of one type.

@@ -33,6 +33,7 @@ const PAGES: &[(&str, &str)] = pages![
     "decimal-mode",
     "dependency-cycle",
     "deprecated-attribute",
+    "deprecated-name",
     "deprecated-type",
     "division-by-zero",
     "duplicate-argument",

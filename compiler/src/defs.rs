@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use stead_catalog::{SourceLocation, Type};
-use stead_grammar::ast::{Ident, Item, Span};
+use stead_grammar::ast::{Ident, Item, MaybeDoc, Span};
 
 use crate::issue::{Issue, Loc};
 use crate::project::{Input, Schemas, SourceFile};
@@ -83,6 +83,8 @@ pub(crate) struct TypeInfo {
     pub(crate) at: ItemAt,
     pub(crate) name: Ident,
     pub(crate) ty: Type,
+    /// Why not to use it any more, and what to use.
+    pub(crate) deprecated: Option<Arc<str>>,
 }
 
 /// A parameter of a function or state.
@@ -92,6 +94,8 @@ pub(crate) struct Param {
     pub(crate) ty: Type,
     pub(crate) has_default: bool,
     pub(crate) span: Span,
+    /// Why not to give it any more, and what to give.
+    pub(crate) deprecated: Option<Arc<str>>,
 }
 
 /// A function or a state.
@@ -102,6 +106,8 @@ pub(crate) struct Callable {
     pub(crate) params: Vec<Param>,
     /// `None` for a state.
     pub(crate) result: Type,
+    /// Why not to call it any more, and what to call.
+    pub(crate) deprecated: Option<Arc<str>>,
 }
 
 /// A fact that the project declares.
@@ -183,6 +189,11 @@ impl Program {
     }
 }
 
+/// Why not to use what a comment documents any more, and what to use.
+pub(crate) fn deprecation(doc: &MaybeDoc) -> Option<Arc<str>> {
+    stead_catalog::deprecation(&doc.as_ref()?.text).map(Arc::from)
+}
+
 /// Names that cannot be defined: they mean something everywhere.
 const RESERVED: [&str; 3] = ["facts", "data", "node"];
 
@@ -261,26 +272,33 @@ fn collect_file(program: &mut Program, file: u32, issues: &mut Vec<Issue>) {
     let mut new_facts: Vec<FactInfo> = Vec::new();
     for (i, item) in program.files[file as usize].tree.items.iter().enumerate() {
         let at = ItemAt { file, item: index(i) };
-        let callable = |name: &Ident| Callable { at, name: name.clone(), params: Vec::new(), result: Type::None };
+        let callable = |name: &Ident, doc: &MaybeDoc| {
+            let deprecated = deprecation(doc);
+            Callable { at, name: name.clone(), params: Vec::new(), result: Type::None, deprecated }
+        };
+        let named = |name: &Ident, doc: &MaybeDoc| {
+            let deprecated = deprecation(doc);
+            TypeInfo { at, name: name.clone(), ty: Type::Any, deprecated }
+        };
         match item {
             Item::Type(def) => {
                 found.push((def.name.clone(), Def::Type(index(types))));
-                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any });
+                new_types.push(named(&def.name, &def.doc));
                 types += 1;
             }
             Item::Enum(def) => {
                 found.push((def.name.clone(), Def::Type(index(types))));
-                new_types.push(TypeInfo { at, name: def.name.clone(), ty: Type::Any });
+                new_types.push(named(&def.name, &def.doc));
                 types += 1;
             }
             Item::Fn(def) => {
                 found.push((def.name.clone(), Def::Fn(index(fns))));
-                new_fns.push(callable(&def.name));
+                new_fns.push(callable(&def.name, &def.doc));
                 fns += 1;
             }
             Item::State(def) => {
                 found.push((def.name.clone(), Def::State(index(states))));
-                new_states.push(callable(&def.name));
+                new_states.push(callable(&def.name, &def.doc));
                 states += 1;
             }
             Item::Fact(def) => new_facts.push(FactInfo { at, name: def.name.clone(), ty: Type::Any }),

@@ -22,6 +22,8 @@ pub(crate) struct Earlier<'a> {
     pub(crate) project: &'a Project,
     changed: &'a BTreeSet<Arc<str>>,
     files: HashMap<Arc<str>, u32>,
+    /// The earlier version goes on being used.
+    is_beside: bool,
 }
 
 impl<'a> Earlier<'a> {
@@ -31,7 +33,12 @@ impl<'a> Earlier<'a> {
             return None;
         }
         let files = project.program.files.iter().zip(0..).map(|(file, id)| (file.name.clone(), id)).collect();
-        Some(Self { project, changed, files })
+        Some(Self { project, changed, files, is_beside: false })
+    }
+
+    /// Shares nothing with the earlier version that either could change.
+    pub(crate) fn beside(self) -> Self {
+        Self { is_beside: true, ..self }
     }
 
     /// The file, where it is the same.
@@ -45,6 +52,9 @@ impl<'a> Earlier<'a> {
 
     /// The files as code sees them, and the templates. New ones where a template or another file that was looked at changed.
     pub(crate) fn watched(&self, sources: &Arc<dyn Sources>, whitespace: Whitespace) -> (Arc<Watched>, Arc<Templates>) {
+        if self.is_beside {
+            return watch(sources, whitespace);
+        }
         let watched = &self.project.watched;
         watched.replace(sources.clone());
         if self.changed.iter().any(|name| watched.depends_on(name)) {
@@ -156,7 +166,10 @@ fn same_shape(a: &Program, b: &Program) -> bool {
         && a.modules.len() == b.modules.len()
         && a.modules.iter().zip(&b.modules).all(|(a, b)| same_module(a, b))
         && a.types.len() == b.types.len()
-        && a.types.iter().zip(&b.types).all(|(a, b)| a.at.file == b.at.file && a.name.name == b.name.name && a.ty == b.ty)
+        && a.types
+            .iter()
+            .zip(&b.types)
+            .all(|(a, b)| a.at.file == b.at.file && a.name.name == b.name.name && a.ty == b.ty && a.deprecated == b.deprecated)
         && same_callables(&a.fns, &b.fns)
         && same_callables(&a.states, &b.states)
         && a.facts == b.facts
@@ -176,8 +189,12 @@ fn same_callables(a: &[Callable], b: &[Callable]) -> bool {
         a.at.file == b.at.file
             && a.name.name == b.name.name
             && a.result == b.result
+            && a.deprecated == b.deprecated
             && a.params.len() == b.params.len()
-            && a.params.iter().zip(&b.params).all(|(a, b)| a.name == b.name && a.ty == b.ty && a.has_default == b.has_default)
+            && a.params
+                .iter()
+                .zip(&b.params)
+                .all(|(a, b)| a.name == b.name && a.ty == b.ty && a.has_default == b.has_default && a.deprecated == b.deprecated)
     };
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }

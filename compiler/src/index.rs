@@ -132,6 +132,8 @@ pub enum Callee {
     Defined(Place),
     /// A function or method of the language.
     Builtin(&'static str, BuiltinRef),
+    /// A function of the language that needs the project: `template`.
+    Special(Arc<str>),
 }
 
 /// A builtin, compared by identity.

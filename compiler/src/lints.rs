@@ -4,6 +4,7 @@
 
 pub(crate) mod allow;
 pub(crate) mod code;
+pub(crate) mod deprecated;
 pub(crate) mod packages;
 pub(crate) mod units;
 
@@ -41,6 +42,7 @@ pub const LINTS: &[Lint] = &[
     lint("ambiguous-scalar", LintLevel::Warning, Stage::Load),
     lint("constant-condition", LintLevel::Warning, Stage::Load),
     lint("deprecated-attribute", LintLevel::Warning, Stage::Load),
+    lint("deprecated-name", LintLevel::Warning, Stage::Load),
     lint("deprecated-type", LintLevel::Warning, Stage::Load),
     lint("empty-block", LintLevel::Warning, Stage::Load),
     lint("needless-attribute", LintLevel::Off, Stage::Load),

@@ -3,6 +3,7 @@
 mod calls;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use stead_catalog::{EdgeKind, Meta, Origin, ResourceId, Value};
@@ -70,6 +71,8 @@ pub(crate) struct Lowered {
     pub(crate) absent: Vec<ResourceId>,
     /// Resources whose evaluation failed: declared, but not lowered.
     pub(crate) failed: Vec<ResourceId>,
+    /// The states that were called.
+    pub(crate) states: BTreeSet<u32>,
     /// Something stopped that could have declared more.
     pub(crate) is_incomplete: bool,
     pub(crate) issues: Vec<Issue>,

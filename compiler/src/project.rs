@@ -187,6 +187,12 @@ impl Project {
         crate::stack::with_room(|| Self::load_here(input, Earlier::of(self, changed)))
     }
 
+    /// Loads as [`Project::reload`] does, in the background: this version goes on being of use meanwhile.
+    pub fn reload_in_background(&self, input: Input, changed: &BTreeSet<Arc<str>>) -> Self {
+        let earlier = || Earlier::of(self, changed).map(Earlier::beside);
+        crate::stack::in_background(|| Self::load_here(input, earlier()))
+    }
+
     fn load_here(mut input: Input, earlier: Option<Earlier<'_>>) -> Self {
         let mut diagnostics = Vec::new();
         let mut issues = Vec::new();

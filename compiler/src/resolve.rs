@@ -98,7 +98,11 @@ fn facts_type(program: &Program, issues: &mut Vec<Issue>) -> Type {
             let issue = Issue::error("duplicate-definition", at, format!("the fact `{}` is declared twice", fact.name.name));
             issues.push(issue.label(Loc::new(first.at.file, first.name.span), "first declared here"));
         } else {
-            fields.push(Field { name: fact.name.name.clone(), ty: fact.ty.clone(), default: None, docs: "".into() });
+            let docs = match program.item(fact.at) {
+                Item::Fact(def) => def.doc.as_ref().map_or_else(|| "".into(), |doc| doc.text.clone()),
+                _ => "".into(),
+            };
+            fields.push(Field { name: fact.name.name.clone(), ty: fact.ty.clone(), default: None, docs });
         }
     }
     Type::Record(Arc::new(RecordType { name: known.name.clone(), fields }))
@@ -202,7 +206,9 @@ impl Resolver<'_> {
             let issue = Issue::error("empty-enum", Loc::new(file, name.span), format!("enum `{}` has no members", name.name));
             self.issues.push(issue.hint("name at least one member"));
         }
-        Type::Enum(Arc::new(EnumType { name: name.name.clone(), members: names }))
+        let old = |member: &ast::EnumMember| Some((member.name.name.clone(), crate::defs::deprecation(&member.doc)?));
+        let deprecated = members.iter().filter_map(old).collect();
+        Type::Enum(Arc::new(EnumType { name: name.name.clone(), members: names, deprecated }))
     }
 
     fn record(&mut self, file: u32, name: Arc<str>, fields: &[ast::Field]) -> Type {
@@ -295,7 +301,12 @@ impl Resolver<'_> {
         }
         let at = Loc::new(file, last.span);
         match def {
-            Some(Def::Type(id)) => return Some(id),
+            Some(Def::Type(id)) => {
+                let info = &self.program.types[id as usize];
+                let declared = Loc::new(info.at.file, info.name.span);
+                self.issues.extend(crate::lints::deprecated::of_type(self.program, id, at, declared));
+                return Some(id);
+            }
             Some(_) => self.issues.push(Issue::error("unknown-type", at, format!("`{}` is not a type", last.name))),
             None => {
                 let known: Vec<&str> = if rest.is_empty() { self.program.visible(file) } else { Vec::new() };
@@ -502,7 +513,13 @@ impl Resolver<'_> {
                 self.issues.push(issue.label(Loc::new(file, first.span), "first written here"));
             }
             let ty = self.type_expr(file, &field.ty);
-            params.push(Param { name: field.name.name.clone(), ty, has_default: field.default.is_some(), span: field.name.span });
+            params.push(Param {
+                name: field.name.name.clone(),
+                ty,
+                has_default: field.default.is_some(),
+                span: field.name.span,
+                deprecated: crate::defs::deprecation(&field.doc),
+            });
         }
         params
     }
@@ -553,6 +570,15 @@ pub(crate) fn unknown_resource_type(program: &Program, at: Loc, name: &str) -> I
 pub(crate) fn invalid_regex(at: Loc, error: &str) -> Issue {
     let last = error.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
     Issue::error("invalid-regex", at, format!("the regular expression is not well formed: {last}"))
+}
+
+/// Where the last name of `a.b` stands; the whole of what is no such path.
+pub(crate) fn last_name(expr: &Expr) -> ast::Span {
+    let expr = expr.unparen();
+    match &expr.kind {
+        ExprKind::Field(access) => access.name.span,
+        _ => expr.span,
+    }
 }
 
 /// The syntax of a name, where an expression is no more than that.

@@ -1,6 +1,6 @@
 //! Threads with room for deep recursion. How deep code may go is limited elsewhere; here is the stack that the limits count on.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -10,7 +10,23 @@ const STACK_BYTES: usize = 128 << 20;
 static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().stack_size(STACK_BYTES).build().ok());
 
 /// Work that nobody waits for is done by threads of its own: what somebody waits for is never behind it.
-static BACKGROUND: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().stack_size(STACK_BYTES).build().ok());
+static BACKGROUND: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let first = |_| {
+        if let Some(run) = FIRST.get() {
+            run();
+        }
+    };
+    ThreadPoolBuilder::new().stack_size(STACK_BYTES).start_handler(first).build().ok()
+});
+
+static FIRST: OnceLock<fn()> = OnceLock::new();
+
+/// Says what each thread of the background does first: such as to let all others go before it, which is for the head to know. It counts
+/// where nothing was compiled in the background before, and once.
+pub fn first_in_background(run: fn()) {
+    // A second one is of no use: the threads are there.
+    let _ = FIRST.set(run);
+}
 
 /// Runs `work`, and what it does in parallel, on threads with a large stack.
 pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> T {

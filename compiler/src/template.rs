@@ -19,6 +19,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use stead_catalog::{Map, Type, Value};
 use stead_grammar::ast::Span;
 
+pub use self::methods::of_type as methods_of_type;
 pub(crate) use self::value::locked_text;
 use self::value::to_template;
 use crate::diagnostic::Diagnostic;

@@ -141,7 +141,9 @@ pub(crate) fn of_value(value: &stead_catalog::Value) -> Type {
         Value::Int(_) => Type::INT,
         Value::Float(_) => Type::Float(None),
         Value::String(_) => Type::STRING,
-        Value::Member(name) => Type::Enum(Arc::new(EnumType { name: "".into(), members: vec![name.clone()] })),
+        Value::Member(name) => {
+            Type::Enum(Arc::new(EnumType { name: "".into(), members: vec![name.clone()], deprecated: Vec::new() }))
+        }
         Value::Mode(_) => Type::Mode,
         Value::Duration(_) => Type::Duration,
         Value::Size(_) => Type::Size,

@@ -123,7 +123,8 @@ pub fn attribute_docs<T: AttributeType>(docs: &str) -> Arc<str> {
     }
     let mut text = format!("{docs}\n");
     for (name, member) in T::members() {
-        text.push_str(&format!("\n* `{name}`: {}", member.replace('\n', " ")));
+        let member: Vec<&str> = member.split_whitespace().collect();
+        text.push_str(&format!("\n* `{name}`: {}", member.join(" ")));
     }
     text.into()
 }

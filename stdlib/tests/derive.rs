@@ -53,6 +53,10 @@ enum State {
     /// It is not,
     /// and never was.
     NotThere,
+    /// It was.
+    ///
+    /// Deprecated: use `not_there`.
+    Gone,
 }
 
 impl Motd {
@@ -81,7 +85,7 @@ fn the_schema_says_what_the_struct_says() {
         [
             "path: Path required=false default=None sensitive=false",
             "text: String required=false default=None sensitive=false",
-            "state: present | not_there required=false default=Some(present) sensitive=false",
+            "state: present | not_there | gone required=false default=Some(present) sensitive=false",
             "mode: Mode required=false default=Some(0644) sensitive=false",
             "limit: Size required=false default=Some(1MiB) sensitive=false",
             "languages: List<String> required=false default=None sensitive=false",
@@ -93,7 +97,12 @@ fn the_schema_says_what_the_struct_says() {
         ]
     );
     let state = schema.attribute("state").expect("it is there");
-    assert_eq!(&*state.docs, "Whether it is there.\n\n* `present`: It is there.\n* `not_there`: It is not, and never was.");
+    assert_eq!(
+        &*state.docs,
+        "Whether it is there.\n\n* `present`: It is there.\n* `not_there`: It is not, and never was.\n* `gone`: It was. Deprecated: use `not_there`."
+    );
+    let Type::Enum(choice) = &state.ty else { panic!("{:?}", state.ty) };
+    assert_eq!(choice.deprecated, [("gone".into(), "use `not_there`".into())]);
     assert_eq!(schema.attribute("kind").and_then(|kind| kind.deprecated.as_deref()), Some("use `text`"));
 }
 

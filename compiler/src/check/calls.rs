@@ -75,6 +75,7 @@ impl Checker<'_> {
         self.note_definition(&call.callee, Def::Fn(id));
         let function = &self.program.fns[id as usize];
         self.note_callable(function, call, false);
+        self.lint_deprecated_call(crate::resolve::last_name(&call.callee), "function", function);
         let (args, is_complete) = self.arguments(function, &call.args, span, true);
         let ty = function.result.clone();
         if !is_complete {
@@ -112,6 +113,7 @@ impl Checker<'_> {
                 let declared = crate::issue::Loc::new(callable.at.file, param.span);
                 self.note(name.span, |program| Some(Target::Variable(program.place(declared))));
             }
+            self.lint_deprecated_parameter(arg.name.as_ref().map_or(arg.span, |name| name.span), callable, param);
             let value = self.check(&arg.value, &param.ty);
             is_complete &= !matches!(value.kind, Kind::Error);
             if given[at].is_some() {
@@ -182,6 +184,7 @@ impl Checker<'_> {
     fn free_function(&mut self, name: &str, call: &Call, span: Span) -> (hir::Expr, Type) {
         if SPECIAL.contains(&name) {
             self.note(call.callee.span, |_| Some(Target::Special(name.into())));
+            self.note_call(call, Callee::Special(name.into()), false, call.args.len(), &|_| None);
         }
         match name {
             "template" => return self.render(call, span, true),
@@ -247,7 +250,7 @@ impl Checker<'_> {
         }
         let receiver = if found.is_some() { &plain } else { &inner };
         let Some(builtin) = found.or_else(|| builtins::method(&inner, name)) else {
-            self.unknown_method(&inner, &access.name);
+            self.unknown_method(&inner, &access.name, call);
             return self.failed_call(call, span);
         };
         let receiver = if secret { typing::secret(receiver.clone()) } else { receiver.clone() };
@@ -256,12 +259,18 @@ impl Checker<'_> {
         (expr, ty)
     }
 
-    fn unknown_method(&mut self, receiver: &Type, name: &Ident) {
+    fn unknown_method(&mut self, receiver: &Type, name: &Ident, call: &Call) {
         let issue =
             Issue::error("unknown-method", self.loc(name.span), format!("{} has no method `{}`", describe(receiver), name.name));
         let is_field = matches!(receiver, Type::Record(record) if record.fields.iter().any(|field| field.name == name.name));
         let issue = match builtins::closest_method(receiver, name.as_str()) {
-            _ if is_field => issue.hint(format!("`{}` is a field: leave the parentheses out", name.name)),
+            _ if is_field => {
+                let issue = issue.hint(format!("`{}` is a field: leave the parentheses out", name.name));
+                match call.args.is_empty() {
+                    true => issue.replacement(Some(Span::new(name.span.end, call.span.end)), ""),
+                    false => issue,
+                }
+            }
             Some(best) => issue.suggest(Some(best)),
             None if matches!(self.program.lookup(self.file, name.as_str()), Some(Def::Fn(_))) => {
                 issue.hint(format!("it is a function: `{}(…)`", name.name))
@@ -306,6 +315,7 @@ impl Checker<'_> {
     ) -> (hir::Expr, Type) {
         let signature = &builtin.signature;
         self.note_builtin(builtin, call);
+        self.lint_deprecated_builtin(crate::resolve::last_name(&call.callee), builtin);
         let mut bindings = Bindings::default();
         let mut any_secret = false;
         let mut args = Vec::with_capacity(signature.params.len() + 1);
@@ -362,10 +372,7 @@ impl Checker<'_> {
         if is_broken {
             return (hir::Expr::error(span), ty);
         }
-        let name_span = match &call.callee.unparen().kind {
-            ExprKind::Field(access) => access.name.span,
-            _ => call.callee.span,
-        };
+        let name_span = crate::resolve::last_name(&call.callee);
         let call = hir::Builtin { function: Some(builtin), name: signature.name.into(), name_span, optional, args: args.into() };
         (hir::Expr::new(Kind::Builtin(Box::new(call)), span), ty)
     }
@@ -374,11 +381,7 @@ impl Checker<'_> {
         if self.notes.is_none() {
             return;
         }
-        let callee = call.callee.unparen();
-        let name = match &callee.kind {
-            ExprKind::Field(access) => access.name.span,
-            _ => callee.span,
-        };
+        let name = crate::resolve::last_name(&call.callee);
         self.note(name, |_| Some(Target::Builtin(builtin)));
         let position = |name: &str| builtin.signature.params.iter().position(|param| param.name == name);
         let count = builtin.signature.params.len();

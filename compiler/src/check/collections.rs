@@ -148,6 +148,11 @@ impl Checker<'_> {
             };
             match record.fields.iter().find(|field| field.name == name) {
                 Some(field) => {
+                    let key_span = match &entry.key {
+                        RecordKey::Name(name) => name.span,
+                        RecordKey::String(expr) => expr.span,
+                    };
+                    self.lint_deprecated_field(key_span, "field", field);
                     let ty = field.ty.clone();
                     let (value, _) = self.entry(entry, Some(&ty));
                     given.push((name, value));

@@ -210,7 +210,10 @@ impl Checker<'_> {
             (Type::Ref(_), to) if typing::is_text(to) => Some("a resource is not text"),
             _ => None,
         };
+        let text = span.text(&self.program.files[self.file as usize].text);
+        let is_path = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
         self.report(match hint {
+            Some(hint) if hint.contains("${") && is_path => issue.hint(hint).replacement(None, format!("\"${{{text}}}\"")),
             Some(hint) => issue.hint(hint),
             None => issue,
         });
@@ -240,12 +243,26 @@ impl Checker<'_> {
         hir::Expr::new(Kind::ReadFile(Box::new(path), as_bytes), span)
     }
 
+    /// The text of an expression that can stand beside an operator as it is.
+    pub(crate) fn short(&self, expr: &Expr) -> Option<&str> {
+        let is_short = matches!(
+            expr.kind,
+            ExprKind::Name(_) | ExprKind::Field(_) | ExprKind::Index(_) | ExprKind::Call(_) | ExprKind::Paren(_)
+        );
+        Some(expr.span.text(&self.program.files[self.file as usize].text)).filter(|_| is_short)
+    }
+
     pub(crate) fn condition(&mut self, expr: &Expr) -> hir::Expr {
         let (checked, ty) = self.infer(expr);
         let (plain, _) = typing::without_secret(&ty);
         if matches!(plain, Type::Optional(_)) {
-            let hint = "compare it: `… != none`";
-            self.error_hint("type-mismatch", expr.span, format!("found {}, expected a bool", describe(&plain)), hint);
+            let message = format!("found {}, expected a bool", describe(&plain));
+            let issue = Issue::error("type-mismatch", self.loc(expr.span), message).hint("compare it: `… != none`");
+            let compared = self.short(expr).map(|text| format!("{text} != none"));
+            self.report(match compared {
+                Some(text) => issue.replacement(None, text),
+                None => issue,
+            });
             return hir::Expr::error(expr.span);
         }
         self.coerce(checked, &plain, &Type::Bool)

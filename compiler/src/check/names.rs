@@ -74,6 +74,7 @@ impl Checker<'_> {
             if !fits.is_some_and(|ty| typing::fit(ty, want) != Fit::No && *ty != Type::Any) {
                 for choice in enums {
                     self.note_member(span, choice, name);
+                    self.lint_deprecated_member(span, choice, name);
                 }
                 return self.admit_constant(Value::Member(name.clone()), want, span);
             }
@@ -266,11 +267,12 @@ impl Checker<'_> {
             Type::Any => Some(Type::Any),
             Type::Map(item) => Some((**item).clone()),
             Type::Record(record) => {
+                let is_facts = crate::resolve::bare_name(object_expr).is_some_and(|root| &**root == "facts");
                 if let Some(field) = record.fields.iter().find(|field| field.name == name.name) {
+                    self.lint_deprecated_field(name.span, if is_facts { "fact" } else { "field" }, field);
                     return Some(field.ty.clone());
                 }
                 let names = || record.fields.iter().map(|field| &*field.name);
-                let is_facts = crate::resolve::bare_name(object_expr).is_some_and(|root| &**root == "facts");
                 let (code, what) = match (is_facts, record.name.is_empty()) {
                     (true, _) => ("unknown-fact", "there is no fact".to_owned()),
                     (false, true) => ("unknown-field", "the record has no field".to_owned()),
@@ -281,10 +283,11 @@ impl Checker<'_> {
                     self.report(issue.suggest(Some(best)));
                     return None;
                 }
+                if let Some(method) = crate::builtins::method(object, &name.name) {
+                    self.report(is_a_method(issue, method));
+                    return None;
+                }
                 let hint = match name.as_str() {
-                    _ if crate::builtins::method(object, &name.name).is_some() => {
-                        format!("it is a method: `{}()`", name.name)
-                    }
                     _ if is_facts => format!("a fact of your own is declared with `fact {}: String`", name.name),
                     _ => format!("its fields are {}", names().collect::<Vec<_>>().join(", ")),
                 };
@@ -297,8 +300,11 @@ impl Checker<'_> {
                     self.loc(name.span),
                     format!("{} has no field `{}`", describe(other), name.name),
                 );
-                let is_method = crate::builtins::method(other, &name.name).is_some();
-                self.report(if is_method { issue.hint(format!("it is a method: `{}()`", name.name)) } else { issue });
+                let method = crate::builtins::method(other, &name.name);
+                self.report(match method {
+                    Some(method) => is_a_method(issue, method),
+                    None => issue,
+                });
                 None
             }
         }
@@ -340,6 +346,7 @@ impl Checker<'_> {
             _ if name.is_missing() => {}
             Type::Enum(choice) if choice.members.contains(&name.name) => {
                 self.note_member(name.span, choice, &name.name);
+                self.lint_deprecated_member(name.span, choice, &name.name);
                 return (hir::Expr::new(Kind::Const(Value::Member(name.name.clone())), span), ty.clone());
             }
             Type::Enum(choice) => self.unknown_member(&name.name, &[choice], name.span),
@@ -414,5 +421,15 @@ impl Checker<'_> {
             return (hir::Expr::error(span), ty);
         }
         (hir::Expr::new(Kind::Reference(name, Box::new(key)), span), ty)
+    }
+}
+
+/// Says that a name that is read like a field is a method; what to write is certain where that takes nothing.
+fn is_a_method(issue: Issue, method: &crate::builtins::Builtin) -> Issue {
+    let name = method.signature.name;
+    let issue = issue.hint(format!("it is a method: `{name}()`"));
+    match method.signature.params.iter().all(|param| param.optional) {
+        true => issue.replacement(None, format!("{name}()")),
+        false => issue,
     }
 }

@@ -83,7 +83,8 @@ impl Checker<'_> {
         let can_be_none = matches!(plain, Type::Optional(_) | Type::Any | Type::None);
         if !can_be_none && !matches!(left.kind, Kind::Error) {
             let issue = Issue::warning("needless-default", self.loc(binary.right.span), "the left side of `??` is never none");
-            self.report(issue.hint("leave the default out"));
+            let rest = Span::new(binary.left.span.end, binary.right.span.end);
+            self.report(issue.hint("leave the default out").replacement(Some(rest), ""));
         }
         let inner = match &plain {
             Type::None => Type::Any,

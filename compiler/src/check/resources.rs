@@ -59,6 +59,7 @@ static ON_DRIFT: LazyLock<Type> = LazyLock::new(|| {
     Type::Enum(Arc::new(EnumType {
         name: "".into(),
         members: [DriftPolicy::Fix, DriftPolicy::Report].map(|p| p.name().into()).into(),
+        deprecated: Vec::new(),
     }))
 });
 

@@ -173,6 +173,7 @@ impl Checker<'_> {
         self.note_definition(&call.callee, Def::State(id));
         let state = &self.program.states[id as usize];
         self.note_callable(state, call, true);
+        self.lint_deprecated_call(crate::resolve::last_name(&call.callee), "state", state);
         let in_state = matches!(self.user, User::State(_));
         let (args, _) = self.arguments(state, &call.args, call.span, in_state);
         Some(hir::Call { state: id, args: args.into(), slot: None, span: call.span })

@@ -1,9 +1,10 @@
 //! What an editor asks about definitions, modules and data.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use stead_catalog::{Type, Value};
-use stead_grammar::ast::{Field, Item, MaybeDoc, Span, TypeDefBody};
+use stead_grammar::ast::{Field, Ident, Item, MaybeDoc, Span, TypeDefBody};
 
 use super::Place;
 use crate::data;
@@ -50,6 +51,8 @@ pub struct Definition {
     pub params: Vec<Parameter>,
     /// What it stands for; the result of a function.
     pub ty: Type,
+    /// Why not to use it any more, and what to use.
+    pub deprecated: Option<Arc<str>>,
 }
 
 /// A parameter of a function or state.
@@ -65,6 +68,8 @@ pub struct Parameter {
     pub docs: Arc<str>,
     /// Where its name stands.
     pub place: Place,
+    /// Why not to give it any more, and what to give.
+    pub deprecated: Option<Arc<str>>,
 }
 
 /// Where a key of the data is.
@@ -107,10 +112,43 @@ impl Project {
                 module: program.modules[file.module as usize].directory.clone(),
                 params: Vec::new(),
                 ty: fact.ty.clone(),
+                deprecated: crate::defs::deprecation(&def.doc),
             });
         }
         found.retain(|one| !one.name.is_empty());
         found.sort_by(|a, b| a.place.cmp(&b.place));
+        found
+    }
+
+    /// The names that are declared and not to be used any more.
+    pub fn deprecated_places(&self) -> HashSet<Place> {
+        let program = &self.program;
+        let mut found = HashSet::new();
+        let mut note = |file: u32, name: &Ident, doc: &MaybeDoc| {
+            if crate::defs::deprecation(doc).is_some() {
+                found.insert(program.place(Loc::new(file, name.span)));
+            }
+        };
+        for (source, file) in program.files.iter().zip(0..) {
+            for item in &source.tree.items {
+                let (name, doc, fields): (_, _, &[Field]) = match item {
+                    Item::Type(def) => match &def.body {
+                        TypeDefBody::Record(fields) => (&def.name, &def.doc, fields),
+                        TypeDefBody::Alias(_) => (&def.name, &def.doc, &[]),
+                    },
+                    Item::Enum(def) => {
+                        def.members.iter().for_each(|member| note(file, &member.name, &member.doc));
+                        (&def.name, &def.doc, &[])
+                    }
+                    Item::Fn(def) => (&def.name, &def.doc, &def.params),
+                    Item::State(def) => (&def.name, &def.doc, &def.params),
+                    Item::Fact(def) => (&def.name, &def.doc, &[]),
+                    _ => continue,
+                };
+                note(file, name, doc);
+                fields.iter().for_each(|field| note(file, &field.name, &field.doc));
+            }
+        }
         found
     }
 
@@ -162,11 +200,14 @@ impl Project {
             }
             _ => return None,
         };
-        let (params, ty): (&[crate::defs::Param], Type) = match def {
-            Def::Fn(id) => (&program.fns[id as usize].params, program.fns[id as usize].result.clone()),
-            Def::State(id) => (&program.states[id as usize].params, Type::None),
-            Def::Type(id) => (&[], program.types[id as usize].ty.clone()),
-            Def::Module(_) => (&[], Type::Any),
+        let (params, ty, deprecated): (&[crate::defs::Param], Type, _) = match def {
+            Def::Fn(id) => {
+                let function = &program.fns[id as usize];
+                (&function.params, function.result.clone(), function.deprecated.clone())
+            }
+            Def::State(id) => (&program.states[id as usize].params, Type::None, program.states[id as usize].deprecated.clone()),
+            Def::Type(id) => (&[], program.types[id as usize].ty.clone(), program.types[id as usize].deprecated.clone()),
+            Def::Module(_) => (&[], Type::Any, None),
         };
         let params = params.iter().zip(fields).map(|(param, field)| Parameter {
             name: param.name.clone(),
@@ -174,6 +215,7 @@ impl Project {
             has_default: param.has_default,
             docs: doc(&field.doc),
             place: program.place(Loc::new(at.file, param.span)),
+            deprecated: param.deprecated.clone(),
         });
         Some(Definition {
             kind,
@@ -185,6 +227,7 @@ impl Project {
             module: program.modules[file.module as usize].directory.clone(),
             params: params.collect(),
             ty,
+            deprecated,
         })
     }
 

@@ -75,6 +75,7 @@ impl Lowering<'_> {
             self.eval.trace.pop();
             return Err(Halt);
         }
+        self.out.states.insert(call.state);
         let path: Arc<[Arc<str>]> = self.path.iter().cloned().chain([state.name.name.clone()]).collect();
         let calls: Arc<[_]> = [(state.name.name.clone(), at)].into_iter().chain(self.calls.iter().cloned()).collect();
         let old = (
@@ -154,6 +155,9 @@ impl Lowering<'_> {
         match bound {
             None => Ok(None),
             Some(Ok((value, steps))) => {
+                let node = self.eval.world.data_tree.lookup([state, &*param.name]);
+                let told = node.and_then(|node| crate::lints::deprecated::of_data(param, &node.file, node.span));
+                self.eval.diagnostics.extend(told);
                 source.steps = steps;
                 Ok(Some(value))
             }

@@ -1,11 +1,14 @@
 //! Methods of values in templates: those of Python that templates of other tools call, and our own.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use minijinja::value::Kwargs;
 use minijinja::{Error, ErrorKind, State, Value as Jinja};
-use stead_catalog::Value;
+use stead_catalog::{Type, Value};
 
 use super::value::{from_template, to_template};
-use crate::builtins::{self, CallError, Stopped};
+use crate::builtins::{self, Builtin, CallError, Stopped};
 
 /// Runs a method that minijinja does not know.
 pub(super) fn call(_: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinja]) -> Result<Jinja, Error> {
@@ -78,6 +81,34 @@ const PYTHON: &[(&str, &str)] = &[
     ("rjust", "pad_start"),
     ("index", "position"),
 ];
+
+/// The methods that values of a type have in templates, by their names, each with the function of the language that it is, where it is
+/// one; in alphabetical order.
+pub fn of_type(ty: &Type) -> Vec<(&'static str, Option<&'static Builtin>)> {
+    let ty = match ty {
+        // A record is a map there.
+        Type::Record(_) => &Type::Map(Arc::new(Type::Any)),
+        other => other,
+    };
+    let own: &[&str] = match ty {
+        Type::Any => return Vec::new(),
+        Type::Map(_) => &["get", "items"],
+        Type::String(..) => &["find", "isalnum", "isalpha", "isdigit", "join", "rsplit", "split", "strip", "zfill"],
+        _ => &[],
+    };
+    let mut found: BTreeMap<&'static str, Option<&'static Builtin>> = own.iter().map(|name| (*name, None)).collect();
+    let ours = builtins::methods_of_type(ty).filter(|builtin| !builtin.takes_function());
+    let ours: Vec<_> = ours.map(|builtin| (builtin.signature.name, builtin)).collect();
+    for (python, name) in PYTHON {
+        if let Some((_, builtin)) = ours.iter().find(|(known, _)| known == name) {
+            found.entry(*python).or_insert(Some(*builtin));
+        }
+    }
+    for (name, builtin) in ours {
+        found.entry(name).or_insert(Some(builtin));
+    }
+    found.into_iter().collect()
+}
 
 /// Says whether values of some kind have the method `name` in templates.
 pub(super) fn is_known(name: &str) -> bool {

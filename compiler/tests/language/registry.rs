@@ -126,6 +126,7 @@ pub(crate) fn schemas() -> Schemas {
     directory.extend(owned());
     let password = AttributeSchema { sensitive: true, ..attribute("password", text()) };
     let ports = AttributeSchema { deprecated: Some("use `limits`".into()), ..attribute("ports", Type::list(Type::Port)) };
+    let every = Type::documented_choice(&[("day", "Each day."), ("night", "Each night.\n\nDeprecated: use `day`.")]);
     Schemas::new([
         Schema { check: check_file, ..schema("file", file, entry) },
         schema("directory", directory, entry),
@@ -176,7 +177,7 @@ pub(crate) fn schemas() -> Schemas {
         ),
         Schema {
             deprecated: Some("use `exec`".into()),
-            ..schema("schedule", vec![attribute("name", text())], |_| Footprint::default())
+            ..schema("schedule", vec![attribute("name", text()), attribute("every", every)], |_| Footprint::default())
         },
         schema("group", vec![attribute("name", text()), present()], |a| named(a, |name| Place::group(name))),
         schema(

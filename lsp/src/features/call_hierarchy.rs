@@ -2,7 +2,7 @@
 
 use lsp_types::{
     CallHierarchyIncomingCall, CallHierarchyIncomingCallsParams, CallHierarchyItem, CallHierarchyOutgoingCall,
-    CallHierarchyOutgoingCallsParams, Range, SymbolKind,
+    CallHierarchyOutgoingCallsParams, Range, SymbolKind, SymbolTag,
 };
 use stead_compiler::index::{Callee, Definition, DefinitionKind, Place, Target};
 use stead_grammar::ast::{Item, Span};
@@ -26,7 +26,7 @@ fn item_of(snapshot: &Snapshot, definition: &Definition) -> Option<CallHierarchy
     Some(CallHierarchyItem {
         name: definition.name.to_string(),
         kind: if definition.kind == DefinitionKind::State { SymbolKind::CLASS } else { SymbolKind::FUNCTION },
-        tags: None,
+        tags: definition.deprecated.is_some().then(|| vec![SymbolTag::DEPRECATED]),
         detail: Some(definition.place.file.to_string()),
         uri: snapshot.uri(&definition.place.file)?,
         range: text.range(definition.span),

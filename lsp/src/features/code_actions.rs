@@ -177,6 +177,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_needless_goes() {
+        check("let a = 1 ?? $02\nfile \"/${a}\"\n", "Remove `?? 2`", "let a = 1\nfile \"/${a}\"\n");
+        check("let d$0 = file \"/x\"\n", "Leave out `let d =`", "file \"/x\"\n");
+        check("state s() { }\nlet d$0 = s()\n", "Leave out `let d =`", "state s() { }\ns()\n");
+        let hinted = |site: &str| format!("//- stead.toml\n[lints]\nneedless-attribute = \"hint\"\n//- site.stead\n{site}");
+        let leaves_out = |site: &str, expected: &str| check(&hinted(site), "Leave `state` out", expected);
+        leaves_out("file \"/x\" { st$0ate = present, mode = 0644 }\n", "file \"/x\" { mode = 0644 }\n");
+        leaves_out("file \"/x\" { mode = 0644, st$0ate = present }\n", "file \"/x\" { mode = 0644 }\n");
+        leaves_out("file \"/x\" {\n  st$0ate = present\n  mode = 0644\n}\n", "file \"/x\" {\n  mode = 0644\n}\n");
+        check("file \"/x\"  # stead: allow(empty-$0block) no\n", "Remove the comment", "file \"/x\"\n");
+        check("# stead: allow(empty-$0block) no\nfile \"/x\"\n", "Remove the comment", "file \"/x\"\n");
+        absent("# stead: allow(empty-$0block, shadowed-name) no\nfile \"/x\"\n", "Remove the comment");
+    }
+
+    #[test]
+    fn what_is_meant_is_written() {
+        let with = |condition: &str| format!("fn f(x: Int?, s: String) -> Bool = if {condition} {{ true }} else {{ false }}\n");
+        check("fn f(n: Int) -> String = n$0\n", "Replace with `\"${n}\"`", "fn f(n: Int) -> String = \"${n}\"\n");
+        check(&with("x$0"), "Replace with `x != none`", &with("x != none"));
+        check("fn f(s: String) -> Any = s.up$0per\n", "Replace with `upper()`", "fn f(s: String) -> Any = s.upper()\n");
+        absent("fn f(s: String) -> Any = s.sp$0lit\n", "Replace with");
+        let v = |end: &str| format!("type V {{ port: Port }}\nfn f(v: V) -> Any = v.port{end}\n");
+        check(&v("$0()"), "Remove `()`", &v(""));
+    }
+
+    #[test]
     fn imports_are_organized() {
         check(
             "//- site.stead\nuse web { serve, other }$0\nuse base\nnode \"n\" { base.b(), serve(), other() }\n//- web/a.stead\nstate serve() { }\nstate other() { }\n//- base/a.stead\nstate b() { }\n",

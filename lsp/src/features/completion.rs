@@ -3,8 +3,10 @@
 //! The text is checked with a word put where the cursor is that means nothing. Where that does not parse as anything, it is tried as the start
 //! of a statement and inside a text that has no end yet.
 
+mod entry;
 mod items;
 mod template;
+mod texts;
 
 use lsp_types::{CompletionItem, CompletionParams, CompletionResponse};
 use stead_compiler::index::{Context, FileIndex, MARKER, Probe};
@@ -109,6 +111,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_deprecated_is_marked_and_comes_last() {
+        let marked = |text: &str| {
+            let fixture = Fixture::new(text);
+            let (snapshot, offset) = fixture.at_cursor();
+            let items = super::found(&snapshot, offset).unwrap_or_default();
+            let old = items.into_iter().filter(|item| item.tags.as_ref().is_some_and(|tags| !tags.is_empty()));
+            old.map(|item| item.label).collect::<Vec<_>>()
+        };
+        check("## Deprecated: use `z`\nfn a() -> Int = 1\nfn z() -> Int = 2\nlet b = $0\n", &["z", "a"]);
+        assert_eq!(marked("## Deprecated: use `z`\nfn a() -> Int = 1\nfn z() -> Int = 2\nlet b = $0\n"), ["a"]);
+        assert_eq!(marked("## Deprecated:\nstate s() { }\nnode \"n\" {\n  $0\n}\n"), ["s"]);
+        assert_eq!(marked("## Deprecated:\ntype T = Int\nfn f(x: $0) -> Int = 1\n"), ["T"]);
+        assert_eq!(marked("enum E {\n  ## Deprecated:\n  a\n  b\n}\nfn f(e: E) -> Bool = e == $0\n"), ["a"]);
+        assert_eq!(marked("type V {\n  ## Deprecated:\n  a: Int\n}\nfn f(v: V) -> Int = v.$0\n"), ["a"]);
+        assert_eq!(marked("type V {\n  ## Deprecated:\n  a: Int?\n}\nlet v: V = { $0 }\n"), ["a"]);
+        assert_eq!(marked("fn f(\n  ## Deprecated:\n  x: Int = 1\n) -> Int = x\nlet b = f($0)\n"), ["x ="]);
+        assert_eq!(marked("//- site.stead\nnode \"n\" { ol$0 }\n//- web/a.stead\n## Deprecated:\nstate old() { }\n"), ["old"]);
+    }
+
+    #[test]
     fn editors_without_snippets_get_what_comes_before_the_first_stop() {
         let texts = |takes_snippets: bool| {
             let fixture = Fixture::new("fn f(a: Int) -> Int = a\nfile \"/x\" {\n  $0\n  content = \"${f(a = 1)}\"\n}\n");
@@ -173,6 +195,9 @@ mod tests {
         };
         check(&with("{{ $0 }}"), &["v"]);
         check(&with("{{ v.$0 }}"), &["port"]);
+        check(&with("{{ v.$0 }}"), &["port", "get", "items"]);
+        check(&with("{{ v.port.$0 }}"), &["!upper"]);
+        check(&with("{{ \"x\".$0 }}"), &["split", "startswith", "upper", "!map"]);
         check(&with("{{ v | $0 }}"), &["default"]);
         check(&with("{% if $0 %}{% endif %}"), &["v"]);
     }

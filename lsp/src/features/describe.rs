@@ -131,7 +131,8 @@ pub(crate) fn resource_type(schema: &Schema) -> String {
         format!("- `{}`: `{}`{needed}", one.name, one.ty)
     });
     let list: Vec<String> = attributes.collect();
-    format!("{}\n\n{}\n\nAttributes:\n\n{}", code(&schema.name), schema.docs.trim(), list.join("\n"))
+    let deprecated = schema.deprecated.as_ref().map(|reason| format!("\n\n**Deprecated**: {reason}")).unwrap_or_default();
+    format!("{}\n\n{}{deprecated}\n\nAttributes:\n\n{}", code(&schema.name), schema.docs.trim(), list.join("\n"))
 }
 
 /// Describes an attribute.

@@ -118,6 +118,7 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Token>> {
     let index = snapshot.index()?;
     let mut tokens: Vec<Token> = Vec::new();
     let parameters = parameters(&source.tree.items);
+    let deprecated = snapshot.project.deprecated_places();
     for one in &index.uses {
         let (kind, modifiers) = match &one.target {
             Target::Variable(place) if place.file != snapshot.name || parameters.contains(&place.span) => {
@@ -131,7 +132,10 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Token>> {
             Target::Member(_) => (SemanticTokenType::ENUM_MEMBER, 0),
             Target::Field(_) => (SemanticTokenType::PROPERTY, 0),
             Target::Module(_) => (SemanticTokenType::NAMESPACE, 0),
-            Target::ResourceType(_) => (SemanticTokenType::CLASS, LIBRARY),
+            Target::ResourceType(name) => {
+                let is_old = snapshot.project.schemas().get(name).is_some_and(|schema| schema.deprecated.is_some());
+                (SemanticTokenType::CLASS, LIBRARY | if is_old { DEPRECATED } else { 0 })
+            }
             Target::Attribute(type_name, name) => {
                 let attribute = snapshot.project.schemas().get(type_name).and_then(|schema| schema.attribute(name));
                 let is_old = attribute.is_some_and(|attribute| attribute.deprecated.is_some());
@@ -146,6 +150,11 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Token>> {
             Target::Fact(_) | Target::Data(_) | Target::Node(_) => (SemanticTokenType::PROPERTY, 0),
             Target::Resource(_) | Target::File(_) => continue,
         };
+        let is_old = match &one.target {
+            Target::Builtin(builtin) => builtin.deprecated.is_some(),
+            target => target.place().is_some_and(|place| deprecated.contains(place)),
+        };
+        let modifiers = modifiers | if is_old { DEPRECATED } else { 0 };
         tokens.push((one.span, kind, modifiers | if one.is_declaration { DECLARATION } else { 0 }));
     }
     for comment in source.comments.iter() {
@@ -256,6 +265,17 @@ mod tests {
         for expected in ["# c=comment", "s=macro", "x=parameter", "Int=type", "file=class", "mode=property", "0644=number"] {
             assert!(shown.iter().any(|one| one == expected), "{expected} in {shown:?}");
         }
+    }
+
+    #[test]
+    fn what_is_deprecated_is_struck_through() {
+        let fixture = Fixture::new("## Deprecated: use `b`\nfn a() -> Int = 1\nfn b() -> Int = a()\nfile \"/${b()}\"\n$0");
+        let (snapshot, _) = fixture.at_cursor();
+        let tokens = found(&snapshot).expect("tokens");
+        let old = tokens.iter().filter(|(_, _, modifiers)| modifiers & DEPRECATED != 0);
+        let old: Vec<(&str, u32)> =
+            old.map(|(span, ..)| (span.text(snapshot.text.as_str()), snapshot.text.position(span.start).line)).collect();
+        assert_eq!(old, [("a", 1), ("a", 2)]);
     }
 
     #[test]

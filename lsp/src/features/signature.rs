@@ -7,6 +7,7 @@ use lsp_types::{
 use stead_compiler::index::{Callee, DefinitionKind};
 
 use super::completion::probe;
+use super::describe;
 use crate::snapshot::Snapshot;
 
 /// Tells the parameters of the call around a place.
@@ -53,6 +54,12 @@ fn help(snapshot: &Snapshot, offset: u32) -> Option<SignatureHelp> {
             });
             (signature.to_string(), builtin.0.docs.to_owned(), params.collect())
         }
+        Callee::Special(name) => {
+            let (_, signature, docs) = describe::SPECIAL.iter().find(|(known, ..)| **known == **name)?;
+            let inside = signature.split_once('(')?.1.split_once(')')?.0;
+            let params = inside.split(", ").map(|param| (param.to_owned(), String::new())).collect();
+            ((*signature).to_owned(), (*docs).to_owned(), params)
+        }
     };
     let mut from = 0;
     let parameters = names.into_iter().map(|(param, docs)| {
@@ -97,6 +104,11 @@ mod tests {
         check("state w(a: Int, b: Port = 80) { }\nnode \"n\" { w($0) }\n", "w(a: Int, b: Port = …)", Some(0));
         check("state w(a: Int, b: Port = 80) { }\nnode \"n\" { w(1, $0) }\n", "w(a: Int, b: Port = …)", Some(1));
         check("state w(a: Int, b: Port = 80) { }\nnode \"n\" { w(b = 8$0) }\n", "w(a: Int, b: Port = …)", Some(1));
+        check(
+            "file \"/x\" { content = template(\"a.j2\", $0) }\n",
+            "template(path: String, variables: Record?) -> String",
+            Some(1),
+        );
         check("fn f(a: Int) -> Int = a\nfn g() -> Int = f($0\n", "f(a: Int) -> Int", Some(0));
     }
 }

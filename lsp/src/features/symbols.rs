@@ -1,7 +1,8 @@
 //! The outline of a document, and the symbols of the workspace.
 
 use lsp_types::{
-    DocumentSymbol, DocumentSymbolParams, DocumentSymbolResponse, OneOf, SymbolKind, WorkspaceSymbol, WorkspaceSymbolParams,
+    DocumentSymbol, DocumentSymbolParams, DocumentSymbolResponse, OneOf, Range, SymbolKind, SymbolTag, WorkspaceSymbol,
+    WorkspaceSymbolParams,
 };
 use stead_compiler::index::DefinitionKind;
 use stead_grammar::ast::{Block, Field, Ident, Item, LetValue, NodeSelector, Resource, Span, Stmt, TypeDefBody};
@@ -14,7 +15,24 @@ use crate::snapshot::Snapshot;
 pub(crate) fn document_symbols(snapshot: &Snapshot, _: DocumentSymbolParams) -> Option<DocumentSymbolResponse> {
     let source = snapshot.source()?;
     let items = source.tree.items.iter().filter_map(|item| item_symbol(snapshot, item));
-    Some(DocumentSymbolResponse::Nested(items.collect()))
+    let mut symbols: Vec<DocumentSymbol> = items.collect();
+    let deprecated = snapshot.project.deprecated_places();
+    let names = deprecated.iter().filter(|place| place.file == snapshot.name).map(|place| snapshot.range(place.span));
+    let names: Vec<Range> = names.collect();
+    if !names.is_empty() {
+        tag(&mut symbols, &names);
+    }
+    Some(DocumentSymbolResponse::Nested(symbols))
+}
+
+/// Marks the symbols whose names stand at these places as deprecated.
+fn tag(symbols: &mut [DocumentSymbol], names: &[Range]) {
+    for symbol in symbols {
+        if names.contains(&symbol.selection_range) {
+            symbol.tags = Some(vec![SymbolTag::DEPRECATED]);
+        }
+        tag(symbol.children.as_mut().map_or(&mut [], Vec::as_mut_slice), names);
+    }
 }
 
 #[expect(deprecated, reason = "the type has a field that is")]
@@ -136,7 +154,9 @@ pub(crate) fn workspace_symbols(server: &mut Server, params: WorkspaceSymbolPara
                     DefinitionKind::State => SymbolKind::CLASS,
                     DefinitionKind::Fact => SymbolKind::VARIABLE,
                 };
-                found.extend(workspace_symbol(&snapshot, &definition.name, kind, &definition.place, &definition.module));
+                let symbol = workspace_symbol(&snapshot, &definition.name, kind, &definition.place, &definition.module);
+                let tags = definition.deprecated.is_some().then(|| vec![SymbolTag::DEPRECATED]);
+                found.extend(symbol.map(|symbol| WorkspaceSymbol { tags, ..symbol }));
             }
         }
         for (file, index) in snapshot.project.indexes() {
@@ -205,6 +225,27 @@ mod tests {
             shown.join(" ")
         }
         assert_eq!(shown(&symbols), "E(a) s(x file \"/${x}\" d(directory \"/d\")) node \"n\"");
+    }
+
+    #[test]
+    fn what_is_deprecated_is_tagged() {
+        let fixture = Fixture::new(
+            "enum E {\n  ## Deprecated:\n  a\n  b\n}\n## Deprecated:\nstate s(\n  x: Int\n  ## Deprecated:\n  y: Int\n) { file \"/${x}${y}\" }\n$0",
+        );
+        let (snapshot, _) = fixture.at_cursor();
+        let params = serde_json::from_value(serde_json::json!({"textDocument": {"uri": "file:///x"}})).expect("params");
+        let Some(lsp_types::DocumentSymbolResponse::Nested(symbols)) = super::document_symbols(&snapshot, params) else {
+            panic!("no outline");
+        };
+        fn tagged(symbols: &[lsp_types::DocumentSymbol], found: &mut Vec<String>) {
+            for one in symbols {
+                found.extend(one.tags.as_ref().map(|_| one.name.clone()));
+                tagged(one.children.as_deref().unwrap_or_default(), found);
+            }
+        }
+        let mut found = Vec::new();
+        tagged(&symbols, &mut found);
+        assert_eq!(found, ["a", "s", "y"]);
     }
 
     #[test]

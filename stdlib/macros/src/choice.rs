@@ -51,7 +51,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
         #[automatically_derived]
         impl ::stead_stdlib::values::AttributeType for #ident {
             fn ty() -> ::stead_catalog::Type {
-                ::stead_catalog::Type::choice(&[#(#names),*])
+                ::stead_catalog::Type::documented_choice(<Self as ::stead_stdlib::values::AttributeType>::members())
             }
 
             fn from_value(value: &::stead_catalog::Value) -> ::std::option::Option<Self> {

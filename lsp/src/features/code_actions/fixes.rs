@@ -5,10 +5,10 @@ use std::sync::Arc;
 use lsp_types::CodeActionKind;
 use stead_catalog::Type;
 use stead_compiler::Diagnostic;
-use stead_grammar::ast::{ExprKind, Literal, Span};
+use stead_grammar::ast::{ExprKind, LetValue, Literal, Span, Stmt};
 
 use super::Action;
-use super::imports::{import_edit_at, remove_import};
+use super::imports::{import_edit_at, remove_import, whole_lines};
 use crate::features::tree::{Node, walk};
 use crate::snapshot::Snapshot;
 
@@ -33,7 +33,14 @@ pub(super) fn found(snapshot: &Snapshot, range: Span) -> Vec<Action> {
 fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
     let mut actions = Vec::new();
     for suggestion in &found.suggestions {
-        let title = format!("Replace with `{}`", suggestion.replacement);
+        let title = match &*suggestion.replacement {
+            "" => {
+                let text = snapshot.text_of(&suggestion.file);
+                let removed = text.as_ref().map_or("", |text| suggestion.span.text(text.as_str())).trim();
+                format!("Remove `{removed}`")
+            }
+            text => format!("Replace with `{text}`"),
+        };
         let mut action =
             Action::new(title, CodeActionKind::QUICKFIX).edit(&suggestion.file, suggestion.span, &*suggestion.replacement);
         action.mends = Some(found.code);
@@ -52,7 +59,20 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
             let action = Action::new("Remove the unused import", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
             Action { is_preferred: true, ..mend(action) }
         })),
+        "needless-attribute" => actions.extend(attribute_at(snapshot, span).map(|at| {
+            let action = Action::new(format!("Leave `{name}` out"), CodeActionKind::QUICKFIX).edit(&snapshot.name, at, "");
+            Action { is_preferred: true, ..mend(action) }
+        })),
+        "unused-allow" => actions.extend(comment_at(snapshot, span).map(|at| {
+            let action = Action::new("Remove the comment", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, "");
+            Action { is_preferred: true, ..mend(action) }
+        })),
         "unused-variable" | "unused-parameter" | "unused-definition" if !name.is_empty() => {
+            if let Some(unbound) = resource_of(snapshot, span) {
+                let action = Action::new(format!("Leave out `let {name} =`"), CodeActionKind::QUICKFIX);
+                let action = mend(action.edit(&snapshot.name, unbound, ""));
+                actions.push(Action { is_preferred: true, ..action });
+            }
             let action = Action::new(format!("Name it `_{name}`"), CodeActionKind::QUICKFIX);
             actions.push(mend(action.edit(&snapshot.name, Span::at(span.start), "_")));
         }
@@ -68,6 +88,74 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
         _ => {}
     }
     actions
+}
+
+/// The `let x =` before a resource or the call of a state: both are there without it.
+fn resource_of(snapshot: &Snapshot, name: Span) -> Option<Span> {
+    let source = snapshot.source()?;
+    let index = snapshot.index()?;
+    let mut found = None;
+    walk(&source.tree.items, &mut |node| {
+        if let Node::Stmt(Stmt::Let(binding)) = node
+            && binding.name.span == name
+        {
+            let start = match &binding.value {
+                LetValue::Resource(resource) => Some(resource.span.start),
+                LetValue::Expr(expr) => {
+                    index.calls.iter().any(|call| call.is_state && call.span == expr.span).then_some(expr.span.start)
+                }
+            };
+            found = start.map(|start| Span::new(binding.span.start, start));
+        }
+    });
+    found
+}
+
+/// The attribute whose name stands at a place, with what parts it from its neighbours.
+fn attribute_at(snapshot: &Snapshot, name: Span) -> Option<Span> {
+    let source = snapshot.source()?;
+    let text = snapshot.text.as_str();
+    let mut found = None;
+    walk(&source.tree.items, &mut |node| {
+        if let Node::Attribute(attribute) = node
+            && attribute.name.span == name
+        {
+            found = Some(attribute.span);
+        }
+    });
+    let span = found?;
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(0);
+    let rest = &text[span.end as usize..];
+    let after = rest.trim_start_matches([' ', '\t']);
+    let line = snapshot.text.line(snapshot.text.position(span.start).line);
+    let is_first = text[line.start as usize..span.start as usize].trim().is_empty();
+    if is_first && after.strip_prefix(',').unwrap_or(after).trim_start_matches([' ', '\t']).starts_with(['\n', '\r']) {
+        return Some(whole_lines(snapshot, span));
+    }
+    // With the comma behind it, else with that before it.
+    if let Some(after) = after.strip_prefix(',') {
+        let end = span.end + length(rest) - length(after.trim_start_matches([' ', '\t']));
+        return Some(Span::new(span.start, end));
+    }
+    let before = text[..span.start as usize].trim_end_matches([' ', '\t']);
+    let before = before.strip_suffix(',').unwrap_or(before);
+    Some(Span::new(length(before), span.end))
+}
+
+/// The comment around a place, where it names one code only: its line, or what stands behind the code.
+fn comment_at(snapshot: &Snapshot, span: Span) -> Option<Span> {
+    let source = snapshot.source()?;
+    let text = snapshot.text.as_str();
+    let comment = source.comments.iter().find(|one| one.span.contains(span))?.span;
+    if comment.text(text).split_once(')').is_some_and(|(codes, _)| codes.contains(',')) {
+        return None;
+    }
+    let line = snapshot.text.line(snapshot.text.position(comment.start).line);
+    let before = text[line.start as usize..comment.start as usize].trim_end();
+    if before.is_empty() {
+        return Some(whole_lines(snapshot, comment));
+    }
+    Some(Span::new(line.start + u32::try_from(before.len()).unwrap_or(0), comment.end))
 }
 
 /// A comment that silences a lint on its line; the reason is for the user to write.

@@ -7,12 +7,13 @@ use lsp_types::{
     CompletionItem, CompletionItemKind as Kind, CompletionItemLabelDetails, CompletionItemTag, CompletionTextEdit, Documentation,
     InsertTextFormat, MarkupContent, MarkupKind, TextEdit,
 };
-use stead_catalog::{Type, Value};
+use stead_catalog::{Type, Value, deprecation};
 use stead_compiler::builtins;
-use stead_compiler::index::{Callee, ContextKind, DefinitionKind, Target, TextRole};
+use stead_compiler::index::{Callee, ContextKind, DefinitionKind, Target};
 use stead_grammar::ast::Span;
 
 use super::Place;
+use super::entry::{Entry, before_first_stop, call_snippet};
 use crate::features::code_actions::import_edit;
 use crate::features::describe;
 use crate::snapshot::Snapshot;
@@ -38,42 +39,15 @@ const ITEMS: [(&str, &str); 7] = [
     ("fact", "fact ${1:name}: ${0:String}"),
 ];
 
+/// What is added to the rank of what is deprecated.
+const LAST: u8 = 50;
+
 /// Gathers items; each name once, the first counts.
-struct Items<'a> {
-    snapshot: &'a Snapshot,
-    replaced: Span,
-    list: Vec<CompletionItem>,
-    seen: BTreeSet<String>,
-}
-
-/// What an item is made of.
-struct Entry<'t> {
-    label: &'t str,
-    kind: Kind,
-    /// Smaller comes first.
-    rank: u8,
-    detail: String,
-    docs: Option<String>,
-    /// A snippet, where more than the label is written.
-    snippet: Option<String>,
-}
-
-impl<'t> Entry<'t> {
-    fn new(label: &'t str, kind: Kind, rank: u8) -> Self {
-        Self { label, kind, rank, detail: String::new(), docs: None, snippet: None }
-    }
-
-    fn detail(self, detail: impl Into<String>) -> Self {
-        Self { detail: detail.into(), ..self }
-    }
-
-    fn docs(self, docs: Option<String>) -> Self {
-        Self { docs, ..self }
-    }
-
-    fn snippet(self, snippet: impl Into<String>) -> Self {
-        Self { snippet: Some(snippet.into()), ..self }
-    }
+pub(super) struct Items<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) replaced: Span,
+    pub(super) list: Vec<CompletionItem>,
+    pub(super) seen: BTreeSet<String>,
 }
 
 /// What could stand at a place.
@@ -101,7 +75,8 @@ pub(crate) fn of(snapshot: &Snapshot, place: &Place) -> Vec<CompletionItem> {
                 let rank = if needed { 0 } else { 2 } + u8::from(i > 20);
                 let entry = Entry::new(&field.name, Kind::FIELD, rank).detail(field.ty.to_string());
                 let docs = Some(field.docs.to_string()).filter(|docs| !docs.is_empty());
-                items.add(entry.docs(docs).snippet(format!("{} = $0", field.name)));
+                let is_deprecated = deprecation(&field.docs).is_some();
+                items.add(entry.docs(docs).snippet(format!("{} = $0", field.name)).deprecated(is_deprecated));
             }
         }
         ContextKind::TypeName => items.types(),
@@ -138,7 +113,8 @@ impl Items<'_> {
             documentation: entry
                 .docs
                 .map(|value| Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value })),
-            sort_text: Some(format!("{:02}{}", entry.rank, entry.label)),
+            sort_text: Some(format!("{:02}{}", entry.rank + if entry.is_deprecated { LAST } else { 0 }, entry.label)),
+            tags: entry.is_deprecated.then(|| vec![CompletionItemTag::DEPRECATED]),
             insert_text_format: is_snippet.then_some(InsertTextFormat::SNIPPET),
             text_edit: Some(CompletionTextEdit::Edit(TextEdit { range, new_text })),
             additional_text_edits: additional,
@@ -163,7 +139,7 @@ impl Items<'_> {
                 let label = format!("{} =", param.name);
                 let entry =
                     Entry::new(&label, Kind::PROPERTY, u8::from(param.has_default)).detail(param.ty.to_string()).docs(docs);
-                self.add(entry.snippet(format!("{} = $0", param.name)));
+                self.add(entry.snippet(format!("{} = $0", param.name)).deprecated(param.deprecated.is_some()));
             }
         }
     }
@@ -215,6 +191,7 @@ impl Items<'_> {
         for builtin in builtins::all().iter().filter(|one| one.signature.receiver.is_none()) {
             let name = builtin.signature.name;
             let entry = Entry::new(name, Kind::FUNCTION, 6).detail(builtin.signature.to_string());
+            let entry = entry.deprecated(builtin.deprecated.is_some());
             self.add(entry.docs(Some(describe::builtin(builtin))).snippet(format!("{name}($0)")));
         }
         let wants_reference = expected.is_none_or(|ty| matches!(ty, Type::Ref(_) | Type::Any));
@@ -231,7 +208,8 @@ impl Items<'_> {
         let Some(definition) = self.snapshot.project.definition_at(at) else { return };
         let entry = Entry::new(name, kind, rank)
             .detail(definition.signature.lines().next().unwrap_or_default().to_owned())
-            .docs(Some(describe::definition(&definition)));
+            .docs(Some(describe::definition(&definition)))
+            .deprecated(definition.deprecated.is_some());
         let snippet = call_snippet(name, &definition);
         self.add(match kind {
             Kind::FUNCTION | Kind::METHOD => entry.snippet(snippet),
@@ -249,7 +227,8 @@ impl Items<'_> {
             let is_call = matches!(definition.kind, DefinitionKind::Function | DefinitionKind::State);
             let mut entry = Entry::new(&definition.name, kind, 12)
                 .detail(format!("use {path} {{ {} }}", definition.name))
-                .docs(Some(describe::definition(&definition)));
+                .docs(Some(describe::definition(&definition)))
+                .deprecated(definition.deprecated.is_some());
             if is_call {
                 entry = entry.snippet(call_snippet(&definition.name, &definition));
             }
@@ -266,7 +245,8 @@ impl Items<'_> {
             Type::Enum(choice) => {
                 for member in &choice.members {
                     let docs = self.snapshot.project.member_docs(choice, member).filter(|docs| !docs.is_empty());
-                    self.add(Entry::new(member, Kind::ENUM_MEMBER, rank).detail(choice.name.to_string()).docs(docs));
+                    let entry = Entry::new(member, Kind::ENUM_MEMBER, rank).detail(choice.name.to_string()).docs(docs);
+                    self.add(entry.deprecated(choice.deprecation(member).is_some()));
                 }
             }
             Type::Optional(inner) | Type::Secret(inner) => self.members_of_enum(inner, rank),
@@ -313,7 +293,8 @@ impl Items<'_> {
         if let Type::Record(record) = receiver {
             for field in &record.fields {
                 let docs = Some(field.docs.to_string()).filter(|docs| !docs.is_empty());
-                self.add(Entry::new(&field.name, Kind::FIELD, 0).detail(self.snapshot.shown_type(&field.ty)).docs(docs));
+                let entry = Entry::new(&field.name, Kind::FIELD, 0).detail(self.snapshot.shown_type(&field.ty)).docs(docs);
+                self.add(entry.deprecated(deprecation(&field.docs).is_some()));
             }
         }
         let of_optional = is_optional.then(|| Type::optional(receiver.clone()));
@@ -326,6 +307,7 @@ impl Items<'_> {
         for builtin in methods {
             let name = builtin.signature.name;
             let entry = Entry::new(name, Kind::METHOD, 3).detail(builtin.signature.to_string());
+            let entry = entry.deprecated(builtin.deprecated.is_some());
             let snippet = if builtin.signature.params.is_empty() { format!("{name}()") } else { format!("{name}($0)") };
             self.add(entry.docs(Some(describe::builtin(builtin))).snippet(snippet));
         }
@@ -344,7 +326,8 @@ impl Items<'_> {
             if fits && definition.kind != DefinitionKind::Fact {
                 let mut entry = Entry::new(&definition.name, kind, 0)
                     .detail(definition.signature.lines().next().unwrap_or_default().to_owned())
-                    .docs(Some(describe::definition(&definition)));
+                    .docs(Some(describe::definition(&definition)))
+                    .deprecated(definition.deprecated.is_some());
                 if is_statement {
                     entry = entry.snippet(call_snippet(&definition.name, &definition));
                 }
@@ -396,6 +379,7 @@ impl Items<'_> {
                 format!("{} \"${{1:{}}}\" {{{lines}$0\n}}", schema.name, schema.key)
             };
             let entry = Entry::new(&schema.name, Kind::CLASS, rank).detail(schema.summary().to_owned());
+            let entry = entry.deprecated(schema.deprecated.is_some());
             self.add(entry.docs(Some(describe::resource_type(schema))).snippet(snippet));
         }
     }
@@ -417,10 +401,7 @@ impl Items<'_> {
                 .detail(attribute.ty.to_string())
                 .docs(Some(describe::attribute(schema, attribute)))
                 .snippet(format!("{} = $0", attribute.name));
-            self.add(entry);
-            if let (Some(_), Some(item)) = (&attribute.deprecated, self.list.last_mut()) {
-                item.tags = Some(vec![CompletionItemTag::DEPRECATED]);
-            }
+            self.add(entry.deprecated(attribute.deprecated.is_some()));
         }
         let metas: Vec<_> = self.snapshot.project.meta_attributes().collect();
         for (name, docs) in metas.into_iter().filter(|(name, _)| !given.iter().any(|known| &**known == *name)) {
@@ -454,122 +435,6 @@ impl Items<'_> {
             }
         }
     }
-
-    /// What a text could be: names of resources, paths of files, values of the expected type.
-    fn texts(&mut self, role: &TextRole, expected: Option<&Type>, text: &str) {
-        let project = self.snapshot.project.clone();
-        let before = text.split(stead_compiler::index::MARKER).next().unwrap_or_default();
-        match role {
-            TextRole::Reference(type_name) | TextRole::ResourceName(type_name) => {
-                let wanted = |id: &stead_catalog::ResourceId| id.type_name == *type_name;
-                let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
-                for (_, index) in project.indexes() {
-                    let declared = index.uses.iter().filter_map(|one| match &one.target {
-                        Target::Resource(id) if one.is_declaration && wanted(id) => Some(id.name.clone()),
-                        _ => None,
-                    });
-                    names.extend(declared);
-                }
-                let compiled = self.snapshot.compiled.clone();
-                let catalogs = compiled.iter().flat_map(|one| &one.nodes).filter_map(|(_, catalog)| catalog.as_ref());
-                names.extend(
-                    catalogs.flat_map(|one| &one.resources).map(|one| &one.id).filter(|id| wanted(id)).map(|id| id.name.clone()),
-                );
-                let is_new = matches!(role, TextRole::ResourceName(_));
-                for name in names {
-                    self.text_item(&name, before, if is_new { 5 } else { 0 }, Kind::REFERENCE);
-                }
-            }
-            TextRole::Template => self.files(before, &["j2", "jinja", "jinja2", "tmpl"], "templates"),
-            TextRole::File => {
-                let files: Vec<Arc<str>> = project.readable_files();
-                for name in files {
-                    if let Some(short) = short_path(&self.snapshot.name, &name, "files") {
-                        self.text_item(&short, before, 0, Kind::FILE);
-                    }
-                }
-            }
-            TextRole::Plain => {}
-        }
-        if let Some(Type::Literal(_) | Type::Union(_) | Type::Optional(_)) = expected {
-            let mut values = Vec::new();
-            literal_texts(expected.unwrap_or(&Type::Any), &mut values);
-            for value in values {
-                self.text_item(&value, before, 0, Kind::VALUE);
-            }
-        }
-    }
-
-    fn files(&mut self, before: &str, extensions: &[&str], folder: &str) {
-        for name in self.snapshot.project.other_files(extensions) {
-            if let Some(short) = short_path(&self.snapshot.name, &name, folder) {
-                self.text_item(&short, before, 0, Kind::FILE);
-            }
-        }
-    }
-
-    /// An item inside a text: what is written before the word is kept.
-    fn text_item(&mut self, whole: &str, before: &str, rank: u8, kind: Kind) {
-        let Some(rest) = whole.strip_prefix(before) else { return };
-        let escaped = rest.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
-        if self.seen.insert(whole.to_owned()) {
-            let range = self.snapshot.range(self.replaced);
-            self.list.push(CompletionItem {
-                label: whole.to_owned(),
-                kind: Some(kind),
-                filter_text: Some(rest.to_owned()),
-                sort_text: Some(format!("{rank:02}{whole}")),
-                text_edit: Some(CompletionTextEdit::Edit(TextEdit { range, new_text: escaped })),
-                ..CompletionItem::default()
-            });
-        }
-    }
-}
-
-/// The path that a source file names another by: the shorter, the better.
-fn short_path(from: &str, name: &str, folder: &str) -> Option<String> {
-    let beside = from.rsplit_once('/').map(|(directory, _)| format!("{directory}/"));
-    if let Some(rest) = beside.as_deref().and_then(|beside| name.strip_prefix(beside)) {
-        return Some(rest.strip_prefix(&format!("{folder}/")).unwrap_or(rest).to_owned());
-    }
-    if name.split('/').any(|part| part.starts_with('.')) {
-        return None;
-    }
-    Some(name.strip_prefix(&format!("{folder}/")).unwrap_or(name).to_owned())
-}
-
-fn literal_texts(ty: &Type, found: &mut Vec<Arc<str>>) {
-    match ty {
-        Type::Literal(Value::String(text)) => found.push(text.clone()),
-        Type::Optional(inner) | Type::Secret(inner) => literal_texts(inner, found),
-        Type::Union(options) => options.iter().for_each(|option| literal_texts(option, found)),
-        _ => {}
-    }
-}
-
-/// A call with a place for each argument that is needed.
-fn call_snippet(name: &str, definition: &stead_compiler::index::Definition) -> String {
-    let needed = definition.params.iter().filter(|param| !param.has_default && !matches!(param.ty, Type::Optional(_)));
-    let is_state = definition.kind == DefinitionKind::State;
-    let args: Vec<String> = needed
-        .zip(1..)
-        .map(|(param, i)| if is_state { format!("{} = ${{{i}}}", param.name) } else { format!("${{{i}:{}}}", param.name) })
-        .collect();
-    format!("{name}({})$0", args.join(", "))
-}
-
-/// What a snippet writes before the place where the cursor goes first: for editors that know no snippets, and go on there.
-fn before_first_stop(snippet: &str) -> String {
-    let mut text = String::new();
-    let mut chars = snippet.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '$' => break,
-            '\\' => text.extend(chars.next()),
-            c => text.push(c),
-        }
-    }
-    text
 }
 
 pub(crate) fn kind_of_definition(kind: DefinitionKind) -> Kind {

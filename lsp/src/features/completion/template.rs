@@ -1,9 +1,12 @@
 //! Completion in Jinja2 templates: what the template is given, fields, filters and tests.
 
-use lsp_types::{CompletionItem, CompletionItemKind as Kind, CompletionTextEdit, TextEdit};
+use lsp_types::{
+    CompletionItem, CompletionItemKind as Kind, CompletionTextEdit, Documentation, MarkupContent, MarkupKind, TextEdit,
+};
 use stead_catalog::Type;
 use stead_compiler::index::{MARKER, TemplateContext};
 
+use crate::features::describe;
 use crate::snapshot::Snapshot;
 
 /// What could stand at a place of a template.
@@ -27,10 +30,23 @@ pub(super) fn found(snapshot: &Snapshot, offset: u32) -> Option<Vec<CompletionIt
         TemplateContext::Name(names) => {
             names.iter().map(|(name, ty)| item(name, Kind::VARIABLE, Some(snapshot.shown_type(ty)))).collect()
         }
-        TemplateContext::Member(Type::Record(record)) => {
-            record.fields.iter().map(|field| item(&field.name, Kind::FIELD, Some(snapshot.shown_type(&field.ty)))).collect()
+        TemplateContext::Member(ty) => {
+            let mut items = Vec::new();
+            if let Type::Record(record) = &ty {
+                items.extend(record.fields.iter().map(|field| {
+                    let docs = Some(field.docs.to_string()).filter(|docs| !docs.is_empty());
+                    with_docs(item(&field.name, Kind::FIELD, Some(snapshot.shown_type(&field.ty))), docs)
+                }));
+            }
+            let methods = stead_compiler::template::methods_of_type(&ty).into_iter();
+            items.extend(methods.map(|(name, builtin)| {
+                let detail = builtin.map(|builtin| builtin.signature.to_string());
+                let method = with_docs(item(name, Kind::METHOD, detail), builtin.map(describe::builtin));
+                // Fields come first.
+                CompletionItem { sort_text: Some(format!("~{name}")), ..method }
+            }));
+            items
         }
-        TemplateContext::Member(_) => Vec::new(),
         TemplateContext::Filter(names) | TemplateContext::Test(names) => {
             let mut names = names;
             names.sort_unstable();
@@ -38,4 +54,9 @@ pub(super) fn found(snapshot: &Snapshot, offset: u32) -> Option<Vec<CompletionIt
             names.iter().map(|name| item(name, Kind::FUNCTION, None)).collect()
         }
     })
+}
+
+fn with_docs(item: CompletionItem, docs: Option<String>) -> CompletionItem {
+    let markdown = |value| Documentation::MarkupContent(MarkupContent { kind: MarkupKind::Markdown, value });
+    CompletionItem { documentation: docs.map(markdown), ..item }
 }
