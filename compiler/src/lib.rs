@@ -44,6 +44,9 @@ pub use diagnostic::{Diagnostic, Label, Severity};
 pub use nodes::NodeContext;
 pub use project::{Input, Project, Schemas, SourceFile};
 pub use sources::{MemorySources, SourceError, Sources};
+pub use stack::first_in_background;
+
+use std::collections::BTreeSet;
 
 use stead_catalog::Catalog;
 
@@ -60,17 +63,25 @@ pub fn compile(project: &Project, node: &NodeContext) -> (Option<Catalog>, Vec<D
     if project.has_errors() {
         return (None, project.diagnostics().to_vec());
     }
-    stack::with_room(|| nodes::compile(project, node, &|| true)).unwrap_or_default()
+    let outcome = stack::with_room(|| nodes::compile(project, node, &|| true));
+    outcome.map_or_else(Default::default, |outcome| (outcome.catalog, outcome.diagnostics))
+}
+
+/// What compiling for a node gave.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What is wanted there; `None` where a diagnostic is an error.
+    pub catalog: Option<Catalog>,
+    /// What there is to say.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The states that were called, by the places of their names.
+    pub states: BTreeSet<index::Place>,
 }
 
 /// Compiles as [`compile`] does, in the background, for as long as it `is_wanted`; `None` where it was not until the end.
-pub fn compile_while(
-    project: &Project,
-    node: &NodeContext,
-    is_wanted: &(dyn Fn() -> bool + Sync),
-) -> Option<(Option<Catalog>, Vec<Diagnostic>)> {
+pub fn compile_while(project: &Project, node: &NodeContext, is_wanted: &(dyn Fn() -> bool + Sync)) -> Option<Outcome> {
     if project.has_errors() {
-        return Some((None, project.diagnostics().to_vec()));
+        return Some(Outcome { diagnostics: project.diagnostics().to_vec(), ..Outcome::default() });
     }
     stack::in_background(|| nodes::compile(project, node, is_wanted))
 }

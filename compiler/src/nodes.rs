@@ -1,11 +1,13 @@
 //! Which node blocks apply to a node.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Catalog, Map, Type, Value};
+use stead_catalog::{Map, Type, Value};
 use stead_grammar::ast::{Item, NodePattern, NodeSelector, Span};
 
+use crate::Outcome;
 use crate::check::{NameTest, Selector};
 use crate::defs::index;
 use crate::diagnostic::Diagnostic;
@@ -50,13 +52,10 @@ pub(crate) fn plain_names(project: &Project) -> Vec<Arc<str>> {
 }
 
 /// Compiles the project for one node; `None` where that is not wanted any more.
-pub(crate) fn compile(
-    project: &Project,
-    node: &NodeContext,
-    is_wanted: Wanted<'_>,
-) -> Option<(Option<Catalog>, Vec<Diagnostic>)> {
+pub(crate) fn compile(project: &Project, node: &NodeContext, is_wanted: Wanted<'_>) -> Option<Outcome> {
     let mut issues = Vec::new();
     let mut diagnostics = Vec::new();
+    let mut states = BTreeSet::new();
     let mut world = world(project, node, &mut issues, &mut diagnostics);
     world.is_wanted = is_wanted;
     let catalog = if issues.iter().any(|issue: &Issue| issue.is_error) || diagnostics.iter().any(Diagnostic::is_error) {
@@ -67,6 +66,8 @@ pub(crate) fn compile(
         if !is_wanted() {
             return None;
         }
+        let called: BTreeSet<u32> = lowered.iter().flat_map(|part| &part.states).copied().collect();
+        states.extend(called.into_iter().map(|state| project.program.callable_place(&project.program.states[state as usize])));
         crate::assemble::assemble(&world, node, lowered, &mut issues, &mut diagnostics)
     };
     if !is_wanted() {
@@ -77,7 +78,7 @@ pub(crate) fn compile(
     project.config().apply_lints(&mut diagnostics);
     crate::diagnostic::arrange(&mut diagnostics);
     let catalog = catalog.filter(|_| !diagnostics.iter().any(Diagnostic::is_error));
-    Some((catalog, diagnostics))
+    Some(Outcome { catalog, diagnostics, states })
 }
 
 /// The data of a node, merged.

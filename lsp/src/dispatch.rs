@@ -165,6 +165,7 @@ pub(crate) fn notification(server: &mut Server, notification: Notification) -> R
                 return Err(format!("{} is not open", path.display()));
             }
             server.workspace.touch(&path);
+            server.changed(&params.text_document.uri);
             server.stale();
         }
         "textDocument/didClose" => {
@@ -205,7 +206,7 @@ pub(crate) fn notification(server: &mut Server, notification: Notification) -> R
             }
         }
         // Those that begin so may be passed over.
-        method if method.starts_with("$/") || method == "window/workDoneProgress/cancel" => {}
+        method if method.starts_with("$/") => {}
         _ => return Err("there is no such notification".to_owned()),
     }
     Ok(())

@@ -1,15 +1,20 @@
 //! A project in a few lines for the unit tests of features, with cursors in its text.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
+use stead_catalog::{Catalog, Map};
+use stead_compiler::config::Config as ProjectConfig;
 use stead_compiler::{Input, MemorySources, NodeContext, Project, Schemas};
 use stead_grammar::ast::Span;
 
 use crate::snapshot::Snapshot;
 use crate::text::{Encoding, Text};
 use crate::workspace::Compiled;
+use crate::{Host, Inventories, Opened};
 
 /// The resource types of the tests: those there are, and one that needs an attribute.
 static SCHEMAS: LazyLock<Arc<Schemas>> = LazyLock::new(|| {
@@ -84,11 +89,12 @@ impl Fixture {
     fn view(&self, name: &str) -> Snapshot {
         let project = Arc::new(self.project());
         let mut diagnostics = project.diagnostics().to_vec();
-        let (catalog, found) = stead_compiler::compile(&project, &node());
+        let outcome = stead_compiler::compile_while(&project, &node(), &|| true).expect("it is wanted");
         if !project.has_errors() {
-            diagnostics.extend(found);
+            diagnostics.extend(outcome.diagnostics);
         }
-        let nodes = vec![(node(), catalog.map(Arc::new))];
+        let nodes = vec![(node(), outcome.catalog.map(Arc::new))];
+        let reached = outcome.states.into_iter().map(|state| (state, 1)).collect();
         let text: Arc<str> = self.files[name].as_str().into();
         Snapshot {
             project,
@@ -98,7 +104,14 @@ impl Fixture {
             elsewhere: Arc::default(),
             encoding: Encoding::Utf16,
             takes_snippets: true,
-            compiled: Some(Arc::new(Compiled { generation: 1, diagnostics, nodes, this: Some("here".into()) })),
+            compiled: Some(Arc::new(Compiled {
+                generation: 1,
+                diagnostics,
+                nodes,
+                this: Some("here".into()),
+                reached,
+                took: Duration::ZERO,
+            })),
             generation: 1,
             config: Arc::default(),
         }
@@ -122,5 +135,41 @@ impl Fixture {
             return changed.into_values().next().unwrap_or_default();
         }
         changed.iter().map(|(name, text)| format!("//- {name}\n{text}")).collect()
+    }
+}
+
+/// A host whose only project is one file, `/alone/site.stead`, and whose plans wait until they are let go.
+pub(crate) struct Patient(pub(crate) Mutex<Receiver<()>>);
+
+impl Host for Patient {
+    fn schemas(&self) -> Arc<Schemas> {
+        SCHEMAS.clone()
+    }
+
+    fn open(&self, _: &Path) -> Result<Opened, String> {
+        let sources = Arc::new(MemorySources::new().with("site.stead", "file \"/x\"\n"));
+        Ok(Opened { sources, dependencies: BTreeMap::new(), elsewhere: BTreeMap::new() })
+    }
+
+    fn inventories(&self, _: &Path, _: &ProjectConfig, _: &dyn Fn(&Path) -> Option<Arc<[u8]>>, _: bool) -> Inventories {
+        Inventories::default()
+    }
+
+    fn told(&self, _: &Path, _: &Project, _: bool) -> Option<Map> {
+        Some(Map::new())
+    }
+
+    fn this_node(&self) -> Result<NodeContext, String> {
+        Ok(node())
+    }
+
+    fn plan(&self, _: &Catalog) -> Result<String, String> {
+        let let_go = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let_go.recv().map_err(|error| error.to_string())?;
+        Ok("planned".to_owned())
+    }
+
+    fn wanted(&self, _: &Catalog) -> Result<String, String> {
+        Err("there is no other machine".to_owned())
     }
 }

@@ -1,22 +1,23 @@
 //! The projects that the open documents belong to, each loaded once and kept up to date.
 
+mod state;
+mod work;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use stead_catalog::Catalog;
-use stead_compiler::config;
-use stead_compiler::inventory::VARIABLE_FOLDERS;
-use stead_compiler::{Diagnostic, Input, NodeContext, Project, Schemas, Sources as _, diagnostic};
+use stead_compiler::{Input, NodeContext, Project, Schemas};
 
+use crate::Host;
 use crate::config::Config;
-use crate::documents::Documents;
+use crate::documents::{Document, Documents};
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::text::{Encoding, Text};
-use crate::{Host, Inventories};
+pub(crate) use state::State;
+pub(crate) use work::{Compiled, Load, Loaded, Work};
 
 /// Which project: a directory with `stead.toml`, or a file alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,97 +26,8 @@ pub(crate) struct Key {
     pub(crate) file: Option<Arc<str>>,
 }
 
-/// What compiling for the known nodes gave.
-#[derive(Debug)]
-pub(crate) struct Compiled {
-    /// The version of the project that was compiled.
-    pub(crate) generation: u64,
-    /// Everything there is to say, in order.
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// The nodes, with their catalogs where there are any.
-    pub(crate) nodes: Vec<(NodeContext, Option<Arc<Catalog>>)>,
-    /// The name of this machine, where that is known.
-    pub(crate) this: Option<Arc<str>>,
-}
-
-/// A project and its state.
-pub(crate) struct State {
-    pub(crate) overlay: Arc<Overlay>,
-    dependencies: BTreeMap<Arc<str>, Arc<str>>,
-    /// The inventories of other tools, read when they are needed.
-    inventories: Option<Arc<Inventories>>,
-    elsewhere: Arc<BTreeMap<Arc<str>, PathBuf>>,
-    project: Option<Arc<Project>>,
-    changed: BTreeSet<Arc<str>>,
-    pub(crate) generation: u64,
-    pub(crate) compiled: Option<Arc<Compiled>>,
-    /// The files that diagnostics were sent for.
-    pub(crate) published: BTreeSet<Arc<str>>,
-    /// The version whose diagnostics were sent.
-    told: u64,
-    /// Stops the compiling that was begun last.
-    stop: Arc<AtomicBool>,
-    /// The inventories that were not read, as they were told.
-    unread: Vec<String>,
-}
-
-impl State {
-    /// Notes that a file changed. What is being compiled is of no use any more.
-    fn changed(&mut self, name: Arc<str>) {
-        self.changed.insert(name);
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// Says whether something changed that was not looked at.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.project.is_none() || !self.changed.is_empty()
-    }
-
-    /// The inventories that the project names, read anew where its settings or one of them changed.
-    fn inventories(&mut self, host: &dyn Host, key: &Key, may_run: bool) -> Arc<Inventories> {
-        let is_changed = |project: &Arc<Project>| {
-            let files = &project.config().inventory.files;
-            self.changed.iter().any(|name| {
-                let below = |path: &str| name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-                **name == *config::FILE_NAME
-                    || files.iter().any(|file| below(&file.path))
-                    || name.split('/').any(|part| VARIABLE_FOLDERS.contains(&part))
-            })
-        };
-        if let Some(known) = self.inventories.as_ref().filter(|_| !self.project.as_ref().is_some_and(is_changed)) {
-            return known.clone();
-        }
-        let name: Arc<str> = config::FILE_NAME.into();
-        let settings = self.overlay.read(&name).map(|bytes| config::Config::parse(&name, &bytes).0).unwrap_or_default();
-        let buffer = |path: &Path| self.overlay.buffer(&name_in(&key.root, path)?);
-        let read = match key.file {
-            // A file that stands alone has no settings.
-            Some(_) => Inventories::default(),
-            None => host.inventories(&key.root, &settings, &buffer, may_run),
-        };
-        self.inventories.insert(Arc::new(read)).clone()
-    }
-
-    /// What was not read of the inventories, where that was not told.
-    pub(crate) fn unread(&mut self) -> Vec<String> {
-        let unread = self.inventories.as_ref().map(|inventories| inventories.unread.clone()).unwrap_or_default();
-        if unread == self.unread {
-            return Vec::new();
-        }
-        self.unread.clone_from(&unread);
-        unread
-    }
-
-    /// Says whether there is a version whose diagnostics were not sent, and takes it as sent. A request may have loaded it first.
-    pub(crate) fn is_news(&mut self) -> bool {
-        std::mem::replace(&mut self.told, self.generation) != self.generation
-    }
-
-    /// What compiling gave, where it was this version that was compiled.
-    pub(crate) fn current(&self) -> Option<&Arc<Compiled>> {
-        self.compiled.as_ref().filter(|compiled| compiled.generation == self.generation)
-    }
-}
+/// A document of more bytes is not loaded at every keystroke but in the background, when the typing pauses.
+const LARGE: usize = 1 << 20;
 
 /// Everything the server knows.
 pub(crate) struct Workspace {
@@ -186,11 +98,31 @@ impl Workspace {
 
     /// Says that a file is not what it was: in the editor, or on disk.
     pub(crate) fn touch(&mut self, path: &Path) {
+        let is_large = self.documents.get(path).is_some_and(|document| document.text.as_str().len() > LARGE);
         for (key, state) in &mut self.projects {
-            if let Some(name) = name_in(&key.root, path) {
-                state.changed(name);
+            match name_in(&key.root, path) {
+                Some(name) if is_large => state.changed_late(name),
+                Some(name) => state.changed(name),
+                None => {}
             }
         }
+    }
+
+    /// Says whether the project has a document as it was.
+    pub(crate) fn is_late(&self, path: &Path) -> bool {
+        let Some((key, name)) = self.locate(path) else { return false };
+        self.projects.get(&key).is_some_and(|state| state.late.contains(&name))
+    }
+
+    /// Says whether the project of a file has any document as it was.
+    pub(crate) fn is_project_late(&self, path: &Path) -> bool {
+        let Some((key, _)) = self.locate(path) else { return false };
+        self.projects.get(&key).is_some_and(|state| !state.late.is_empty())
+    }
+
+    /// Says whether large files are to be loaded.
+    pub(crate) fn wants_to_load(&self) -> bool {
+        self.projects.values().any(State::wants_to_load)
     }
 
     /// Says that files changed on disk.
@@ -246,6 +178,10 @@ impl Workspace {
             elsewhere: Arc::new(opened.elsewhere),
             project: None,
             changed: BTreeSet::new(),
+            late: BTreeSet::new(),
+            edits: 0,
+            tried: None,
+            is_loading: false,
             generation: 0,
             compiled: None,
             published: BTreeSet::new(),
@@ -257,40 +193,75 @@ impl Workspace {
         Ok(())
     }
 
-    /// Brings a project up to date with the documents and the disk, and gives it.
+    /// Brings a project up to date with the documents and the disk, and gives it. Large files that changed are left as they were.
     pub(crate) fn refresh(&mut self, key: &Key) -> Result<Arc<Project>, String> {
         self.ensure(key)?;
-        let buffers: BTreeMap<Arc<str>, Arc<[u8]>> = self
-            .documents
-            .iter()
-            .filter_map(|(path, document)| Some((name_in(&key.root, path)?, document.text.as_str().as_bytes().into())))
-            .collect();
         let Some(state) = self.projects.get_mut(key) else { return Err("the project is gone".into()) };
         if let Some(project) = state.project.as_ref().filter(|_| state.changed.is_empty()) {
             return Ok(project.clone());
         }
-        state.overlay = Arc::new(state.overlay.with_buffers(buffers));
-        let mut input = match &key.file {
-            Some(file) => Input::file(state.overlay.clone(), self.schemas.clone(), file.clone()),
-            None => Input::directory(state.overlay.clone(), self.schemas.clone()),
-        };
-        input.dependencies = state.dependencies.clone();
-        let inventories = state.inventories(&*self.host, key, self.config.run_programs);
-        input.inventories = inventories.texts.clone();
-        input.has_unread_inventories = !inventories.unread.is_empty();
-        input.secrets = self.host.secrets();
         let changed = std::mem::take(&mut state.changed);
+        let late = state.late.clone();
+        let Some((overlay, input)) = self.input(key, &changed, &late) else { return Err("the project is gone".into()) };
+        let Some(state) = self.projects.get_mut(key) else { return Err("the project is gone".into()) };
+        state.overlay = overlay;
         let begun = Instant::now();
         let project = match &state.project {
             Some(earlier) => earlier.reload(input, &changed),
             None => Project::load(input),
         };
         self.took = begun.elapsed();
-        let project = Arc::new(project);
-        state.project = Some(project.clone());
-        state.generation += 1;
-        state.stop = Arc::default();
-        Ok(project)
+        Ok(state.adopt(project))
+    }
+
+    /// What the project is made of now; the files of `late` are as it has them.
+    fn input(&mut self, key: &Key, changed: &BTreeSet<Arc<str>>, late: &BTreeSet<Arc<str>>) -> Option<(Arc<Overlay>, Input)> {
+        let state = self.projects.get_mut(key)?;
+        let text = |path: &Path, document: &Document| {
+            let name = name_in(&key.root, path)?;
+            let bytes = match late.contains(&name) {
+                true => state.overlay.buffer(&name)?,
+                false => document.text.as_str().as_bytes().into(),
+            };
+            Some((name, bytes))
+        };
+        let buffers: BTreeMap<Arc<str>, Arc<[u8]>> =
+            self.documents.iter().filter_map(|(path, document)| text(path, document)).collect();
+        let overlay = Arc::new(state.overlay.with_buffers(buffers));
+        let mut input = match &key.file {
+            Some(file) => Input::file(overlay.clone(), self.schemas.clone(), file.clone()),
+            None => Input::directory(overlay.clone(), self.schemas.clone()),
+        };
+        input.dependencies = state.dependencies.clone();
+        let inventories = state.inventories(&overlay, changed, &*self.host, key, self.config.run_programs);
+        input.inventories = inventories.texts.clone();
+        input.has_unread_inventories = !inventories.unread.is_empty();
+        input.secrets = self.host.secrets();
+        Some((overlay, input))
+    }
+
+    /// What to load in the background: the large files that changed. `None` where there are none, and while that goes on.
+    pub(crate) fn load(&mut self, key: &Key) -> Option<Load> {
+        let state = self.projects.get_mut(key).filter(|state| state.wants_to_load())?;
+        let earlier = state.project.clone()?;
+        state.is_loading = true;
+        state.tried = Some(state.edits);
+        let edits = state.edits;
+        let changed: BTreeSet<Arc<str>> = state.changed.union(&state.late).cloned().collect();
+        let (overlay, input) = self.input(key, &changed, &BTreeSet::new())?;
+        Some(Load { earlier, input, changed, overlay, edits })
+    }
+
+    /// Takes over what was loaded in the background. Says whether it is of use: nothing changed since.
+    pub(crate) fn loaded(&mut self, key: &Key, loaded: Option<Loaded>) -> bool {
+        let Some(state) = self.projects.get_mut(key) else { return false };
+        state.is_loading = false;
+        let Some(loaded) = loaded.filter(|loaded| loaded.edits == state.edits) else { return false };
+        state.overlay = loaded.overlay;
+        state.changed.clear();
+        state.late.clear();
+        state.adopt(loaded.project);
+        true
     }
 
     /// The view of a file that a request is answered from.
@@ -344,6 +315,7 @@ impl Workspace {
         let (project, overlay) = (state.project.clone()?, state.overlay.clone());
         Some(Work {
             stop: state.stop.clone(),
+            cancelled: Arc::default(),
             host: self.host.clone(),
             root: key.root.clone(),
             project,
@@ -354,94 +326,6 @@ impl Workspace {
             may_run: self.config.run_programs,
             has_unread: state.inventories.as_ref().is_some_and(|inventories| !inventories.unread.is_empty()),
         })
-    }
-}
-
-/// A version of a project to compile for the known nodes.
-pub(crate) struct Work {
-    stop: Arc<AtomicBool>,
-    host: Arc<dyn Host>,
-    root: PathBuf,
-    project: Arc<Project>,
-    overlay: Arc<Overlay>,
-    this: Option<NodeContext>,
-    generation: u64,
-    with_nodes: bool,
-    may_run: bool,
-    has_unread: bool,
-}
-
-impl Work {
-    /// Compiles for this machine and every node whose facts lie in the project, as `stead check` does. `None` where the project changed meanwhile.
-    pub(crate) fn run(&self) -> Option<Compiled> {
-        let mut diagnostics = self.project.diagnostics().to_vec();
-        let mut nodes = Vec::new();
-        if !self.project.has_errors() {
-            let mut is_all_known = true;
-            for (node, is_known) in self.nodes(&mut diagnostics) {
-                let is_wanted = || !self.stop.load(Ordering::Relaxed);
-                let (catalog, found) = stead_compiler::compile_while(&self.project, &node, &is_wanted)?;
-                // What is wrong with half a node may not be wrong with the whole.
-                if is_known && !self.has_unread {
-                    diagnostics.extend(found);
-                } else {
-                    is_all_known = false;
-                }
-                nodes.push((node, catalog.map(Arc::new)));
-            }
-            if is_all_known {
-                diagnostics.extend(self.project.unused_allows());
-            }
-            diagnostic::arrange(&mut diagnostics);
-        }
-        Some(Compiled { generation: self.generation, diagnostics, nodes, this: self.this_name() })
-    }
-
-    /// What there is to say where compiling failed for no fault of the project.
-    pub(crate) fn failed(&self) -> Compiled {
-        Compiled {
-            generation: self.generation,
-            diagnostics: self.project.diagnostics().to_vec(),
-            nodes: Vec::new(),
-            this: self.this_name(),
-        }
-    }
-
-    fn this_name(&self) -> Option<Arc<str>> {
-        self.this.as_ref().map(|node| node.name.clone())
-    }
-
-    /// This machine, with what the project's programs tell of it.
-    fn this(&self) -> Option<(NodeContext, bool)> {
-        let this = self.this.as_ref()?;
-        let told = self.host.told(&self.root, &self.project, self.may_run);
-        let is_known = told.is_some();
-        let mut facts = this.facts.clone();
-        facts.extend(told.unwrap_or_default());
-        let mut node = self.project.node(this.name.clone(), facts);
-        node.packages.clone_from(&this.packages);
-        Some((node, is_known))
-    }
-
-    /// The nodes that are known, and whether all of their facts are.
-    fn nodes(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<(NodeContext, bool)> {
-        let mut nodes: Vec<(NodeContext, bool)> = self.this().into_iter().collect();
-        if !self.with_nodes {
-            return nodes;
-        }
-        let directory = &*self.project.config().facts.directory;
-        for file in self.overlay.files(directory, &["json"]) {
-            let Some(name) = file.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/')) else { continue };
-            let Some(name) = name.strip_suffix(".json").filter(|name| !name.contains('/')) else { continue };
-            let Ok(bytes) = self.overlay.read(&file) else { continue };
-            nodes.retain(|(node, _)| *node.name != *name);
-            let (facts, found) = stead_compiler::facts::from_json(&file, &bytes, self.project.facts_type());
-            if !found.iter().any(Diagnostic::is_error) {
-                nodes.push((self.project.node(Arc::from(name), facts), true));
-            }
-            diagnostics.extend(found);
-        }
-        nodes
     }
 }
 

@@ -25,12 +25,19 @@ use crate::terminal::{Form, Terminal};
 use crate::{machine, project, stored};
 
 pub(crate) fn run(_: &LspArguments, _: &Terminal) -> Result<ExitCode, Failure> {
+    stead_compiler::first_in_background(step_back);
     let registry = stead_stdlib::registry();
     let schemas = Arc::new(Schemas::new(registry.schemas()));
     let host = Arc::new(ThisMachine { registry, schemas, printed: Printed::default(), told: Mutex::default() });
     let log = |line: &str| Terminal::new(ColorChoice::Never, Form::Text).note(&format!("{}\n", stead_report::clean(line)));
     let said_goodbye = stead_lsp::serve(host, BufReader::new(std::io::stdin()), std::io::stdout(), log);
     Ok(if said_goodbye { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets what somebody waits for go before what this thread does.
+fn step_back() {
+    // Where that is not allowed, both share the machine.
+    let _ = rustix::process::nice(10);
 }
 
 /// What the server may ask of this machine. Nothing is fetched and nothing is changed.

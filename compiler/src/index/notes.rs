@@ -82,7 +82,7 @@ impl Program {
         }
     }
 
-    fn callable_place(&self, callable: &crate::defs::Callable) -> Place {
+    pub(crate) fn callable_place(&self, callable: &crate::defs::Callable) -> Place {
         self.place(Loc::new(callable.at.file, callable.name.span))
     }
 

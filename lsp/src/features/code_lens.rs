@@ -55,7 +55,7 @@ fn found(snapshot: &Snapshot) -> Option<Vec<(Span, Command)>> {
             lenses.push((name.span, command));
         }
         if let (Item::State(def), Some(compiled), true) = (item, snapshot.current(), settings.nodes) {
-            let count = nodes_of(compiled, def.name.as_str());
+            let count = nodes_of(snapshot, compiled, def.name.span);
             lenses.push((def.name.span, nodes_command(count)));
         }
         if let Item::Node(def) = item {
@@ -106,5 +106,26 @@ mod tests {
         let titles: Vec<String> =
             super::found(&snapshot).expect("lenses").into_iter().map(|(_, command)| command.title).collect();
         assert_eq!(titles, ["1 reference", "1 node", "1 node", "plan here", "0 nodes"]);
+    }
+
+    /// What is counted is what runs: not the name, nor whether there is a resource in it.
+    #[test]
+    fn a_state_counts_where_it_is_called() {
+        let count = |text: &str| {
+            let fixture = Fixture::new(text);
+            let (snapshot, _) = fixture.at_cursor();
+            let found = super::found(&snapshot).expect("lenses").into_iter().map(|(_, command)| command.title);
+            found.filter(|title| title.ends_with(" node") || title.ends_with(" nodes")).collect::<Vec<_>>()
+        };
+        let other = "//- web/a.stead\nstate serve() { file \"/x\" }\n";
+        assert_eq!(count(&format!("//- site.stead\nstate serve() {{ }}\nuse web\nweb.serve()\n$0{other}")), ["0 nodes"]);
+        assert_eq!(count("state empty() { let _a = 1 }\nempty()\n$0"), ["1 node"]);
+        let wanted = |name: &str| {
+            format!(
+                "state s() {{ file \"/x\" }}\nnode where facts.hostname == \"{name}\" {{ if facts.hostname == \"here\" {{ s() }} }}\n$0"
+            )
+        };
+        assert_eq!(count(&wanted("here")), ["1 node", "1 node"]);
+        assert_eq!(count(&wanted("there")), ["0 nodes", "0 nodes"]);
     }
 }

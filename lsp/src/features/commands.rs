@@ -10,7 +10,7 @@ use stead_catalog::Catalog;
 use stead_compiler::Severity;
 
 use crate::dispatch::parse;
-use crate::server::{Answer, Refusal, Server};
+use crate::server::{Answer, Refusal, Server, Task};
 use crate::uri;
 
 /// The commands. Each takes the address of a file of the project and the name of a node; without a name, this machine.
@@ -30,13 +30,14 @@ pub(crate) fn execute(server: &mut Server, params: ExecuteCommandParams) -> Resu
     let log = server.logger();
     let current = server.workspace.state(&key).and_then(|state| state.current().cloned());
     let work = server.workspace.work(&key, &*log).ok_or_else(|| "the project is gone".to_owned())?;
+    let stop = work.cancelled.clone();
     let this = server.workspace.this_node();
     let host = server.workspace.host.clone();
     let title = if params.command == "stead.plan" { "Planning" } else { "Compiling" };
     let run = move || -> Result<Value, String> {
         let compiled = match current {
             Some(compiled) => compiled,
-            None => Arc::new(work.run().ok_or("the project changed meanwhile: ask again")?),
+            None => Arc::new(work.run().ok_or("it was cancelled, or the project changed meanwhile: ask again")?),
         };
         let this = this?;
         let wanted: Arc<str> = name.map_or_else(|| this.name.clone(), Into::into);
@@ -56,7 +57,7 @@ pub(crate) fn execute(server: &mut Server, params: ExecuteCommandParams) -> Resu
         };
         Ok(Value::String(text))
     };
-    Ok(Answer::Later(title, Box::new(run)))
+    Ok(Answer::Later(Task { title, run: Box::new(run), stop }))
 }
 
 /// Every resource with its attributes.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lsp_types::{InlayHint, InlayHintKind, InlayHintLabel, InlayHintParams, InlayHintTooltip};
 use stead_catalog::{EdgeKind, Type};
-use stead_compiler::index::Callee;
+use stead_compiler::index::{Callee, Place};
 use stead_grammar::ast::{Item, Span};
 
 use crate::snapshot::Snapshot;
@@ -62,7 +62,7 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Hint>> {
         if settings.nodes {
             for item in &snapshot.source()?.tree.items {
                 if let Item::State(def) = item {
-                    let count = nodes_of(compiled, def.name.as_str());
+                    let count = nodes_of(snapshot, compiled, def.name.span);
                     let plural = if count == 1 { "" } else { "s" };
                     let tooltip = "of the nodes whose facts are known".to_owned();
                     hints.push((def.body.span.start, format!("{count} node{plural}"), None, Some(tooltip)));
@@ -75,13 +75,10 @@ fn found(snapshot: &Snapshot) -> Option<Vec<Hint>> {
     Some(hints)
 }
 
-/// How many of the known nodes a state reaches.
-pub(crate) fn nodes_of(compiled: &crate::workspace::Compiled, state: &str) -> usize {
-    let reached = compiled.nodes.iter().filter(|(_, catalog)| {
-        let resources = catalog.iter().flat_map(|catalog| &catalog.resources);
-        resources.into_iter().any(|resource| resource.path.iter().any(|name| &**name == state))
-    });
-    reached.count()
+/// How many of the known nodes the state whose name stands at a place of the file is for.
+pub(crate) fn nodes_of(snapshot: &Snapshot, compiled: &crate::workspace::Compiled, name: Span) -> usize {
+    let place = Place { file: snapshot.name.clone(), span: name };
+    compiled.reached.get(&place).copied().unwrap_or(0)
 }
 
 /// After each resource of the file: what it comes after without anybody having written it.
