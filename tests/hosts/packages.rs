@@ -136,3 +136,41 @@ fn a_service_that_dies_at_once_is_not_called_done() {
     let outcome = output.outcome("service[\"flop\"]");
     assert!(outcome == "failed" || outcome == "not_converged", "{outcome}\n{output}");
 }
+
+/// The names that `stead check` tells of as on offer nowhere.
+#[track_caller]
+fn unoffered(site: &Site) -> Vec<String> {
+    let found = site.stead("check", &["--json"]).expect_code(0).json_lines();
+    let lint = |one: &serde_json::Value| one["code"] == "unoffered-package";
+    let name =
+        |one: serde_json::Value| one["message"].as_str().unwrap_or_default().split('`').nth(1).unwrap_or_default().to_owned();
+    found.into_iter().filter(lint).map(name).collect()
+}
+
+#[test]
+fn a_name_that_no_repository_has_is_told_by_a_check() {
+    let names = r#"package ["demo-wbe", "demo-web", "demo-mail-agent", "tar", "demo-tool"] {}"#;
+    let Some(site) = Site::new(names) else { return };
+    let host = &site.host;
+    // On offer, provided by another, installed; and what a repository has that the machine does not know.
+    assert_eq!(unoffered(&site), ["demo-wbe", "demo-tool"]);
+    site.source("package \"demo-wbe\" {}  # stead: allow(unoffered-package) it comes with the image\n");
+    assert_eq!(unoffered(&site), [""; 0]);
+    // A catalog with a repository of its own may bring it.
+    let repository = "repository \"extra\" { uris = \"file:///opt/stead-tests/repo-extra\", suites = \"./\", trusted = true }\n";
+    site.source(&format!("{repository}{names}"));
+    assert_eq!(unoffered(&site), [""; 0]);
+    // The machine knows it, but not yet what it has; then it does.
+    site.source(names);
+    host.must(
+        "sleep 1.1; echo 'deb [trusted=yes] file:///opt/stead-tests/repo-extra ./' > /etc/apt/sources.list.d/extra.list; \
+         touch /etc/apt/sources.list.d/extra.list",
+    );
+    assert_eq!(unoffered(&site), [""; 0], "an index that is older than its sources tells nothing");
+    host.must("apt-get -q update");
+    assert_eq!(unoffered(&site), ["demo-wbe"]);
+    // Lists in a form that is not read tell nothing.
+    host.must("rm -rf /var/lib/apt/lists/*; apt-get -q -o Acquire::GzipIndexes=true update");
+    let kept = host.must("ls /var/lib/apt/lists");
+    assert_eq!(unoffered(&site), if kept.contains("_Packages.") { Vec::new() } else { vec!["demo-wbe"] }, "{kept}");
+}

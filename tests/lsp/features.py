@@ -110,7 +110,7 @@ def write(root, files=PROJECT):
             f.write(text)
 
 
-async def connect(root, pull=False, encodings=("utf-16",), settings={"inlayHints": {"types": True}}, others=()):
+async def connect(root, pull=False, snippets=False, encodings=("utf-16",), settings={"inlayHints": {"types": True}}, others=()):
     client = Client(root, settings)
     await client.start_io(STEAD, "lsp")
     # Nobody else reads what is logged.
@@ -123,7 +123,10 @@ async def connect(root, pull=False, encodings=("utf-16",), settings={"inlayHints
             diagnostics=lsp.DiagnosticWorkspaceClientCapabilities(refresh_support=True) if pull is True else None,
             did_change_watched_files=lsp.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
         ),
-        text_document=lsp.TextDocumentClientCapabilities(diagnostic=lsp.DiagnosticClientCapabilities() if pull else None),
+        text_document=lsp.TextDocumentClientCapabilities(
+            diagnostic=lsp.DiagnosticClientCapabilities() if pull else None,
+            completion=lsp.CompletionClientCapabilities(completion_item=lsp.ClientCompletionItemOptions(snippet_support=snippets)),
+        ),
     )
     folders = [lsp.WorkspaceFolder(uri="file://" + path, name=os.path.basename(path)) for path in (root, *others)]
     result = await client.initialize_async(
@@ -341,10 +344,235 @@ async def actions(root):
     await apply('node "*" {\n  file "/a" { content = |"x"| }\n}\n', "Extract to a `let`",
                 'node "*" {\n  let value = "x"\n  file "/a" { content = value }\n}\n')
     await apply('node "*" {\n  |file "/a"|\n}\n', "Extract to a state", 'node "*" {\n  extracted()\n}\n\nstate extracted() {\n  file "/a"\n}\n')
+    await apply('directory "/d"\nfi|le "/d/x"\n', 'Make the order after `directory["/d"]`',
+                'directory "/d"\nfile "/d/x" { require = [directory["/d"]] }\n')
+    await apply("let unu|sed = 1\n", "Name it `_unused`", "let _unused = 1\n")
+    await apply("let unu|sed = 1\n", "Allow `unused-variable` here", "# stead: allow(unused-variable) \nlet unused = 1\n")
+    await apply("use web\nuse web.parts { conf, Si|te }\nnode \"*\" { web.serve() }\nfn _f() -> Path = conf({ name = \"a\" })\n",
+                "Remove the unused import",
+                "use web\nuse web.parts { conf }\nnode \"*\" { web.serve() }\nfn _f() -> Path = conf({ name = \"a\" })\n")
+    await apply('file "/a" { cont|nt = "x" }\nfile "/b" { contnt = "y" }\n', "Apply all suggestions",
+                'file "/a" { content = "x" }\nfile "/b" { content = "y" }\n')
     await apply('let na|me = "x"\nfile "/a" { content = name }\n', "Inline", 'file "/a" { content = "x" }\n')
     client.open("data/common.yaml")
     client.change("site.stead", PROJECT["site.stead"])
     await apply("serve:\n  sites:\n    - nam|: one\n", "Replace with `name`", "serve:\n  sites:\n    - name: one\n", "data/common.yaml")
+    await goodbye(client)
+
+
+def labelled(found, label):
+    items = found.items if hasattr(found, "items") and not isinstance(found, list) else found
+    return next((item for item in items or [] if item.label == label), None)
+
+
+async def completions(root):
+    """Everything that can be completed, each where it stands."""
+    write(root, {"files/banner.txt": "x\n"})
+    client, _ = await connect(root, snippets=True)
+    client.open("site.stead")
+    client.open("templates/a.j2")
+
+    async def complete(text, name="site.stead"):
+        """The cursor is at `|`."""
+        before, after = text.split("|")
+        client.change(name, before + after)
+        at = positions(before + after)(len(before))
+        return await client.text_document_completion_async(
+            lsp.CompletionParams(lsp.TextDocumentIdentifier(client.uri(name)), at))
+
+    async def offers(text, *wanted, name="site.stead"):
+        found = await complete(text, name)
+        assert set(wanted) <= set(labels(found)), (text, wanted, labels(found))
+        return {label: labelled(found, label) for label in wanted}
+
+    await offers("fi|\n", "file", "state")
+    needed = sorted(await complete('authorized_key "k" {\n  |\n}\n'), key=lambda item: item.sort_text)
+    assert needed[0].label == "user" and needed[0].documentation.value and needed[0].detail == "String", needed[0]
+    assert needed[0].insert_text_format == lsp.InsertTextFormat.Snippet and "$0" in needed[0].text_edit.new_text, needed[0]
+    await offers('service "x" { state = | }\n', "running", "stopped")
+    await offers('service "x" { enabled = | }\n', "true", "false")
+    await offers("enum Env { prod, dev }\nfn _f(e: Env) -> Bool = e == |\n", "prod", "dev")
+    await offers("fn made() -> Int = 1\nlet a = |\n", "made", "template", "facts")
+    await offers('let a = "x".|\n', "lines", "upper")
+    await offers("type V {\n  ## The port.\n  port: Port\n}\nfn _f(v: V) -> Any = v.|\n", "port")
+    await offers("type V { port: Port }\nlet v: V = { | }\n", "port")
+    hostname = await offers('file "/a" { content = facts.| }\n', "hostname", "os")
+    assert hostname["hostname"].detail, hostname
+    await offers('file "/a" { content = data.| }\n', "serve")
+    await offers('service "nginx" { }\nfile "/a" { require = [service["|"]] }\n', "nginx")
+    await offers("use |\n", "web", "web.parts")
+    await offers("use web.parts { | }\n", "Site", "conf")
+    await offers("fn _f(x: |) -> Int = 1\n", "Int", "String")
+    await offers('file "/a" { content = template("|") }\n', "a.j2")
+    await offers('file "/a" { source = "|" }\n', "banner.txt")
+    # What another module defines is imported with it.
+    found = await offers('node "*" {\n  ser|\n}\n', "serve")
+    assert [edit.new_text.strip() for edit in found["serve"].additional_text_edits] == ["use web { serve }"], found
+    client.change("site.stead", PROJECT["site.stead"])
+    await offers("{{ | }}", "s", "port", name="templates/a.j2")
+    await offers("{{ s.| }}", "name", "port", name="templates/a.j2")
+    await offers("{{ s.name.| }}", "upper", "startswith", name="templates/a.j2")
+    # What is deprecated is marked, and comes last.
+    old = "## Deprecated: use `b`\nfn a() -> Int = 1\nfn b() -> Int = 2\n"
+    found = await complete(old + "let c = |\n")
+    assert list(labelled(found, "a").tags) == [lsp.CompletionItemTag.Deprecated] and labelled(found, "b").tags is None
+    assert labelled(found, "b").sort_text < labelled(found, "a").sort_text
+    client.change("site.stead", old + "fn _c() -> Int = a()\n")
+    told = await client.until("site.stead", lambda found: "deprecated-name" in [one.code for one in found])
+    told = next(one for one in told if one.code == "deprecated-name")
+    assert list(told.tags) == [lsp.DiagnosticTag.Deprecated] and told.message.startswith("the function `a` is deprecated: use `b`"), told
+    assert told.related_information[0].location.range.start.line == 1, told
+    symbols = await client.text_document_document_symbol_async(
+        lsp.DocumentSymbolParams(lsp.TextDocumentIdentifier(client.uri("site.stead"))))
+    assert [(one.name, list(one.tags or [])) for one in symbols[:2]] == [("a", [lsp.SymbolTag.Deprecated]), ("b", [])], symbols
+    await goodbye(client)
+
+
+async def looked_at(root):
+    """Hover, signatures and places, of everything that has a name."""
+    write(root, {"facts/m.json": '{"hostname": "m"}\n', "data/nodes/m.yaml": "serve:\n  port: 81\n", "data/other.toml": "x = 1\n"})
+    write(root, {"stead.toml": 'name = "p"\n[data]\nhierarchy = ["nodes/${node.name}", "common", "other"]\n'})
+    client, _ = await connect(root)
+    text = client.open("site.stead")
+    client.open("web/web.stead")
+    client.open("templates/a.j2")
+    await client.until("site.stead", lambda found: found == [])
+    hover = lambda name, line, at: client.text_document_hover_async(lsp.HoverParams(**client.at(name, line, at)))
+    told = await hover("site.stead", 9, 3)
+    assert "Attributes" in told.contents.value, told
+    told = await hover("site.stead", 8, 23)
+    assert "directory.mode" in told.contents.value, told
+    told = await hover("site.stead", 14, 8)
+    assert "Serves sites." in told.contents.value, told
+    # What the data says, for each node.
+    for _ in range(300):
+        told = await hover("web/web.stead", 3, 39)
+        if "`m`: `81`" in told.contents.value:
+            break
+        await asyncio.sleep(0.1)
+    else:
+        raise AssertionError(told)
+    told = await hover("templates/a.j2", 0, 24)
+    assert "Port" in told.contents.value, told
+    found = await client.text_document_declaration_async(lsp.DeclarationParams(**client.at("site.stead", 14, 7)))
+    assert [one.uri for one in found] == [client.uri("web/web.stead")], found
+    # From a reference to its resource, and from a call to its template.
+    client.change("site.stead", text + 'file "/srv/y" { require = [file["/srv/x/a"]], content = template("a.j2", { s = { name = "a" }, port = 1 }) }\n')
+    line = text.count("\n")
+    reference = len('file "/srv/y" { require = [file["/sr')
+    found = await client.text_document_definition_async(lsp.DefinitionParams(**client.at("site.stead", line, reference)))
+    assert [(one.uri, one.range.start.line) for one in found] == [(client.uri("site.stead"), 9)], found
+    call = len('file "/srv/y" { require = [file["/srv/x/a"]], content = template("a.')
+    found = await client.text_document_definition_async(lsp.DefinitionParams(**client.at("site.stead", line, call)))
+    assert [one.uri for one in found] == [client.uri("templates/a.j2")], found
+    help_ = await client.text_document_signature_help_async(lsp.SignatureHelpParams(**client.at("site.stead", line, call)))
+    assert help_.signatures[0].label.startswith("template(path") and help_.active_parameter == 0, help_
+    # A name that is taken is refused, with the reason.
+    try:
+        await client.text_document_rename_async(lsp.RenameParams(**client.at("site.stead", 5, 4), new_name="base"))
+        raise AssertionError("two of one name")
+    except Exception as error:
+        assert "base" in str(error), error
+    # The settings of the editor, when they change.
+    client.change("site.stead", text)
+    whole = lsp.InlayHintParams(lsp.TextDocumentIdentifier(client.uri("site.stead")), lsp.Range(lsp.Position(0, 0), lsp.Position(99, 0)))
+    assert ": Int" in [one.label for one in await client.text_document_inlay_hint_async(whole)]
+    client.workspace_did_change_configuration(
+        lsp.DidChangeConfigurationParams({"stead": {"inlayHints": {"types": False}}}))
+    assert ": Int" not in [one.label for one in await client.text_document_inlay_hint_async(whole)]
+    # A range is formatted by itself.
+    client.change("site.stead", text.replace("  directory", "      directory").replace("let limit", "let   limit"))
+    edits = await client.text_document_range_formatting_async(lsp.DocumentRangeFormattingParams(
+        lsp.TextDocumentIdentifier(client.uri("site.stead")), lsp.Range(lsp.Position(3, 0), lsp.Position(4, 0)), lsp.FormattingOptions(2, True)))
+    assert [edit.range.start.line for edit in edits] == [3], edits
+    await goodbye(client)
+
+
+async def data(root):
+    """Values that do not fit their parameters, in each format, and templates that are none."""
+    client, _ = await connect(root)
+    client.open("site.stead")
+    codes = lambda *wanted: lambda found: [one.code for one in found] == list(wanted)
+    client.open("data/common.yaml")
+    client.open("data/more.toml", '[serve]\nport = "x"\n')
+    client.change("site.stead", PROJECT["site.stead"].replace("web.serve(port = 80)", "web.serve()"))
+    write(root, {"stead.toml": 'name = "p"\n[data]\nhierarchy = ["more", "extra", "common"]\n'})
+    client.workspace_did_change_watched_files(
+        lsp.DidChangeWatchedFilesParams([lsp.FileEvent(client.uri("stead.toml"), lsp.FileChangeType.Changed)]))
+    wrong = await client.until("data/more.toml", codes("type-mismatch"))
+    assert (wrong[0].range.start.line, wrong[0].range.start.character) == (1, 7), wrong
+    client.change("data/more.toml", "[other]\nx = 1\n")
+    await client.until("data/more.toml", codes())
+    client.open("data/extra.json", '{\n  "serve": {"port": 99999}\n}\n')
+    wrong = await client.until("data/extra.json", codes("out-of-range"))
+    assert wrong[0].range.start.line == 1, wrong
+    client.change("data/extra.json", '{"serve": {"port": 80}}\n')
+    await client.until("data/extra.json", codes())
+    client.open("templates/a.j2", "{% if %}\n")
+    await client.until("templates/a.j2", codes("template-syntax-error"))
+    client.change("templates/a.j2", PROJECT["templates/a.j2"])
+    await client.until("templates/a.j2", codes())
+    await goodbye(client)
+
+
+async def large(root):
+    """A file too large for each keystroke is loaded when the typing pauses; meanwhile everything else is answered."""
+    comment = "# " + "x" * 98 + "\n"
+    text = comment * 12_000 + "fn first() -> Int = 1\n"
+    write(root, {"big/big.stead": text})
+    client, _ = await connect(root)
+    client.open("site.stead")
+    client.open("big/big.stead")
+    document = lsp.TextDocumentIdentifier(client.uri("big/big.stead"))
+    symbols = lambda: client.text_document_document_symbol_async(lsp.DocumentSymbolParams(document))
+    names = lambda found: [one.name for one in found]
+    assert names(await symbols()) == ["first"]
+    arrived = []
+
+    async def note(what, answer):
+        try:
+            arrived.append((what, await answer))
+        except Exception as error:
+            arrived.append((what, error))
+    end = lsp.Position(12_001, 0)
+    client.change("big/big.stead", "fn second() -> Int = 2\n", lsp.Range(end, end))
+    asked = [
+        note("outdated", symbols()),
+        note("other", client.text_document_hover_async(lsp.HoverParams(**client.at("site.stead", 9, 33)))),
+    ]
+    asked = [asyncio.ensure_future(one) for one in asked]
+    # All of them are sent before the next keystroke.
+    await asyncio.sleep(0)
+    end = lsp.Position(12_002, 0)
+    client.change("big/big.stead", "fn third() -> Text = 2\n", lsp.Range(end, end))
+    asked += [asyncio.ensure_future(note("last", symbols()))]
+    await asyncio.gather(*asked)
+    said = dict(arrived)
+    assert "limit" in said["other"].contents.value, said["other"]
+    assert "changed meanwhile" in str(said["outdated"]), said["outdated"]
+    assert names(said["last"]) == ["first", "second", "third"], said["last"]
+    assert [what for what, _ in arrived][-1] == "last", arrived
+    told = await client.until("big/big.stead", lambda found: [one.code for one in found] == ["unknown-type"])
+    assert told[0].range.start.line == 12_002, told
+    # A small file beside it is looked at as ever, with the large one as it was.
+    client.change("big/big.stead", "", lsp.Range(end, lsp.Position(12_003, 0)))
+    client.change("site.stead", PROJECT["site.stead"] + "use big\nfn _big() -> Int = big.second() + big.fourth()\n")
+    told = await client.until("site.stead", lambda found: [one.code for one in found] == ["unknown-name"])
+    assert "fourth" in told[0].message, told
+    await client.until("big/big.stead", lambda found: found == [])
+    client.change("big/big.stead", "fn fourth() -> Int = 4\n", lsp.Range(end, end))
+    await client.until("site.stead", lambda found: found == [])
+    # What waits can be cancelled.
+    client.change("big/big.stead", "# \n", lsp.Range(end, end))
+    waits = asyncio.ensure_future(symbols())
+    await asyncio.sleep(0)
+    number = client.protocol._request_futures and list(client.protocol._request_futures)[-1]
+    client.cancel_request(lsp.CancelParams(number))
+    try:
+        await waits
+        raise AssertionError("it was cancelled")
+    except (Exception, asyncio.CancelledError) as error:
+        assert not isinstance(error, AssertionError), error
     await goodbye(client)
 
 
@@ -486,6 +714,14 @@ async def bad_input(root):
     send(id=6, method="textDocument/hover", params={"textDocument": {"uri": "untitled:x"}, "position": {"line": 0, "character": 0}})
     assert await code(6) == -32602
     send(method="no/suchNotification", params={})
+    # A document that was closed is what is on disk; one that was never there is gone.
+    for name in ("site.stead", "unsaved.stead"):
+        send(method="textDocument/didOpen", params={"textDocument": {"languageId": "stead", "version": 1, "text": "let a = 1\n", **uri(name)["textDocument"]}})
+        send(method="textDocument/didClose", params=uri(name))
+    send(id=13, method="textDocument/documentSymbol", params=uri("site.stead"))
+    assert [one["name"] for one in (await answer(13))["result"]][0] == "limit"
+    send(id=14, method="textDocument/documentSymbol", params=uri("unsaved.stead"))
+    assert await code(14) == -32803
     send(method="textDocument/didChange", params={"textDocument": {**uri("site.stead")["textDocument"], "version": 2}, "contentChanges": []})
     # A binary file, ten megabytes, and directories that lead into themselves.
     with open(os.path.join(root, "binary.stead"), "wb") as f:
@@ -640,7 +876,7 @@ async def edits(root, rounds):
 
 
 async def main():
-    tests = [features, actions, roots, pulled, inventories, bad_input]
+    tests = [features, completions, looked_at, data, large, actions, roots, pulled, inventories, bad_input]
     if sys.argv[2:3] == ["edits"]:
         async def random_edits(root):
             await edits(root, int(sys.argv[3]))
