@@ -314,10 +314,11 @@ impl Overview {
         text::summary(self).into_iter().take(1).flatten().map(|piece| piece.text).collect()
     }
 
-    /// Nodes that change, and nodes that do not.
+    /// Nodes that change, and nodes that do not: what is held back changes nothing.
     pub fn counts(&self) -> (usize, usize) {
-        let changing = self.nodes.iter().filter(|node| !node.changes.is_empty()).count();
-        let quiet = self.nodes.iter().filter(|node| node.changes.is_empty() && node.failure.is_none()).count();
+        let changes = |node: &&NodeEntry| node.changes.iter().any(|change| self.change_of(*change).held.is_none());
+        let changing = self.nodes.iter().filter(changes).count();
+        let quiet = self.nodes.iter().filter(|node| node.failure.is_none() && !changes(node)).count();
         (changing, quiet)
     }
 }

@@ -74,6 +74,16 @@ fn every_kind_of_change_is_there() {
 }
 
 #[test]
+fn what_is_held_back_changes_no_node() {
+    let mut overview = Overview::new(OverviewKind::Plan);
+    let mut run = resource("exec", "migrate", Action::None, 5, vec![]);
+    run.held = Some("unless: `test -e /srv/done` succeeds".into());
+    overview.add(plan("db-1", vec![run.clone()]));
+    overview.add(plan("db-2", vec![run, chrony(1)]));
+    assert_eq!(overview.headline(), "1 of 2 nodes would change; 1 unchanged");
+}
+
+#[test]
 fn texts_that_differ_elsewhere_are_one_change() {
     let overview = fleet();
     let of = |id: &str| overview.shared().iter().filter(|change| change.resource.id.to_string() == id).collect::<Vec<_>>();

@@ -65,7 +65,9 @@ pub(crate) fn summary(overview: &Overview) -> Vec<Vec<Piece>> {
         if times > 0 {
             let (_, _, style) = action_look(action, false);
             let words = match overview.kind() {
-                OverviewKind::Wanted => format!("{times} resources, {different} of them different"),
+                OverviewKind::Wanted => {
+                    format!("{times} {}, {different} of them different", if times == 1 { "resource" } else { "resources" })
+                }
                 kind => format!("{times} to {} ({})", kind.word(action), changes(different)),
             };
             parts.push(piece(if parts.is_empty() { style } else { Style::Plain }, if parts.is_empty() { "" } else { ", " }));
