@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What helps where the user that does the work may not.
+pub(crate) const PERMISSION_HINT: &str = "run as root (--become with --on), or leave this resource out with --except";
+
 /// Why something could not be looked at.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ObserveError {
@@ -93,7 +96,7 @@ impl ObserveError {
     /// The way out, where there is a general one.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Permission { .. } => Some("run as root, or leave this resource out with --except".into()),
+            Self::Permission { .. } => Some(PERMISSION_HINT.into()),
             Self::UntrustedSymlink { path, .. } => {
                 Some(format!("look at who planted {} and remove it, or name the path it points to", path.display()))
             }
@@ -230,7 +233,7 @@ impl ApplyError {
             Self::Io { code: "hard-linked", .. } => {
                 Some("find its other names with `find / -xdev -samefile PATH`, and remove the one that should not be".into())
             }
-            Self::Io { code: "permission-denied", .. } => Some("run as root, or leave this resource out with --except".into()),
+            Self::Io { code: "permission-denied", .. } => Some(PERMISSION_HINT.into()),
             Self::Command { output, .. } | Self::Invalid { output, .. } if !output.is_empty() => {
                 Some(format!("it wrote:\n{output}"))
             }

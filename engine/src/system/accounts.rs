@@ -14,6 +14,7 @@ use stead_catalog::Command;
 use super::asking::Asking;
 use super::kept::Kept;
 use super::tree;
+use crate::failure::PERMISSION_HINT;
 use crate::{ApplyError, Group, Known, Machine, ObserveError, Run, User};
 
 /// How long a lock that another process holds on the account files is waited for.
@@ -240,7 +241,7 @@ impl Accounts {
             }
             let said = spoken(tool, &output.stderr, &run.secrets);
             let locked = said.contains("try again later") || said.contains("cannot lock") || said.contains("existing lock file");
-            if !locked || begun.elapsed() > LOCK_PATIENCE {
+            if !locked || said.contains("Permission denied") || begun.elapsed() > LOCK_PATIENCE {
                 return Err(Failed::Status(output.status, said));
             }
             std::thread::sleep(pause);
@@ -422,13 +423,12 @@ fn explain(tool: Tool, status: i32, said: &str, name: &str) -> ApplyError {
     };
     let user = matches!(tool, Tool::UserAdd | Tool::UserMod | Tool::UserDel);
     match (tool, status) {
+        // Who may not write beside the databases cannot lock them either.
+        (_, 1 | 10) if said.contains("Permission denied") => impossible("permission-denied", PERMISSION_HINT),
         (_, 1 | 10) if said.contains("try again later") || said.contains("cannot lock") => impossible(
             "accounts-locked",
             "another program holds the account files; remove /etc/passwd.lock or /etc/group.lock if none is running",
         ),
-        (_, 1 | 10) if said.contains("Permission denied") => {
-            ApplyError::Observe(ObserveError::Permission { what: "the account databases".into() })
-        }
         (Tool::UserAdd | Tool::UserMod, 4) => impossible("uid-in-use", "choose another `uid`, or leave it out"),
         (Tool::GroupAdd | Tool::GroupMod, 4) => impossible("gid-in-use", "choose another `gid`, or leave it out"),
         (Tool::UserAdd | Tool::UserMod, 6) => impossible("unknown-group", "declare the group: `group \"NAME\"`"),
@@ -512,6 +512,7 @@ mod tests {
             (Tool::UserMod, 8, "user x is currently used by process 1", "user-logged-in"),
             (Tool::GroupAdd, 10, "cannot lock /etc/group; try again later.", "accounts-locked"),
             (Tool::UserAdd, 1, "Permission denied.", "permission-denied"),
+            (Tool::UserAdd, 1, "Permission denied.\ncannot lock /etc/passwd; try again later.", "permission-denied"),
             (Tool::UserAdd, 99, "", "service-failed"),
         ] {
             assert_eq!(explain(tool, status, said, "x").code(), code, "{tool:?} {status}");
