@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::terminal::Form;
+mod elsewhere;
 mod inventory;
 mod many;
 mod review;
 mod runs;
 mod secret;
 
+pub(crate) use elsewhere::with_way_out;
 pub(crate) use inventory::{InventoryArguments, InventoryCommand, InventorySource};
 pub(crate) use many::{
     By, InventoryCleanArguments, ManyArguments, RolloutArguments, RolloutName, SshArguments, SshCheckArguments, WorkerArguments,

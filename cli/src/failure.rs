@@ -311,7 +311,10 @@ pub(crate) enum Failure {
     ProjectExists(PathBuf),
     /// Nobody there to ask.
     #[error("nobody is there to approve the plan")]
-    ApprovalNeeded,
+    ApprovalNeeded {
+        /// The command that saves such a plan.
+        saving: &'static str,
+    },
     /// The user said no.
     #[error("not approved, nothing was changed")]
     NotApproved,
@@ -393,7 +396,7 @@ impl Failure {
             Self::SecretGone { .. } | Self::EditedSecrets(_) => "edited-secrets",
             Self::Editor { .. } => "editor-failed",
             Self::ProjectExists(_) => "project-exists",
-            Self::ApprovalNeeded => "approval-needed",
+            Self::ApprovalNeeded { .. } => "approval-needed",
             Self::NotApproved => "not-approved",
         }
     }
@@ -470,7 +473,7 @@ impl Failure {
             }
             Self::Editor { .. } => Some("name an editor that waits until it is closed in $VISUAL or $EDITOR".into()),
             Self::ProjectExists(_) => Some("choose an empty directory, or go on with what is there".into()),
-            Self::ApprovalNeeded => Some("give --yes, or apply a plan saved with `stead plan -o FILE`".into()),
+            Self::ApprovalNeeded { saving } => Some(format!("give --yes, or apply a plan saved with `{saving}`")),
             _ => None,
         }
     }
@@ -479,7 +482,9 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::BrokenPipe => ExitCode::SUCCESS,
-            Self::ApprovalNeeded | Self::PlanIsFixed | Self::OnlyHere { .. } | Self::NoInventory { .. } => ExitCode::from(2),
+            Self::ApprovalNeeded { .. } | Self::PlanIsFixed | Self::OnlyHere { .. } | Self::NoInventory { .. } => {
+                ExitCode::from(2)
+            }
             Self::Target { source, .. } if source.code == "invalid-target" => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }

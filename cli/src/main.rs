@@ -42,7 +42,7 @@ use crate::terminal::Terminal;
 
 fn main() -> ExitCode {
     share_memory();
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| args::with_way_out(error).exit());
     // Memory holds secrets: neither a core file nor another process of the same user gets to see it. What is started from here on
     // is as it always is.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);

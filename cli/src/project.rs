@@ -132,7 +132,7 @@ fn suggest(path: &Path) -> Option<String> {
     match (files.as_slice(), project) {
         ([file], _) => Some(format!("name the file: {}", file.strip_prefix("./").unwrap_or(file).display())),
         (_, Some(project)) => Some(format!("the project is {}", project.display())),
-        ([], None) => Some("name a .stead file, or a directory with a stead.toml".into()),
+        ([], None) => Some("name a .stead file, or a directory with a stead.toml; `stead init` makes a project".into()),
         (_, None) => Some("name one of its .stead files, or make it a project with an empty stead.toml".into()),
     }
 }

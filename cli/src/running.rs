@@ -26,6 +26,9 @@ pub(crate) fn retention(loaded: &Loaded) -> Retention {
     }
 }
 
+/// The command that saves what `stead apply` would do.
+pub(crate) const SAVING: &str = "stead plan -o FILE";
+
 /// Shows the plan. Where nobody has to approve it, a reader that is gone (`| head`) does not stop the run.
 pub(crate) fn show(text: &str, is_approved: bool, terminal: &Terminal) -> Result<(), Failure> {
     match terminal.print(text) {
@@ -34,11 +37,17 @@ pub(crate) fn show(text: &str, is_approved: bool, terminal: &Terminal) -> Result
     }
 }
 
-/// Asks on the terminal.
-pub(crate) fn approve(verb: &str, plan: &Plan, json: bool, terminal: &Terminal) -> Result<(), Failure> {
-    if json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::ApprovalNeeded);
+/// Says so where the sources declare nothing at all for the node: a plan without changes looks the same when all is as it is to be.
+pub(crate) fn say_when_nothing_is_declared(plan: &Plan, terminal: &Terminal) {
+    if plan.resources.is_empty() {
+        let node = stead_report::clean(&plan.node);
+        terminal.note(&format!("nothing is declared for {node}; --node NAME takes another\n"));
     }
+}
+
+/// Asks on the terminal. `saving` is the command that saves such a plan, for those whom nobody can ask.
+pub(crate) fn approve(verb: &str, saving: &'static str, plan: &Plan, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+    attended(saving, json, terminal)?;
     let changes = plan.resources.iter().filter(|resource| resource.action != Action::None).count();
     let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
     terminal.note(&format!("\n{verb} {what}? [y/N] "));
@@ -49,11 +58,20 @@ pub(crate) fn approve(verb: &str, plan: &Plan, json: bool, terminal: &Terminal) 
 
 /// Asks whether changes on other machines are to be made.
 pub(crate) fn approve_many(verb: &str, changes: usize, hosts: &str, json: bool, terminal: &Terminal) -> Result<(), Failure> {
-    if json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(Failure::ApprovalNeeded);
-    }
+    attended(SAVING, json, terminal)?;
     let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
     if ask(&format!("{verb} {what} on {hosts}?"), terminal) { Ok(()) } else { Err(Failure::NotApproved) }
+}
+
+/// Fails where nobody is there to be asked.
+fn attended(saving: &'static str, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+    if !json && io::stdin().is_terminal() && io::stderr().is_terminal() {
+        return Ok(());
+    }
+    if !json {
+        terminal.note("\n");
+    }
+    Err(Failure::ApprovalNeeded { saving })
 }
 
 /// Asks a question that is answered with yes or no. Nobody there to answer means no.

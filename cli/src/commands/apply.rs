@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     if !arguments.json {
         running::show(&plan_text(&planned.plan, &options), arguments.yes || task.saved.is_some(), terminal)?;
+        running::say_when_nothing_is_declared(&planned.plan, terminal);
         if planned.plan.is_empty() && task.saved.is_none() && !arguments.watch {
             Journal::remember(&state_dir, &catalog);
             return Ok(ExitCode::SUCCESS);
@@ -73,7 +74,7 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     }
     if !arguments.yes && task.saved.is_none() {
         let verb = if arguments.watch { "Stay, put right what somebody changes later, and apply" } else { "Apply" };
-        running::approve(verb, &planned.plan, arguments.json, terminal)?;
+        running::approve(verb, running::SAVING, &planned.plan, arguments.json, terminal)?;
     }
     let alarm = Alarm::new().map_err(|error| Failure::Watch(WatchError::Refused(error)))?;
     let cancel = running::cancel_on_signals(Some(alarm.clone()));

@@ -13,7 +13,7 @@ use stead_report::{NodeChanges, OverviewKind, TextOptions, markdown, plan_text, 
 use crate::args::PlanArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use crate::{ledger, machine, many, overview, project, selection, stored};
+use crate::{ledger, machine, many, overview, project, running, selection, stored};
 
 /// What `--detailed-exitcode` says when something would change.
 const PENDING: u8 = 2;
@@ -59,6 +59,9 @@ pub(crate) fn run(arguments: &PlanArguments, terminal: &Terminal) -> Result<Exit
         plan_text(plan, &TextOptions { brief: arguments.overview.brief, ..terminal.text_options() })
     };
     terminal.print(&text)?;
+    if !arguments.overview.json && !arguments.overview.markdown {
+        running::say_when_nothing_is_declared(plan, terminal);
+    }
     if let Some(file) = &arguments.output {
         say_saved(file, plan, terminal);
     }

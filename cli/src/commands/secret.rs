@@ -202,8 +202,9 @@ fn rekey(arguments: &SecretRekeyArguments, terminal: &Terminal) -> Result<ExitCo
     for file in &changed {
         file.write()?;
     }
-    let secrets = if count == 1 { "1 secret".to_owned() } else { format!("{count} secrets") };
-    terminal.note(&format!("{secrets} in {} files encrypted anew for {} keys\n", changed.len(), config.secrets.recipients.len()));
+    let some = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (files, keys) = (some(changed.len(), "file"), some(config.secrets.recipients.len(), "key"));
+    terminal.note(&format!("{} in {files} encrypted anew for {keys}\n", some(count, "secret")));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &UndoArguments, terminal: &Terminal) -> Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.yes {
-        running::approve("Make", &planned.plan, false, terminal)?;
+        running::approve("Make", "stead undo RUN -o FILE", &planned.plan, false, terminal)?;
     }
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let options = ApplyOptions {

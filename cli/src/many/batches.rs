@@ -1,6 +1,6 @@
 //! How a rollout goes through its hosts: the command line, else stead.toml.
 
-use stead_catalog::Target;
+use stead_catalog::{Inventory, Target, closest};
 use stead_compiler::config::{RolloutConfig, Share};
 
 use crate::args::RolloutArguments;
@@ -32,6 +32,18 @@ impl RolloutPlan {
             first.unwrap_or(self.config.order.len())
         };
         targets.sort_by_key(rank);
+    }
+
+    /// What is to be said of groups in the order that the inventory does not have.
+    pub(super) fn mistaken(&self, inventory: &Inventory) -> Vec<String> {
+        let known = || inventory.groups.iter().map(|group| &*group.name);
+        let unknown = self.config.order.iter().filter(|group| inventory.group(group).is_none());
+        unknown
+            .map(|group| {
+                let meant = closest(group, known()).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+                format!("the order names the group `{group}`, which the inventory does not have{meant}")
+            })
+            .collect()
     }
 
     /// How many of so many hosts go first.
@@ -71,6 +83,8 @@ impl RolloutPlan {
 
 #[cfg(test)]
 mod tests {
+    use stead_catalog::Group;
+
     use super::*;
 
     fn plan(batch: Option<&str>, canary: Option<&str>, order: &[&str]) -> RolloutPlan {
@@ -100,5 +114,13 @@ mod tests {
         plan(None, None, &["db", "web"]).sort(&mut targets);
         let names: Vec<&str> = targets.iter().map(|target| &*target.name).collect();
         assert_eq!(names, ["d1", "w1", "w2", "x"]);
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_is_told() {
+        let group = |name: &str| Group { name: name.into(), ..Group::default() };
+        let inventory = Inventory { groups: vec![group("db"), group("web")], ..Inventory::default() };
+        let said = plan(None, None, &["db", "wbe"]).mistaken(&inventory);
+        assert_eq!(said, ["the order names the group `wbe`, which the inventory does not have (did you mean `web`?)"]);
     }
 }

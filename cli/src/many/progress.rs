@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use stead_catalog::{OutcomeKind, Plan};
 use stead_engine::{self as engine, Events};
 use stead_report::{RunSummary, TextOptions, clean, json, resource_text};
@@ -39,9 +39,15 @@ impl Bars {
     pub(super) fn begin(&self, hosts: usize, word: &str) {
         let Some(all) = &self.all else { return };
         let total = all.add(ProgressBar::new(hosts as u64));
-        let template = format!("{{spinner}} {{pos}}/{{len}} hosts {word}  {{elapsed}}, {{eta}} left");
+        let template = format!("{{spinner}} {{pos}}/{{len}} hosts {word}  {{elapsed}}{{left}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
-            total.set_style(style);
+            // How long the rest takes is not known before the first host is done.
+            let left = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                if state.pos() > 0 {
+                    let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
+                }
+            };
+            total.set_style(style.with_key("left", left));
         }
         total.enable_steady_tick(Duration::from_millis(200));
         *self.total.lock().unwrap_or_else(PoisonError::into_inner) = total;

@@ -122,6 +122,12 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &RootSpec::Machine);
     let Meant { mut targets, failed, ssh } = hosts(task, arguments, &loaded, &state, terminal)?;
     plan.sort(&mut targets);
+    if !arguments.json {
+        for said in plan.mistaken(loaded.project.inventory()) {
+            terminal.note(&terminal.warning_line("unknown-target", &said));
+        }
+    }
+
     let mut asking = Asking::new(&loaded, &arguments.select, &ssh, &state);
     asking.fetch = !arguments.fetch.no_fetch;
     (asking.remember, asking.keep, asking.demand) = (true, true, demand);
@@ -183,7 +189,7 @@ fn hosts(
         None => (super::resolve(task.on, Some(loaded), state, &arguments.many, terminal)?, Vec::new()),
     };
     if let (Some(gone), None) = (gone.first(), task.before) {
-        return Err(Failure::NoTargets(gone.clone()));
+        return Err(Failure::NoSuchHost { name: gone.clone(), closest: None });
     }
     let gone = gone.into_iter().map(|name| {
         let hint = Some("apply with --on to the hosts that are left, and this one is not asked for any more".to_owned());

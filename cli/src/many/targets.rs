@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use stead_catalog::{Inventory, Map, Target};
+use stead_catalog::{Inventory, Map, Target, closest};
 use stead_compiler::targets::{Selected, Targets};
 use stead_engine::ssh::SshOptions;
 use stead_report::matches_node;
@@ -35,7 +35,7 @@ pub(crate) struct Resolved {
 /// Where facts decide, those that lie in the project count, then those that a host has told within the last day; a host without either is asked.
 ///
 /// # Errors
-/// [`Failure::NoTargets`] or [`Failure::Target`] when no host is meant, or the text is no target.
+/// [`Failure::NoTargets`], [`Failure::NoSuchHost`] or [`Failure::Target`] when no host is meant, or the text is no target.
 pub(crate) fn resolve(
     on: &str,
     loaded: Option<&Loaded>,
@@ -194,7 +194,9 @@ fn words(on: &str, inventory: &Inventory) -> Result<Vec<Target>, Failure> {
         let is_meant = |target: &&Target| word == "all" || members.contains(&target.name) || matches_node(word, &target.name);
         let mut found = inventory.targets().iter().filter(is_meant).peekable();
         if found.peek().is_none() {
-            return Err(Failure::NoTargets(word.to_owned()));
+            let groups = inventory.groups.iter().map(|group| &*group.name);
+            let known = inventory.targets.iter().map(|target| &*target.name).chain(groups);
+            return Err(Failure::NoSuchHost { name: word.to_owned(), closest: closest(word, known).map(str::to_owned) });
         }
         found.cloned().for_each(&mut add);
     }
@@ -252,7 +254,7 @@ mod tests {
         assert_eq!(names("db,web-*", &inventory), "db-1 web-1 web-2");
         assert_eq!(names("all", &inventory), "web-1 web-2 db-1");
         assert_eq!(names("web-[2-9]", &inventory), "web-2");
-        assert_eq!(names("web-1,nowhere", &inventory), "no-targets");
+        assert_eq!(names("web-1,nowhere", &inventory), "unknown-host");
     }
 
     #[test]

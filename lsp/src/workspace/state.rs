@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use stead_compiler::inventory::VARIABLE_FOLDERS;
 use stead_compiler::{Project, Sources as _, config};
 
 use super::{Compiled, Key, name_in};

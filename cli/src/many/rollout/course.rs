@@ -202,6 +202,8 @@ impl Course<'_> {
                 format!("batch {} of {count}", number + 1)
             };
             self.stage.say(&format!("\n{what}: {}\n", stead_report::clean(&names.join(", "))));
+        } else {
+            self.stage.say("\n");
         }
     }
 
