@@ -76,6 +76,9 @@ impl Type {
                 _ => Ok(value.clone()),
             },
             (Self::Float(_), Value::Int(n)) => wrong().map_err(|m| m.hint(format!("write it as a float: {n}.0"))),
+            (Self::Bool, Value::String(text)) if !from_data && matches!(&**text, "true" | "false") => {
+                wrong().map_err(|m| m.hint(format!("write it without quotes: {text}")))
+            }
             (Self::String(pattern, length), Value::String(text)) => admit_string(value, text, pattern.as_ref(), *length),
             (Self::Mode, Value::Mode(_)) | (Self::Duration, Value::Duration(_)) | (Self::Size, Value::Size(_)) => {
                 Ok(value.clone())
@@ -148,6 +151,9 @@ impl Type {
                     .map(|(i, v)| item.admit(v, from_data).map_err(|m| m.under(format!("[{i}]"))))
                     .collect();
                 Ok(Value::List(Arc::new(admitted?)))
+            }
+            (Self::List(item, _), _) if !from_data && item.admit(value, false).is_ok() => {
+                wrong().map_err(|m| m.hint("a list is expected: put it in `[…]`"))
             }
             (Self::Map(item), Value::Map(map)) => {
                 let admitted: Result<Map, _> =
@@ -287,7 +293,12 @@ mod tests {
     #[test]
     fn kinds_never_convert() {
         assert_eq!(admit(&Type::STRING, Value::Int(1)), err("type-mismatch", ""));
-        assert_eq!(admit(&Type::Bool, Value::string("true")), err("type-mismatch", ""));
+        assert_eq!(admit(&Type::Bool, Value::string("true")), err("type-mismatch", "write it without quotes: true"));
+        assert_eq!(
+            admit(&Type::list(Type::STRING), Value::string("sudo")),
+            err("type-mismatch", "a list is expected: put it in `[…]`")
+        );
+        assert_eq!(admit(&Type::list(Type::STRING), Value::Int(1)), err("type-mismatch", ""));
         assert_eq!(admit(&Type::Mode, Value::Int(644)), err("decimal-mode", "a mode is octal and starts with a zero: 0644"));
         assert_eq!(admit(&Type::Mode, Value::string("0644")), err("quoted-mode", "write it without quotes: 0644"));
         assert_eq!(admit(&Type::Float(None), Value::Int(2)), err("type-mismatch", "write it as a float: 2.0"));

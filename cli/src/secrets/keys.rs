@@ -126,7 +126,7 @@ pub(super) fn none_opens(keys: &[KeyFile]) -> SecretError {
         (message, "give one with --identity FILE, or with STEAD_AGE_IDENTITY".to_owned())
     } else {
         let message = format!("none of your keys opens this secret ({})", names.join(", "));
-        (message, "somebody who can read it adds your public key to `recipients`, and runs `stead secret rekey`".to_owned())
+        (message, "name another key with --identity FILE; or somebody who can read it adds your public key to `recipients`, and runs `stead secret rekey`".to_owned())
     };
     SecretError { code: "no-identity", message, hint: Some(hint) }
 }
