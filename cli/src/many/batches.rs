@@ -36,7 +36,7 @@ impl RolloutPlan {
 
     /// What is to be said of groups in the order that the inventory does not have.
     pub(super) fn mistaken(&self, inventory: &Inventory) -> Vec<String> {
-        let known = || inventory.groups.iter().map(|group| &*group.name);
+        let known = || inventory.groups().iter().map(|group| &*group.name);
         let unknown = self.config.order.iter().filter(|group| inventory.group(group).is_none());
         unknown
             .map(|group| {
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_group_that_is_not_there_is_told() {
         let group = |name: &str| Group { name: name.into(), ..Group::default() };
-        let inventory = Inventory { groups: vec![group("db"), group("web")], ..Inventory::default() };
+        let inventory = Inventory::new(Vec::new(), vec![group("db"), group("web")]);
         let said = plan(None, None, &["db", "wbe"]).mistaken(&inventory);
         assert_eq!(said, ["the order names the group `wbe`, which the inventory does not have (did you mean `web`?)"]);
     }

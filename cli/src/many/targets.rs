@@ -194,8 +194,8 @@ fn words(on: &str, inventory: &Inventory) -> Result<Vec<Target>, Failure> {
         let is_meant = |target: &&Target| word == "all" || members.contains(&target.name) || matches_node(word, &target.name);
         let mut found = inventory.targets().iter().filter(is_meant).peekable();
         if found.peek().is_none() {
-            let groups = inventory.groups.iter().map(|group| &*group.name);
-            let known = inventory.targets.iter().map(|target| &*target.name).chain(groups);
+            let groups = inventory.groups().iter().map(|group| &*group.name);
+            let known = inventory.targets().iter().map(|target| &*target.name).chain(groups);
             return Err(Failure::NoSuchHost { name: word.to_owned(), closest: closest(word, known).map(str::to_owned) });
         }
         found.cloned().for_each(&mut add);
