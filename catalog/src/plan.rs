@@ -78,12 +78,27 @@ pub struct Change {
     pub after: Shown,
     /// Both sides are to be shown as `(sensitive)`.
     pub sensitive: bool,
+    /// Where the lines of both texts are, where they are only the lines that change; empty where both are whole.
+    pub stretches: Vec<Stretch>,
+}
+
+/// Where lines that change are in the texts that they are from. Both sides of a change have the lines of all stretches in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// How many lines come before it in the text before.
+    pub old_start: u32,
+    /// Lines that go.
+    pub old_len: u32,
+    /// How many lines come before it in the text after.
+    pub new_start: u32,
+    /// Lines that come.
+    pub new_len: u32,
 }
 
 impl Change {
     /// A change from one language value to another.
     pub fn value(attribute: &str, before: Shown, after: Shown) -> Self {
-        Self { attribute: attribute.into(), before, after, sensitive: false }
+        Self { attribute: attribute.into(), before, after, sensitive: false, stretches: Vec::new() }
     }
 
     /// Hides both sides, keeping whether they are absent.
@@ -97,6 +112,7 @@ impl Change {
         self.before = hide(self.before);
         self.after = hide(self.after);
         self.sensitive = true;
+        self.stretches.clear();
         self
     }
 }

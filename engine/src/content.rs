@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
-use stead_catalog::{Change, Shown};
+use stead_catalog::{Change, Shown, Stretch};
 
 use crate::Stat;
 
@@ -38,8 +38,8 @@ pub fn content_change(before: Shown, after: Shown, private: Private) -> Change {
     let change = Change::value("content", before, after);
     match (&change.before, &change.after) {
         (Shown::Text(old), Shown::Text(new)) if private.found || private.kept => {
-            let (old, new) = changed_lines(old, new);
-            Change::value("content", Shown::Text(old), Shown::Text(new))
+            let Changed { old, new, stretches } = changed_lines(old, new);
+            Change { stretches, ..Change::value("content", Shown::Text(old), Shown::Text(new)) }
         }
         (before, after) => {
             let shows_found = private.found && !matches!(before, Shown::Absent | Shown::Unknown(_) | Shown::Digest { .. });
@@ -50,24 +50,44 @@ pub fn content_change(before: Shown, after: Shown, private: Private) -> Change {
     }
 }
 
-/// The lines in which two texts differ.
-fn changed_lines(old: &str, new: &str) -> (Arc<str>, Arc<str>) {
+/// The lines in which two texts differ, and where they are.
+struct Changed {
+    old: Arc<str>,
+    new: Arc<str>,
+    stretches: Vec<Stretch>,
+}
+
+fn changed_lines(old: &str, new: &str) -> Changed {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.split_inclusive('\n').collect(), new.split_inclusive('\n').collect());
     let start = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let rest = old.len().min(new.len()) - start;
     let end = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
     let (old, new) = (&old[start..old.len() - end], &new[start..new.len() - end]);
+    let stretch = |old_at: usize, old_len: usize, new_at: usize, new_len: usize| {
+        let count = |lines| u32::try_from(lines).unwrap_or(u32::MAX);
+        Stretch {
+            old_start: count(start + old_at),
+            old_len: count(old_len),
+            new_start: count(start + new_at),
+            new_len: count(new_len),
+        }
+    };
     if old.len() + new.len() > EXACT_LINES {
-        return (missing_lines(old, new), missing_lines(new, old));
+        // Which of them stands where is not worked out; where they begin is known.
+        let (gone, come) = (missing_lines(old, new), missing_lines(new, old));
+        let stretches = vec![stretch(0, gone.split_inclusive('\n').count(), 0, come.split_inclusive('\n').count())];
+        return Changed { old: gone, new: come, stretches };
     }
-    let mut sides = (String::new(), String::new());
+    let (mut gone, mut come, mut stretches) = (String::new(), String::new(), Vec::new());
     for op in capture_diff_slices(Algorithm::Myers, old, new) {
         if !matches!(op, DiffOp::Equal { .. }) {
-            sides.0.extend(old[op.old_range()].iter().copied());
-            sides.1.extend(new[op.new_range()].iter().copied());
+            let (old_range, new_range) = (op.old_range(), op.new_range());
+            stretches.push(stretch(old_range.start, old_range.len(), new_range.start, new_range.len()));
+            gone.extend(old[old_range].iter().copied());
+            come.extend(new[new_range].iter().copied());
         }
     }
-    (sides.0.into(), sides.1.into())
+    Changed { old: gone.into(), new: come.into(), stretches }
 }
 
 /// The lines that the other text does not have, or not as often.
@@ -91,8 +111,19 @@ mod tests {
     use super::*;
 
     fn changed(old: &str, new: &str) -> (String, String) {
-        let (old, new) = changed_lines(old, new);
+        let Changed { old, new, stretches } = changed_lines(old, new);
+        let lines = |text: &str| text.split_inclusive('\n').count();
+        let told = |len: fn(&Stretch) -> u32| stretches.iter().map(len).sum::<u32>() as usize;
+        assert_eq!((told(|one| one.old_len), told(|one| one.new_len)), (lines(&old), lines(&new)));
         (old.to_string(), new.to_string())
+    }
+
+    #[test]
+    fn lines_are_told_where_they_are() {
+        let stretches = changed_lines("a\nb\nc\nd\n", "a\nx\nc\ny\nz\n").stretches;
+        let numbers: Vec<[u32; 4]> =
+            stretches.iter().map(|one| [one.old_start, one.old_len, one.new_start, one.new_len]).collect();
+        assert_eq!(numbers, [[1, 1, 1, 1], [3, 1, 3, 2]]);
     }
 
     #[test]

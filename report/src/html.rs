@@ -219,11 +219,13 @@ fn attribute_data(change: &Change) -> AttributeData {
             (_, Shown::Absent) if old.is_empty() => "empty, is removed",
             (Shown::Absent, _) => "new",
             (_, Shown::Absent) => "is removed",
+            // Only the lines that change are here.
+            _ if !change.stretches.is_empty() => "",
             _ if old.is_empty() => "was empty",
             _ if new.is_empty() => "becomes empty",
             _ => "",
         };
-        let diff = Diff::new(&old, &new);
+        let diff = Diff::of(change, &old, &new);
         let hunks = diff.hunks.iter().map(hunk_data).collect();
         return AttributeData { name, before: None, after: None, hunks, note: note.to_owned() };
     }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
+use stead_catalog::{Change, Stretch};
 
 /// Unchanged lines shown around a change.
 const CONTEXT: usize = 3;
@@ -93,6 +94,50 @@ impl<'a> Diff<'a> {
         hunks(script)
     }
 
+    /// The difference of the texts of a change, which may have only the lines that change.
+    pub(crate) fn of(change: &Change, old: &'a str, new: &'a str) -> Self {
+        Self::of_stretches(&change.stretches, old, new).unwrap_or_else(|| Self::new(old, new))
+    }
+
+    /// The hunks of two texts that have only the lines that change; `None` where these are not all of them.
+    fn of_stretches(stretches: &[Stretch], old: &'a str, new: &'a str) -> Option<Self> {
+        let (old_lines, new_lines) = (split_lines(old), split_lines(new));
+        let (mut old_rest, mut new_rest) = (&old_lines[..], &new_lines[..]);
+        let mut hunks = Vec::with_capacity(stretches.len());
+        for stretch in stretches {
+            let (old_len, new_len) = (stretch.old_len as usize, stretch.new_len as usize);
+            let (removed, added) = (old_rest.get(..old_len)?, new_rest.get(..new_len)?);
+            (old_rest, new_rest) = (&old_rest[old_len..], &new_rest[new_len..]);
+            // An empty side is numbered by the line before it, as `diff -u` does.
+            hunks.push(Hunk {
+                old_start: stretch.old_start as usize + usize::from(old_len > 0),
+                old_len,
+                new_start: stretch.new_start as usize + usize::from(new_len > 0),
+                new_len,
+                lines: script(removed, added, &[]),
+            });
+        }
+        (!hunks.is_empty() && old_rest.is_empty() && new_rest.is_empty()).then_some(Self { hunks, tail: 0 })
+    }
+
+    /// The diff without file names, as `diff -u` writes it.
+    pub(crate) fn unified(&self) -> String {
+        let mut out = String::new();
+        for hunk in &self.hunks {
+            out.push_str(&hunk.header());
+            out.push('\n');
+            for line in &hunk.lines {
+                out.push(line.kind.sign());
+                out.push_str(line.text);
+                out.push('\n');
+                if !line.newline {
+                    out.push_str("\\ No newline at end of file\n");
+                }
+            }
+        }
+        out
+    }
+
     /// Counts added and removed lines.
     pub fn counts(&self) -> (usize, usize) {
         let count = |kind| self.hunks.iter().flat_map(|h| &h.lines).filter(|l| l.kind == kind).count();
@@ -106,20 +151,7 @@ impl<'a> Diff<'a> {
 /// assert_eq!(stead_report::unified("a\nb\n", "a\nc"), "@@ -1,2 +1,2 @@\n a\n-b\n+c\n\\ No newline at end of file\n");
 /// ```
 pub fn unified(old: &str, new: &str) -> String {
-    let mut out = String::new();
-    for hunk in Diff::new(old, new).hunks {
-        out.push_str(&hunk.header());
-        out.push('\n');
-        for line in &hunk.lines {
-            out.push(line.kind.sign());
-            out.push_str(line.text);
-            out.push('\n');
-            if !line.newline {
-                out.push_str("\\ No newline at end of file\n");
-            }
-        }
-    }
-    out
+    Diff::new(old, new).unified()
 }
 
 /// Cuts after each newline; the text's own newlines stay with their lines.
@@ -349,8 +381,19 @@ fn hunks(script: Vec<Line<'_>>) -> Diff<'_> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use stead_catalog::Shown;
 
     use super::*;
+
+    #[test]
+    fn lines_that_change_stand_where_they_are() {
+        let stretch = |old_start, old_len, new_start, new_len| Stretch { old_start, old_len, new_start, new_len };
+        let stretches = vec![stretch(4, 1, 4, 1), stretch(9, 0, 9, 1)];
+        let change = Change { stretches, ..Change::value("content", Shown::Absent, Shown::Absent) };
+        assert_eq!(Diff::of(&change, "a\n", "b\nc\n").unified(), "@@ -5 +5 @@\n-a\n+b\n@@ -9,0 +10 @@\n+c\n");
+        // What does not fit is compared as whole texts are.
+        assert_eq!(Diff::of(&change, "a\n", "b\n").unified(), "@@ -1 +1 @@\n-a\n+b\n");
+    }
 
     /// Applies a unified diff as `patch` would, trusting only its lines and positions.
     fn patch(old: &str, diff: &Diff<'_>) -> String {

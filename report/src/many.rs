@@ -335,7 +335,7 @@ fn extent(resource: &PlannedResource) -> String {
     for change in &resource.changes {
         match text_sides(change) {
             Some((old, new)) => {
-                let (added, removed) = Diff::new(&old, &new).counts();
+                let (added, removed) = Diff::of(change, &old, &new).counts();
                 lines += added.max(removed);
             }
             None => names.push(&change.attribute),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use stead_catalog::{Action, Change, Plan, PlannedResource};
 
 use crate::escape::clean;
-use crate::lines::unified;
+use crate::lines::Diff;
 use crate::text::{action_look, summary_line};
 use crate::value::{is_hidden, text_sides, words};
 
@@ -76,7 +76,7 @@ fn block(resource: &PlannedResource) -> Block {
 
 pub(crate) fn write_change(body: &mut String, change: &Change) {
     if let Some((old, new)) = text_sides(change) {
-        let diff = unified(&old, &new);
+        let diff = Diff::of(change, &old, &new).unified();
         let fence = "`".repeat(longest_run(&diff).max(2) + 1);
         let _ = write!(body, "  - {}:\n\n    {fence}diff\n", code(&change.attribute));
         for line in diff.split_terminator('\n') {

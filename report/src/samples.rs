@@ -195,6 +195,7 @@ fn arbitrary_change() -> impl Strategy<Value = Change> {
         before,
         after: Shown::Text(SECRET.into()),
         sensitive: true,
+        stretches: Vec::new(),
     });
     prop_oneof![4 => open, 1 => closed]
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Action, Cause, Change, EdgeKind, Plan, PlannedResource, ResourceId, Shown, SourceLocation};
+use stead_catalog::{Action, Cause, Change, EdgeKind, Plan, PlannedResource, ResourceId, Shown, SourceLocation, Stretch};
 
 use super::value::{WireValue, content_hash};
 use super::{FrameError, WireCode};
@@ -53,6 +53,9 @@ pub(crate) struct WireChange {
     after: WireShown,
     #[serde(default)]
     sensitive: bool,
+    /// Of each stretch where it is and how long, before and after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stretches: Vec<[u32; 4]>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -123,14 +126,26 @@ impl WireChange {
             before: WireShown::of(&change.before, hidden),
             after: WireShown::of(&change.after, hidden),
             sensitive: hidden,
+            stretches: if hidden { Vec::new() } else { change.stretches.iter().map(numbers).collect() },
         }
     }
 
     pub(crate) fn read(self) -> Result<Change, FrameError> {
         let (before, after) = (self.before.read()?, self.after.read()?);
-        let change = Change { attribute: self.attribute, before, after, sensitive: false };
+        let stretches = self.stretches.into_iter().map(stretch).collect();
+        let change = Change { attribute: self.attribute, before, after, sensitive: false, stretches };
         Ok(if self.sensitive { change.hidden() } else { change })
     }
+}
+
+/// A stretch as it is sent.
+fn numbers(stretch: &Stretch) -> [u32; 4] {
+    [stretch.old_start, stretch.old_len, stretch.new_start, stretch.new_len]
+}
+
+/// Reads it back.
+fn stretch([old_start, old_len, new_start, new_len]: [u32; 4]) -> Stretch {
+    Stretch { old_start, old_len, new_start, new_len }
 }
 
 impl WireShown {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Attributes, Cause, Change, EdgeKind, ResourceId, Shown, SourceLocation, Value};
+use stead_catalog::{Attributes, Cause, Change, EdgeKind, ResourceId, Shown, SourceLocation, Stretch, Value};
 
 use super::{hex, unhex};
 
@@ -41,6 +41,9 @@ struct StoredChange {
     after: Side,
     #[serde(default)]
     sensitive: bool,
+    /// Of each stretch where it is and how long, before and after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    stretches: Vec<[u32; 4]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +94,7 @@ impl Detail {
             before: side(&change.before, change.sensitive),
             after: side(&change.after, change.sensitive),
             sensitive: change.sensitive,
+            stretches: change.stretches.iter().map(|one| [one.old_start, one.old_len, one.new_start, one.new_len]).collect(),
         });
         let source = self.source.as_ref().map(|source| (source.file.to_string(), source.line, source.column));
         let detail = StoredDetail { changes: changes.collect(), because: causes(&self.because), source, orphan: self.orphan };
@@ -119,6 +123,11 @@ impl Detail {
             before: side(change.before),
             after: side(change.after),
             sensitive: change.sensitive,
+            stretches: change
+                .stretches
+                .into_iter()
+                .map(|[old_start, old_len, new_start, new_len]| Stretch { old_start, old_len, new_start, new_len })
+                .collect(),
         });
         let source =
             detail.source.map(|(file, line, column)| SourceLocation { file: file.into(), start: 0, end: 0, line, column });

@@ -6,7 +6,7 @@ use stead_catalog::{Cause, Change, Plan, PlannedResource, Shown, Summary};
 
 use super::value::{digest_json, value_json};
 use super::{ErrorDocument, FORMAT_VERSION, PlaceDocument, ReadError, UndoDocument, check_version};
-use crate::lines::unified;
+use crate::lines::Diff;
 use crate::value::{is_hidden, text_sides};
 
 /// The plans of one or more nodes.
@@ -191,7 +191,7 @@ impl From<&Change> for ChangeDocument {
             attribute: change.attribute.to_string(),
             before: side(&change.before),
             after: side(&change.after),
-            diff: text_sides(change).map(|(old, new)| unified(&old, &new)),
+            diff: text_sides(change).map(|(old, new)| Diff::of(change, &old, &new).unified()),
             unknown: because(&change.after).or_else(|| because(&change.before)),
             sensitive,
         }

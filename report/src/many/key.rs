@@ -78,6 +78,11 @@ pub(super) fn exact(resource: &PlannedResource, states: &[Arc<str>]) -> [u8; 32]
         hash.part(change.attribute.as_bytes());
         hash.side(&change.before, hidden);
         hash.side(&change.after, hidden);
+        for stretch in &change.stretches {
+            for number in [stretch.old_start, stretch.old_len, stretch.new_start, stretch.new_len] {
+                hash.part(&number.to_le_bytes());
+            }
+        }
     }
     *hash.0.finalize().as_bytes()
 }
@@ -93,7 +98,7 @@ pub(super) fn look(resource: &PlannedResource, states: &[Arc<str>]) -> [u8; 32] 
                 hash.part(b"hunks");
                 // An empty file and none at all read differently.
                 hash.part(&[u8::from(change.before == Shown::Absent), u8::from(change.after == Shown::Absent)]);
-                let diff = Diff::new(&old, &new);
+                let diff = Diff::of(change, &old, &new);
                 hash.part(&(diff.hunks.len() as u64).to_le_bytes());
                 for line in diff.hunks.iter().flat_map(|hunk| &hunk.lines) {
                     hash.part(&[u8::try_from(line.kind.sign()).unwrap_or(b'?'), u8::from(line.newline)]);

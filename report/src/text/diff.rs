@@ -7,9 +7,8 @@ use crate::lines::{Diff, Line, LineKind};
 use crate::paint::{Break, Piece, Screen, Style, piece};
 
 /// Writes the difference of two texts, hunk by hunk, each line with its sign.
-pub(super) fn write(screen: &mut Screen, options: &TextOptions, indent: usize, old: &str, new: &str) {
-    let diff = Diff::new(old, new);
-    if old.is_empty() || new.is_empty() {
+pub(super) fn write(screen: &mut Screen, options: &TextOptions, indent: usize, diff: &Diff<'_>, is_whole: bool) {
+    if is_whole {
         // All of it comes or goes: line numbers would say nothing.
         for line in diff.hunks.iter().flat_map(|h| &h.lines) {
             write_line(screen, options, indent, line);

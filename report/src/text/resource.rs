@@ -3,6 +3,7 @@
 use stead_catalog::{Action, Cause, Change, EdgeKind, PlannedResource, Shown, Value};
 
 use super::{TextOptions, action_look, diff, header_line};
+use crate::lines::Diff;
 use crate::outcome::Outcome;
 use crate::paint::{Break, Piece, Screen, Style, piece};
 use crate::value::{is_hidden, text_sides, words};
@@ -149,19 +150,23 @@ fn write_change(screen: &mut Screen, options: &TextOptions, indent: usize, actio
             (Shown::Absent, _) if new.is_empty() => "(empty)",
             (_, Shown::Absent) if old.is_empty() => "(empty) is removed",
             (Shown::Absent, _) | (_, Shown::Absent) => "",
+            // Only the lines that change are here.
+            _ if !change.stretches.is_empty() => "",
             _ if old.is_empty() => "(was empty)",
             _ if new.is_empty() => "(becomes empty)",
             _ => "",
         };
         let label = if note.is_empty() { format!("{}:", change.attribute) } else { format!("{}: {note}", change.attribute) };
         screen.line(indent, indent + 2, Break::Words, &[piece(Style::Plain, label)]);
-        diff::write(screen, options, indent + 2, &old, &new);
+        let is_whole = change.stretches.is_empty() && (old.is_empty() || new.is_empty());
+        diff::write(screen, options, indent + 2, &Diff::of(change, &old, &new), is_whole);
         return;
     }
     let hidden = is_hidden(change);
     if let Some(sides) = long_collections(screen, indent, change, hidden) {
         screen.line(indent, indent + 2, Break::Words, &[piece(Style::Plain, format!("{}:", change.attribute))]);
-        diff::write(screen, options, indent + 2, &sides.0, &sides.1);
+        let is_whole = sides.0.is_empty() || sides.1.is_empty();
+        diff::write(screen, options, indent + 2, &Diff::new(&sides.0, &sides.1), is_whole);
         return;
     }
     let (before_style, before) = words(&change.before, hidden);
