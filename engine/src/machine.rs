@@ -32,7 +32,7 @@ mod sweep;
 mod temporary;
 mod tree;
 
-pub(crate) use before::{afters, look_now, survey, xattrs};
+pub(crate) use before::{MAX_WRITTEN, afters, look_now, survey, xattrs};
 pub use build::{NewTree, TreeEntry};
 pub(crate) use commit::{Group, commit};
 pub(crate) use kernel::KERNEL;
@@ -340,12 +340,14 @@ impl Machine {
         self.spawn(run, root, None)
     }
 
-    /// As [`Machine::run`], of a command that says which paths it writes, or what lies below them. In a run that audits, everything
-    /// else that it writes is told.
+    /// As [`Machine::run`], of a command that says which paths it writes, or what lies below them. What files among them hold goes into the
+    /// journal first, but for large ones. In a run that audits, everything else that it writes is told.
     ///
     /// # Errors
-    /// As there.
+    /// As there, [`ApplyError::Journal`], and what looking at a path fails with.
     pub fn run_declared(&self, run: &Run, writes: &[&Path]) -> Result<Output, ApplyError> {
+        self.may_change()?;
+        before::keep_written(self, writes)?;
         let root = self.shared.observed.command_root()?;
         self.spawn(run, root, Some(writes).filter(|_| self.shared.audit))
     }

@@ -3,7 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine as _;
 use stead_tests::host::STEAD;
+use stead_tests::web::{Page, WebServer};
 
 use crate::site::{Site, planned};
 
@@ -216,4 +218,90 @@ fn a_timer_that_was_taken_away_runs_again() {
     assert_eq!(host.must("systemctl is-active tick.timer; systemctl is-enabled tick.timer"), "active\nenabled\n");
     let left: Vec<String> = before.changes(&host.snapshot()).into_iter().filter(|line| !is_kept(line)).collect();
     assert_eq!(left, [""; 0]);
+}
+
+#[test]
+fn what_a_command_says_it_writes_comes_back_byte_for_byte() {
+    let Some(site) = Site::new(
+        "exec \"write\" { command = \"echo new >> /srv/known; echo x > /srv/fresh; echo more >> /srv/large; chmod 600 /srv/known\", writes = [\"/srv/known\", \"/srv/fresh\", \"/srv/large\"] }\n\
+         file \"/etc/a\" { content = \"1\\n\" }\n\
+         exec \"react\" { command = \"cat /etc/a > /srv/reacted\", writes = \"/srv/reacted\", refresh_only = true, watch = [file[\"/etc/a\"]] }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    host.must("printf 'a\\000b\\377' > /srv/known; chmod 640 /srv/known; chgrp adm /srv/known; setfattr -n user.note -v kept /srv/known 2>/dev/null || true; truncate -s 65M /srv/large; echo old > /srv/reacted");
+    let sum = || host.must("stat -c '%a %G' /srv/known; sha256sum < /srv/known; cat /srv/reacted; ls /srv");
+    let before = sum();
+    let _ = site.apply().expect_code(0);
+    assert_ne!(sum(), before);
+    let plan = host.stead(&["undo", "last", "--brief"]);
+    assert!(plan.stdout.contains("what /srv/large held was not kept"), "{plan}");
+    assert!(plan.stdout.contains("besides what it declares"), "{plan}");
+    let undone = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(sum(), before, "{undone}");
+    assert_eq!(host.read("/etc/a"), None);
+}
+
+#[test]
+fn what_a_command_writes_is_not_kept_where_it_is_secret() {
+    const SECRET: &str = "hunter2-9d3e1b";
+    let Some(site) = Site::new(&format!(
+        "file \"/srv/token\" {{ content = secret(\"{SECRET}\\n\"), mode = 0600 }}\n\
+         exec \"copy\" {{ command = \"cat /srv/token >> /srv/copy\", writes = \"/srv/copy\", require = [file[\"/srv/token\"]] }}\n"
+    )) else {
+        return;
+    };
+    let host = &site.host;
+    let _ = site.apply().expect_code(0);
+    // What is there now is the secret.
+    let again = site.apply().expect_code(0);
+    assert_eq!(again.outcome("exec[\"copy\"]"), "changed", "{again}");
+    let undo = host.stead(&["undo", "last", "--yes"]);
+    assert!(undo.stdout.contains("what /srv/copy held was not kept, because it may hold secrets"), "{undo}");
+    assert!(!undo.stdout.contains(SECRET), "{undo}");
+    assert_eq!(host.run(&format!("grep -rlF {SECRET} /var/lib/stead")).stdout, "");
+}
+
+#[test]
+fn an_undo_of_a_download_with_a_password_tells_it_nowhere() {
+    const PASSWORD: &str = "hunter2-5c07aa";
+    let Some(site) = Site::new("") else { return };
+    let (host, server) = (&site.host, WebServer::start());
+    server.put("/file", Page { credentials: Some(format!("app:{PASSWORD}")), ..Page::new("new\n") });
+    let source = |attributes: &str| {
+        format!(
+            "download \"/srv/file\" {{ from = \"{}\", username = \"app\", password = secret(\"{PASSWORD}\"), checksum = \"none\"{attributes} }}\n\
+             download \"/srv/fresh\" {{ from = \"{}\", username = \"app\", password = secret(\"{PASSWORD}\"), checksum = \"none\" }}\n",
+            server.url(host, "/file"),
+            server.url(host, "/file")
+        )
+    };
+    site.source(&source(", update = true"));
+    host.write("/srv/file", "old\n");
+    let mut said = vec![site.stead("plan", &["--json"]), site.converge()];
+    assert_eq!(host.read("/srv/file").as_deref(), Some("new\n"));
+    assert!(server.take_asked().iter().any(|asked| asked.status == 200 && asked.headers.contains_key("authorization")));
+    // Without a word of approval a plan is all there is.
+    said.extend([&["undo", "last", "--json"][..], &["undo", "last"]].map(|arguments| host.stead(arguments)));
+    said.push(host.stead(&["undo", "last", "--yes", "--json"]).expect_code(0));
+    assert_eq!((host.read("/srv/file").as_deref(), host.read("/srv/fresh")), (Some("old\n"), None));
+    // The undo is undone: what was fetched comes from the journal, and the server is not asked.
+    server.take_asked();
+    said.push(host.stead(&["undo", "last", "--yes"]).expect_code(0));
+    assert_eq!((host.read("/srv/file").as_deref(), host.read("/srv/fresh").as_deref()), (Some("new\n"), Some("new\n")));
+    assert_eq!(server.take_asked().len(), 0);
+    site.nothing_is_left();
+    for run in ["1", "2", "3"] {
+        said.push(host.stead(&["show", run]).expect_code(0));
+        said.push(host.stead(&["show", run, "--json"]).expect_code(0));
+    }
+    said.push(host.stead(&["history", "--json"]).expect_code(0));
+    for output in &said {
+        assert!(!format!("{}{}", output.stdout, output.stderr).contains(PASSWORD), "{output}");
+    }
+    // As it is written, and as it is sent.
+    let sent = base64::engine::general_purpose::STANDARD.encode(format!("app:{PASSWORD}"));
+    let found = host.run(&format!("grep -rlF -e {PASSWORD} -e {sent} /var/lib/stead /var/log /run /tmp /srv 2>/dev/null"));
+    assert_eq!(found.stdout, "", "it is kept");
 }

@@ -399,7 +399,16 @@ impl Work<'_> {
 
     fn react(&self, resource: usize, scope: Arc<Scope>) -> Result<(), ApplyError> {
         let machine = self.machine(resource, &scope);
-        self.managed(resource)?.react(&machine)?;
+        let managed = self.managed(resource)?;
+        let reacted = managed.react(&machine);
+        if !managed.writes().is_empty() && scope.is_touched() {
+            // Its own change may have been looked at before, and looked different.
+            let left = afters(&self.shared.observed, &scope);
+            let mut known = scope.afters.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|old| !left.iter().any(|new| new.after.path() == old.after.path()));
+            known.extend(left);
+        }
+        reacted?;
         self.verify(resource, &scope)
     }
 }

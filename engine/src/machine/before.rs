@@ -9,11 +9,12 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::stage::holds_secret;
 use super::{Machine, Scope, Secrecy};
 use crate::journal::{Before, Blobs, Content, FileAttributes, FileState, NewAfter, NewBefore, Op, hex};
 use crate::observed::{Observed, open_regular};
 use crate::root::{Entry, failed};
-use crate::{ApplyError, ObserveError};
+use crate::{ApplyError, FileKind, Known, ObserveError, World as _};
 
 /// How much of what is there has to be written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,38 @@ pub(super) fn keep_all<'p>(machine: &Machine, paths: impl IntoIterator<Item = &'
         machine.recorded(path, Need::Content);
         machine.touched(path);
     }
+    Ok(())
+}
+
+/// A larger file is not kept before a command writes to it: it may be a database, written in every run.
+pub(crate) const MAX_WRITTEN: u64 = 64 << 20;
+
+/// Makes sure that the journal holds what is at paths that a command says it writes to, where that can be brought back from it: a file, or
+/// nothing. Of a large file it holds the state only.
+pub(super) fn keep_written(machine: &Machine, paths: &[&Path]) -> Result<(), ApplyError> {
+    let sequence = machine.scope.sequence;
+    let (mut kept, mut ops) = (Vec::new(), Vec::new());
+    for path in paths {
+        let need = match machine.shared.observed.stat(path)? {
+            Known::Is(None) => Need::Content,
+            Known::Is(Some(stat)) if stat.kind == FileKind::File && stat.size <= MAX_WRITTEN => Need::Content,
+            Known::Is(Some(stat)) if stat.kind == FileKind::File => Need::State,
+            Known::Is(Some(_)) | Known::Unknown(_) => continue,
+        };
+        let secret = match machine.shared.observed.root().parent(path)? {
+            Some(entry) => need == Need::Content && holds_secret(machine, &entry, path)?,
+            None => false,
+        };
+        let withhold = if secret { Withhold::Whether(true) } else { Withhold::As(&machine.scope.secrecy) };
+        if let Some(before) = machine.look_before(path, need, withhold)? {
+            ops.push(Op::Before { sequence, before });
+        }
+        kept.push((path, need));
+    }
+    if !ops.is_empty() {
+        machine.shared.journal.write(ops)?;
+    }
+    kept.into_iter().for_each(|(path, need)| machine.recorded(path, need));
     Ok(())
 }
 

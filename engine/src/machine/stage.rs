@@ -195,7 +195,7 @@ fn begin<'p>(machine: &Machine, path: &'p Path, sensitive: bool) -> Result<(Stag
 }
 
 /// Says whether the file that is replaced holds a secret of the resource or of another.
-fn holds_secret(machine: &Machine, entry: &Entry<'_>, path: &Path) -> Result<bool, ApplyError> {
+pub(super) fn holds_secret(machine: &Machine, entry: &Entry<'_>, path: &Path) -> Result<bool, ApplyError> {
     let secrecy = &machine.scope.secrecy;
     Ok(secrecy.knows_any() && open_regular(entry, path)?.is_some_and(|(mut file, _)| secrecy.is_in_file(&mut file)))
 }

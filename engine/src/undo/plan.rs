@@ -13,6 +13,7 @@ use super::path::{Fetch, Names, PathState, TYPES};
 use super::setting::SettingState;
 use super::{Restore, RestoringResource};
 use crate::journal::{Before, ChangeRecord, FileState, Journal, JournalError, RunRecord};
+use crate::machine::MAX_WRITTEN;
 use crate::planner::plan_managed;
 use crate::{Managed, ObserveError, Observed, PlanOptions, Planned, Registry};
 
@@ -521,10 +522,36 @@ impl Gathered<'_> {
             }
             let is_command = change.action == Some(Action::Run);
             let reacted = !change.reacted.is_empty() || change.action == Some(Action::Restart);
+            let resource = BTreeSet::from([resource.clone()]);
             if is_command {
-                self.lose(&BTreeSet::from([resource.clone()]), "what a command did besides what it declares is not known");
+                self.lose(&resource, "what a command did besides what it declares is not known");
+            } else if reacted && change.befores.is_empty() {
+                self.lose(&resource, "a reaction happened, and leaves nothing to go back to");
             } else if reacted && !change.befores.iter().any(|before| matches!(before, Before::Record { .. })) {
-                self.lose(&BTreeSet::from([resource.clone()]), "a reaction happened, and leaves nothing to go back to");
+                self.lose(&resource, "what a reaction did besides what it declares is not known");
+            }
+            if is_command || reacted {
+                self.tell_large(&resource, change);
+            }
+        }
+    }
+
+    /// Tells of files that were too large to be kept before a command wrote to them.
+    fn tell_large(&mut self, resource: &BTreeSet<ResourceId>, change: &ChangeRecord) {
+        let is_kept = |path: &Path| {
+            change.befores.iter().any(|before| matches!(before, Before::Path { path: known, blob: Some(_), .. } if known == path))
+        };
+        for before in &change.befores {
+            if let Before::Path { path, state: FileState::File { size, withheld: false, .. }, blob: None } = before
+                && *size > MAX_WRITTEN
+                && !is_kept(path)
+            {
+                let (size, most) = (Value::Size(*size), Value::Size(MAX_WRITTEN));
+                let why = format!(
+                    "what {} held was not kept: it had {size}, and {most} are kept of what a command writes",
+                    path.display()
+                );
+                self.lose(resource, &why);
             }
         }
     }

@@ -56,7 +56,7 @@ pub struct Exec {
     pub command: Option<Guarded<Command>>,
     /// A path, or several, that are there once the command has run. It runs only while one of them is missing.
     pub creates: Many<AbsolutePath>,
-    /// Paths that the command writes to, whether they are there before or not.
+    /// Paths that the command writes to, whether they are there before or not. What a file there holds is kept for an undo.
     pub writes: Many<AbsolutePath>,
     /// Paths that the command reads: it comes after the resources that make them.
     pub reads: Many<AbsolutePath>,
