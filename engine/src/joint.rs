@@ -108,7 +108,7 @@ fn is_met(wished: &WishedState, state: &PackageState) -> bool {
         WishedState::Installed => state.version.is_some() && !state.broken,
         WishedState::Removed => state.version.is_none(),
         WishedState::Purged => state.version.is_none() && !state.config_files,
-        WishedState::Version(_) | WishedState::Latest => false,
+        WishedState::Version(_) | WishedState::Latest | WishedState::File(_) => false,
     }
 }
 

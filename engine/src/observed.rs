@@ -22,7 +22,7 @@ use crate::root::{Entry, Root, RootSpec, failed};
 use crate::system::System;
 use crate::system::accounts::Ages;
 use crate::system::apt::SourcesAhead;
-use crate::system::archive::Contents;
+use crate::system::archive::{Contents, Control};
 use crate::world::no_network;
 use crate::{
     FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, PackageChange, PackageState, PackageWish, Probe,
@@ -359,6 +359,11 @@ impl World for Observed {
             Ok(contents) => Known::Is(contents),
             Err(because) => Known::Unknown(because),
         })
+    }
+
+    fn package_file(&self, path: &Path) -> Look<Option<Control>> {
+        let Some((file, _)) = self.open_file(path)? else { return Ok(Known::Is(None)) };
+        Ok(Known::Is(Some(Control::read(path, file)?)))
     }
 
     fn unit(&self, name: &str) -> Look<UnitState> {

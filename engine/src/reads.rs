@@ -14,7 +14,7 @@ use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::net::{NoAnswer, Reply, Request};
 use crate::system::accounts::Ages;
-use crate::system::archive::Contents;
+use crate::system::archive::{Contents, Control};
 use crate::{
     FileKind, Forecast, Group, Known, Look, Output, PackageChange, PackageState, PackageWish, Probe, ProbeOutcome, Stat,
     UnitState, User, World,
@@ -188,6 +188,11 @@ impl World for Recorder<'_> {
 
     fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
         self.base.contents(change)
+    }
+
+    fn package_file(&self, path: &Path) -> Look<Option<Control>> {
+        self.note_path(path);
+        self.base.package_file(path)
     }
 
     fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {

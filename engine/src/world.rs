@@ -15,7 +15,7 @@ use crate::downloads::Fetched;
 use crate::net::{NoAnswer, Reply, Request};
 use crate::system::accounts::Ages;
 use crate::system::apt::SourcesAhead;
-use crate::system::archive::Contents;
+use crate::system::archive::{Contents, Control};
 use crate::{ObserveError, Output};
 
 /// Something known, or something that will be known only after another resource is applied.
@@ -154,6 +154,8 @@ pub enum WishedState {
     Version(Arc<str>),
     /// The newest version on offer.
     Latest,
+    /// The version that the archive at this path has.
+    File(Arc<str>),
     /// Gone, configuration files left.
     Removed,
     /// Gone with its configuration files.
@@ -167,6 +169,8 @@ pub struct PackageWish {
     pub name: Arc<str>,
     /// What is wished.
     pub state: WishedState,
+    /// The release of the distribution, by suite or code name, that its version is from (`bookworm-backports`).
+    pub release: Option<Arc<str>>,
     /// Install what it recommends as well; `None`: as the machine's own package manager is configured.
     pub recommends: Option<bool>,
     /// The package index is refreshed first when it is older than this; `None`: only when the wish cannot be met without.
@@ -420,6 +424,18 @@ pub trait World: Sync {
     fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
         let _ = change;
         Ok(Known::Unknown("".into()))
+    }
+
+    /// Returns what the archive of a package, a file on the machine, says of itself; `None` when there is no file.
+    ///
+    /// # Errors
+    /// As [`World::read`]; `not-a-package` when it is something else.
+    fn package_file(&self, path: &Path) -> Look<Option<Control>> {
+        Ok(match self.read(path)? {
+            Known::Is(Some(content)) => Known::Is(Some(Control::of(path, &content)?)),
+            Known::Is(None) => Known::Is(None),
+            Known::Unknown(because) => Known::Unknown(because),
+        })
     }
 
     /// Hands out a regular file piece by piece, and returns its size; `None` when there is none.

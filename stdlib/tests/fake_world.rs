@@ -5,6 +5,7 @@
 //! /etc/motd       file 0644 root:root "hello\n"      # also: bytes 00ff, filler 2MiB
 //! /srv/app        directory 0755 app:33
 //! /srv/app.tar    archive "app/run" "#!/bin/sh\n" "app/doc/" "" "app/link" "-> run"   # names with what they hold
+//! /srv/app.deb    deb app 2.1 amd64                  # a package, and no file of another kind
 //! /current        symlink root:root -> releases/1
 //! /dev/x          other
 //! /root/x         denied                             # may not be looked at
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use stead_catalog::{Type, Value};
 use stead_engine::net::{NoAnswer, Reply, Request};
+use stead_engine::system::archive::Control;
 use stead_engine::{
     ActiveState, Ages, EnableState, FileKind, Forecast, Group, Known, Look, ManagedPaths, ObserveError, Output, Owner,
     PackageChange, PackageState, PackageWish, Probe, ProbeOutcome, Stat, UnitState, User, World,
@@ -67,6 +69,7 @@ pub(crate) struct FakeWorld {
     passwords: BTreeMap<String, Arc<str>>,
     ages: BTreeMap<String, Ages>,
     packages: BTreeMap<String, PackageState>,
+    debs: BTreeMap<PathBuf, Control>,
     forecast: Forecast,
     units: BTreeMap<String, UnitState>,
     probes: BTreeMap<String, i32>,
@@ -283,6 +286,14 @@ impl FakeWorld {
                 let root = (Owner::Id(0), Owner::Id(0));
                 Node::Present(stat(FileKind::File, 0o644, root, content.len() as u64, None), content.into())
             }
+            "deb" => {
+                let words: Vec<Arc<str>> = rest.split_whitespace().map(Arc::from).collect();
+                let [name, version, architecture] = &words[..] else { panic!("a name, a version, an architecture") };
+                let (name, version, architecture) = (name.clone(), version.clone(), architecture.clone());
+                self.debs.insert(path.to_owned(), Control { name, version, architecture, later: None });
+                let root = (Owner::Id(0), Owner::Id(0));
+                Node::Present(stat(FileKind::File, 0o644, root, rest.len() as u64, None), rest.as_bytes().into())
+            }
             "directory" => {
                 let (mode, rest) = mode(rest);
                 Node::Present(stat(FileKind::Directory, mode, self.owner(rest).0, 0, None), Arc::default())
@@ -490,6 +501,21 @@ impl World for FakeWorld {
 
     fn forecast(&self, _: &[PackageWish]) -> Look<Forecast> {
         Ok(Known::Is(self.forecast.clone()))
+    }
+
+    fn package_file(&self, path: &Path) -> Look<Option<Control>> {
+        match self.read(path)? {
+            Known::Is(None) => Ok(Known::Is(None)),
+            Known::Unknown(because) => Ok(Known::Unknown(because)),
+            Known::Is(Some(_)) => match self.debs.get(path) {
+                Some(control) => Ok(Known::Is(Some(control.clone()))),
+                None => Err(ObserveError::Impossible {
+                    code: "not-a-package",
+                    message: format!("{} is not a package archive: its first bytes are others", path.display()),
+                    hint: "look at it with `dpkg-deb --info`, and bring it again with a checksum".into(),
+                }),
+            },
+        }
     }
 
     fn unit(&self, name: &str) -> Look<UnitState> {

@@ -23,8 +23,8 @@ const PLAIN: &str = "kanari7x3145y";
 /// What of either is long enough to be known again, in small letters.
 const TRACE: &str = "kanari7";
 
-/// Attributes that no canary fits: words and times of a closed form, a key, what counts beside another attribute only.
-const NEVER: [&str; 13] = [
+/// Attributes that no canary fits: words, names and times of a closed form, a key, what counts beside another attribute only.
+const NEVER: [&str; 15] = [
     "cron.at",
     "cron.hour",
     "cron.day",
@@ -34,6 +34,8 @@ const NEVER: [&str; 13] = [
     "archive.checksum_name",
     "archive.password",
     "repository.key",
+    "package.from",
+    "package.checksum",
     "timer.on_calendar",
     "user.expires",
     "http_check.method",

@@ -282,6 +282,29 @@ fn an_undo_of_pip_works_as_the_same_user_with_any_interpreter() {
 }
 
 #[test]
+fn pip_runs_nothing_of_somebody_else() {
+    let source = |user: &str| {
+        format!("pip \"demo\" {{ venv = \"/srv/home/venv\", find_links = \"/srv/wheels\", no_index = true{user} }}\n")
+    };
+    let Some(site) = Site::with_tools(&source("")) else { return };
+    let host = &site.host;
+    host.write("/root/wheels.py", WHEELS);
+    host.must(
+        "python3 /root/wheels.py /srv/wheels; useradd -m -d /srv/home app; runuser -u app -- python3 -m venv /srv/home/venv",
+    );
+    // What app has put there would be run by root.
+    host.must("cd /srv/home/venv/lib/python3*/site-packages; echo 'open(\"/root/owned\", \"w\").close()' > sitecustomize.py; chown app: sitecustomize.py");
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("foreign-environment") && output.stdout.contains("user = \\\"app\\\""), "{output}");
+    assert_eq!(host.read("/root/owned"), None);
+
+    site.source(&source(", user = \"app\""));
+    site.converge();
+    assert_eq!(host.must("find /srv/home ! -user app"), "");
+    assert_eq!(host.read("/root/owned"), None);
+}
+
+#[test]
 fn a_broken_environment_is_made_anew() {
     let Some(site) = Site::with_tools("virtualenv \"/opt/venv\" { with_pip = false, prompt = \"app\" }\n") else { return };
     let host = &site.host;

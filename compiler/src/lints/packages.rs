@@ -39,9 +39,10 @@ pub(crate) fn check(lists: Option<&dyn PackageLists>, found: &Found, explicit: &
     }
 }
 
-/// The package that a resource is, where it is one that the package manager has to find.
+/// The package that a resource is, where it is one that the package manager has to find: one that a file brings needs that file.
 fn package_of(one: &Finished) -> Option<&str> {
-    let from_repository = one.footprint.needs.iter().any(|place| place.kind == PlaceKind::Repository);
+    let needs = |kind| one.footprint.needs.iter().any(|place| place.kind == kind);
+    let from_repository = needs(PlaceKind::Repository) && !needs(PlaceKind::Path);
     let own = one.footprint.owns.iter().find(|place| place.kind == PlaceKind::Package)?;
     from_repository.then_some(&*own.name)
 }

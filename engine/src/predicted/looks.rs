@@ -13,7 +13,7 @@ use crate::foreseen;
 use crate::net::{NoAnswer, Reply, Request};
 use crate::system::accounts::Ages;
 use crate::system::apt::SourcesAhead;
-use crate::system::archive::Contents;
+use crate::system::archive::{Contents, Control};
 use crate::{
     FileKind, Forecast, Group, Known, Look, ObserveError, Output, PackageChange, PackageState, PackageWish, Probe, ProbeOutcome,
     Stat, UnitState, User, World,
@@ -213,6 +213,26 @@ impl World for Predicted<'_> {
 
     fn contents(&self, change: &PackageChange) -> Look<Arc<Contents>> {
         self.base.contents(change)
+    }
+
+    fn package_file(&self, path: &Path) -> Look<Option<Control>> {
+        match self.find(&self.resolve(path)) {
+            Found::Base(found) => match self.base.package_file(&found)? {
+                Known::Is(None) => Ok(self.maybe_brought_path(path)),
+                seen => Ok(seen),
+            },
+            Found::Entry(Entry::Present { stat, kept: true, .. }) if stat.kind == FileKind::File => {
+                self.base.package_file(&self.resolve(path))
+            }
+            _ => Ok(match self.read(path)? {
+                Known::Is(Some(content)) => {
+                    let later = Some(format!("{} is written", path.display()).into());
+                    Known::Is(Some(Control { later, ..Control::of(path, &content)? }))
+                }
+                Known::Is(None) => Known::Is(None),
+                Known::Unknown(because) => Known::Unknown(because),
+            }),
+        }
     }
 
     fn connects(&self, host: &str, port: u16, timeout: Duration) -> Look<Result<(), NoAnswer>> {

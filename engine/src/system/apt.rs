@@ -19,6 +19,7 @@ use crate::{
 
 mod cache;
 mod fetch;
+mod files;
 mod index;
 mod names;
 mod orders;
@@ -169,7 +170,7 @@ impl Apt {
             });
             machine.record(&PACKAGE, &change.name, before)?;
         }
-        self.hand_over(&forecast.changes);
+        self.hand_over(&files::offered(&forecast.changes, &open));
         let outcome = self.groups(&open).into_iter().try_for_each(|group| self.install(machine, &group));
         machine.system().forget();
         outcome
@@ -256,6 +257,7 @@ impl Apt {
             .filter(is_open)
             .filter(|wish| match &wish.state {
                 WishedState::Version(pattern) => !database.provides_version(&wish.name, pattern),
+                WishedState::File(path) => !self.is_installed_from(path, &database.state(&wish.name)),
                 _ => true,
             })
             .cloned()
@@ -280,8 +282,9 @@ impl Apt {
 
     /// Simulates wishes that are not met. Those that cannot be met are told apart, so that the others still have a forecast.
     fn simulate_open(&self, wishes: &[PackageWish], apart: bool, view: Option<&View>) -> Result<Forecast, ObserveError> {
-        let mut forecast = Forecast::default();
-        for group in self.groups(wishes) {
+        let (readable, unmet) = self.readable(wishes);
+        let mut forecast = Forecast { unmet, ..Forecast::default() };
+        for group in self.groups(&readable) {
             let (mut group, unmet) = self.with_versions(group, view)?;
             forecast.unmet.extend(unmet);
             while !group.is_empty() {
@@ -455,6 +458,9 @@ const ALIKE: &str = ", but one named ";
 /// What stands behind the reason where nothing is on offer at all.
 const EMPTY: &str = ", for nothing is";
 
+/// What stands before the reason why a file of a package cannot be read.
+const UNREADABLE: &str = "its file: ";
+
 fn is_unknown(reason: &str) -> bool {
     reason.contains("Unable to locate package") || reason.contains("no package of this name")
 }
@@ -472,7 +478,17 @@ pub fn unmet(name: &str, reason: &str) -> ObserveError {
         };
         return impossible("unknown-package", format!("no package named `{name}` is on offer"), hint);
     }
+    if let Some(release) = reason.strip_prefix("Release '").and_then(|rest| rest.split('\'').next()) {
+        let message = format!("no repository offers package `{name}` in the release `{release}`");
+        let hint =
+            format!("declare the repository of that release before this package; `apt-cache policy {name}` tells what each has");
+        return impossible("unknown-release", message, hint);
+    }
     let message = format!("package `{name}`: {reason}");
+    if let Some(said) = reason.strip_prefix(UNREADABLE) {
+        let hint = "declare the resource that brings it, or name the path that it has";
+        return impossible("not-a-package", format!("package `{name}`: {said}"), hint.to_owned());
+    }
     if reason.starts_with("no version") || reason.starts_with("Version '") {
         let hint = "name one of the versions on offer, or a pattern such as `1.2.*`; `apt-cache madison` lists them";
         return impossible("unknown-version", message, hint.to_owned());
@@ -490,7 +506,8 @@ pub fn is_met(wished: &WishedState, state: &PackageState) -> bool {
         }
         WishedState::Removed => state.version.is_none() && !state.broken,
         WishedState::Purged => state.version.is_none() && !state.config_files && !state.broken,
-        WishedState::Latest => false,
+        // What is newest, or in a file, is not looked at here.
+        WishedState::Latest | WishedState::File(_) => false,
     }
 }
 

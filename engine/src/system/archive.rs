@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use crate::{FileKind, Owner, Stat};
 
+mod control;
 mod tar;
+
+pub use control::Control;
 
 /// Archives beyond this size are not opened for a plan.
 pub(crate) const MAX_ARCHIVE_BYTES: u64 = 64 << 20;
@@ -75,8 +78,8 @@ impl Contents {
         if bytes > MAX_ARCHIVE_BYTES {
             return Err(ArchiveError::TooLarge { path: archive.to_owned(), bytes });
         }
-        let control = unpack(archive, "--ctrl-tarfile")?;
-        let files = unpack(archive, "--fsys-tarfile")?.into_iter().filter_map(Shipped::of).collect();
+        let control = unpack(archive, "--ctrl-tarfile", archive, Stdio::null())?;
+        let files = unpack(archive, "--fsys-tarfile", archive, Stdio::null())?.into_iter().filter_map(Shipped::of).collect();
         let mut contents = Self { files, ..Self::default() };
         for entry in control {
             let name = entry.path.trim_start_matches("./");
@@ -143,13 +146,14 @@ pub(crate) fn has_word(text: &str, name: &str) -> bool {
         })
 }
 
-/// One of the two tar files in an archive, read while dpkg-deb unpacks it: that knows the compressions, and only reads.
-fn unpack(archive: &Path, option: &str) -> Result<Vec<tar::Entry>, ArchiveError> {
+/// One of the two tar files in an archive, read while dpkg-deb unpacks it: that knows the compressions, and only reads. It is told to read
+/// from `place`, which is `-` for its input.
+fn unpack(archive: &Path, option: &str, place: &Path, input: Stdio) -> Result<Vec<tar::Entry>, ArchiveError> {
     let io = |source| ArchiveError::Io { path: archive.to_owned(), source };
     let malformed = |message: String| ArchiveError::Malformed { path: archive.to_owned(), message };
     let mut command = Command::new("dpkg-deb");
-    command.arg(option).arg(archive).env("LC_ALL", "C.UTF-8");
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(io)?;
+    command.arg(option).arg(place).env("LC_ALL", "C.UTF-8");
+    let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(io)?;
     let parsed = match child.stdout.take() {
         Some(stdout) => tar::parse(stdout),
         None => Err("dpkg-deb gives nothing out".to_owned()),
@@ -170,6 +174,8 @@ fn unpack(archive: &Path, option: &str) -> Result<Vec<tar::Entry>, ArchiveError>
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]
@@ -214,6 +220,13 @@ mod tests {
             let shipped = contents.at(Path::new(hard)).expect("it is shipped");
             assert_eq!((shipped.stat.size, shipped.content.as_deref()), (7, Some(&b"linked\n"[..])), "{hard}");
         }
+
+        let told = Control::read(&archive, File::open(&archive).expect("it is there")).expect("the archive is whole");
+        assert_eq!((&*told.name, &*told.version, &*told.architecture), ("demo", "1", "all"));
+        let bytes = std::fs::read(&archive).expect("it is there");
+        assert_eq!(Control::of(&archive, &bytes).expect("the archive is whole"), told);
+        let cut = Control::of(&archive, &bytes[..100]).expect_err("it is cut off");
+        assert_eq!(cut.code(), "not-a-package");
 
         std::fs::write(&archive, b"!<arch>\nnot really").expect("a file");
         assert!(matches!(Contents::read(&archive), Err(ArchiveError::Malformed { .. })));

@@ -28,6 +28,12 @@ pub(crate) fn open(root: &Path, path: &str) -> io::Result<File> {
     open_with(root, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY)
 }
 
+/// Opens a regular file as [`open`] does, and waits for nobody who would have to write to it.
+pub(crate) fn open_regular(root: &Path, path: &str) -> io::Result<File> {
+    let file = open_with(root, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")) }
+}
+
 fn open_with(root: &Path, path: &str, flags: OFlags) -> io::Result<File> {
     if root == Path::new("/") {
         return Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?));

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use stead_catalog::{Action, Change, Footprint, Place, PlaceKind, Problem, Shown, Value};
 use stead_engine::system::apt::is_met;
+use stead_engine::system::archive::Control;
+use stead_engine::system::dpkg::matches_version;
 use stead_engine::{
     Applied, ApplyError, Brought, Difference, Forecast, Known, LockClass, Lost, Machine, ObserveError, PackageChange,
     PackageState, PackageWish, Predicted, ResourceType, WishedState, World,
 };
 
+use crate::problems::Problems;
+use crate::values::AbsolutePath;
 use crate::{Choice, Resource};
 
 mod apt;
+mod file;
 mod provider;
 mod removal;
 
@@ -24,7 +29,8 @@ use removal::Removal;
 /// What the package manager would install, upgrade or remove besides is found by its own simulation and shown in the plan; a change that
 /// several packages share is shown once, by the first. Packages with no order among them are changed in one transaction.
 /// Configuration files that somebody has changed are kept. The package index is refreshed first when a repository
-/// has changed since, or when `refresh` asks for it. Compares to Salt's `pkg.installed`, Puppet's `package` and Ansible's `apt`.
+/// has changed since, or when `refresh` asks for it. A package can come from a file on the node (`from`), or from a certain release of
+/// the distribution (`release`). Compares to Salt's `pkg.installed`, Puppet's `package` and Ansible's `apt`.
 ///
 /// ```stead
 /// package "nginx" { version = "1.22.*" }
@@ -39,6 +45,12 @@ use removal::Removal;
         pkg = "name",
         install_recommends = "recommends",
         hold_version = "hold",
+        source = "from",
+        sources = "from",
+        deb = "from",
+        fromrepo = "release",
+        default_release = "release",
+        allow_downgrade = "downgrade",
         cache_valid_time = "refresh"
     )
 )]
@@ -52,6 +64,16 @@ pub struct Package {
     /// The version: all of it (`1.22.1-9`), or a pattern with `*` and `?` that the newest version on offer has to match (`1.22.*`).
     /// A version that is there and matches is left alone; a lower one on offer is a downgrade, and is shown.
     pub version: Option<Arc<str>>,
+    /// The release that it comes from, by suite or code name (`bookworm-backports`), whatever the machine prefers. What it needs comes from
+    /// there where nothing else will do. A package that is there from elsewhere is left alone; `state = latest` brings the release's.
+    pub release: Option<Arc<str>>,
+    /// The package as a file on the node, an absolute path that ends with `.deb`. It is installed when another version is there.
+    pub from: Option<AbsolutePath>,
+    /// The file's checksum, `sha256:` with its digits; also sha512, sha384, sha1 and md5. Another file is refused.
+    pub checksum: Option<Arc<str>>,
+    /// The version from `from` or `release` may be lower than the one that is there. One that `version` names always may.
+    #[default(false)]
+    pub downgrade: bool,
     /// It is held: the package manager leaves its version alone unless Stead changes it. Left as found when absent.
     pub hold: Option<bool>,
     /// What it recommends is installed as well. As the machine's package manager is configured when absent.
@@ -77,6 +99,8 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct ObservedPackage {
     state: Known<PackageState>,
+    /// Which package the file is, where it comes from one.
+    file: Option<Known<Control>>,
     /// What the package manager would do; `None` when there is nothing to do.
     forecast: Option<Known<Forecast>>,
     /// What is lost with the packages that would be removed.
@@ -99,7 +123,8 @@ impl Package {
         if self.is_removal() {
             return Footprint { gone_before: vec![own.clone()], owns: vec![own], removes: true, ..Footprint::default() };
         }
-        let needs = vec![Place { kind: PlaceKind::Repository, name: REPOSITORY.into() }];
+        let mut needs = vec![Place { kind: PlaceKind::Repository, name: REPOSITORY.into() }];
+        needs.extend(self.file_needed());
         Footprint { owns: vec![own], needs, ..Footprint::default() }
     }
 
@@ -141,13 +166,20 @@ impl Package {
         if self.version.is_some() && self.state == State::Latest {
             conflict("version", "the newest version and a certain one are asked for", "leave `state = latest` out");
         }
-        for (attribute, is_given) in
-            [("version", self.version.is_some()), ("hold", self.hold.is_some()), ("recommends", self.recommends.is_some())]
-        {
+        for (attribute, is_given) in [
+            ("version", self.version.is_some()),
+            ("hold", self.hold.is_some()),
+            ("recommends", self.recommends.is_some()),
+            ("release", self.release.is_some()),
+            ("from", self.from.is_some()),
+        ] {
             if is_given && self.is_removal() {
                 conflict(attribute, &format!("`{attribute}` says nothing of a package that is gone"), "leave it out");
             }
         }
+        let mut of_origin = Problems::default();
+        self.check_origin(&mut of_origin);
+        problems.extend(of_origin.finish());
         problems
     }
 
@@ -157,13 +189,17 @@ impl Package {
 
     fn wish(&self) -> PackageWish {
         let state = match (self.state, &self.version) {
+            (State::Installed, _) if self.from.is_some() => {
+                WishedState::File(self.from.as_ref().map(|path| path.shared().clone()).unwrap_or_default())
+            }
             (State::Installed, Some(pattern)) => WishedState::Version(pattern.clone()),
             (State::Installed, None) => WishedState::Installed,
             (State::Latest, _) => WishedState::Latest,
             (State::Absent, _) => WishedState::Removed,
             (State::Purged, _) => WishedState::Purged,
         };
-        PackageWish { name: self.name.clone(), state, recommends: self.recommends, max_index_age: self.refresh }
+        let release = self.release.clone();
+        PackageWish { name: self.name.clone(), state, release, recommends: self.recommends, max_index_age: self.refresh }
     }
 
     fn because(&self) -> Arc<str> {
@@ -182,6 +218,11 @@ impl Package {
 
     /// What the version will be.
     fn version_after(&self, observed: &ObservedPackage) -> Shown {
+        match &observed.file {
+            Some(Known::Is(control)) => return Shown::Value(Value::string(control.version.clone())),
+            Some(Known::Unknown(because)) => return Shown::Unknown(because.clone()),
+            None => {}
+        }
         match &observed.forecast {
             Some(Known::Unknown(because)) => Shown::Unknown(because.clone()),
             Some(Known::Is(forecast)) => match (self.own(forecast).and_then(|change| change.to.clone()), &forecast.unseen) {
@@ -226,6 +267,12 @@ impl Package {
             let after = self.version_after(observed);
             if version(&state.version) != after {
                 changes.push(Change::value("version", version(&state.version), after));
+                for (attribute, origin) in
+                    [("from", self.from.as_ref().map(AbsolutePath::shared)), ("release", self.release.as_ref())]
+                {
+                    let shown = origin.map(|origin| Shown::Value(Value::string(origin.clone())));
+                    changes.extend(shown.map(|origin| Change::value(attribute, Shown::Absent, origin)));
+                }
             }
         }
         if let Some(hold) = self.hold.filter(|hold| state.held != *hold) {
@@ -288,7 +335,17 @@ impl Package {
         if let Some((_, reason)) = forecast.unmet.iter().find(|(name, _)| self.is(name)) {
             return Err(stead_engine::system::apt::unmet(&self.name, reason));
         }
-        let moves = self.own(forecast).is_some_and(|own| own.to != state.version);
+        let own = self.own(forecast);
+        if let Some((release, to)) = self.release.as_ref().zip(own.and_then(|own| own.to.as_ref())) {
+            if let Some(pattern) = self.version.as_ref().filter(|pattern| !matches_version(pattern, to)) {
+                let reason = format!("no version of the release `{release}` matches `{pattern}`; on offer: {to}");
+                return Err(stead_engine::system::apt::unmet(&self.name, &reason));
+            }
+            if let Some(there) = &state.version {
+                self.refuse_lower(there, to)?;
+            }
+        }
+        let moves = own.is_some_and(|own| own.to != state.version);
         if state.held && self.hold.is_none() && moves {
             return Err(ObserveError::Impossible {
                 code: "package-held",
@@ -329,14 +386,22 @@ impl ResourceType for Package {
         provider::refuse(provider, self)?;
         let wish = self.wish();
         let state = world.package(&self.name)?;
-        if state.value().is_some_and(|state| is_met(&wish.state, state)) {
-            return Ok(ObservedPackage {
-                state,
-                forecast: None,
-                removals: Vec::new(),
-                brought: Brought::default(),
-                lost: Lost::default(),
-            });
+        let file = self.observe_file(world, provider)?;
+        let is_there = match (&state, &file) {
+            (Known::Is(state), Some(Known::Is(control))) => Self::is_as_in_file(state, control),
+            (Known::Is(state), _) => is_met(&wish.state, state),
+            (Known::Unknown(_), _) => false,
+        };
+        let (removals, brought, lost) = Default::default();
+        if is_there {
+            return Ok(ObservedPackage { state, file, forecast: None, removals, brought, lost });
+        }
+        if let (Known::Is(state), Some(Known::Is(control))) = (&state, &file) {
+            self.refuse_file(world, state, control)?;
+        }
+        if let Some(Known::Unknown(because) | Known::Is(Control { later: Some(because), .. })) = &file {
+            let forecast = Some(Known::Unknown(because.clone()));
+            return Ok(ObservedPackage { state, file, forecast, removals, brought, lost });
         }
         let forecast = world.forecast(std::slice::from_ref(&wish))?.map(|forecast| forecast.of_wish(&self.name));
         let mut removals = Vec::new();
@@ -351,7 +416,7 @@ impl ResourceType for Package {
             }
         }
         let lost = if removals.is_empty() { Lost::default() } else { removal::lost(world, &self.because(), &removals) };
-        Ok(ObservedPackage { state, forecast: Some(forecast), removals, brought, lost })
+        Ok(ObservedPackage { state, file, forecast: Some(forecast), removals, brought, lost })
     }
 
     fn diff(&self, observed: &ObservedPackage) -> Difference {
@@ -374,8 +439,9 @@ impl ResourceType for Package {
             (false, None) => Action::Create,
             (false, Some(_)) => Action::Update,
         };
-        // Whether something newer is on offer shows when the index is there.
-        let is_open = self.state == State::Latest && state.version.is_some() && !state.broken;
+        // Whether something newer is on offer shows when the index is there, and what is in a file when that is.
+        let is_later = self.state == State::Latest || matches!(observed.file, Some(Known::Unknown(_)));
+        let is_open = is_later && state.version.is_some() && !state.broken;
         let unknown = match &observed.forecast {
             Some(Known::Unknown(because)) if is_open => Some(because.clone()),
             Some(Known::Is(Forecast { unseen: Some(because), .. })) if is_open => Some(because.clone()),
@@ -387,6 +453,13 @@ impl ResourceType for Package {
     fn digest(&self, observed: &ObservedPackage, hasher: &mut blake3::Hasher) -> bool {
         let Known::Is(state) = &observed.state else { return false };
         hasher.update(format!("{:?} {} {} {}", state.version, state.config_files, state.held, state.broken).as_bytes());
+        match &observed.file {
+            Some(Known::Is(control)) if control.later.is_none() => {
+                hasher.update(format!("{} {}", control.version, control.architecture).as_bytes());
+            }
+            Some(_) => return false,
+            None => {}
+        }
         match &observed.forecast {
             None => true,
             Some(Known::Unknown(_)) => false,
@@ -436,8 +509,10 @@ impl ResourceType for Package {
         if installs {
             state.config_files = false;
             let own = forecast.and_then(|forecast| self.own(forecast)).and_then(|own| own.to.clone());
+            let in_file = observed.file.as_ref().and_then(Known::value).map(|control| control.version.clone());
             // A version that is known later stands as what was asked for, which it will match.
-            state.version = own.or(state.version).or_else(|| Some(self.version.clone().unwrap_or_else(|| "*".into())));
+            state.version =
+                own.or(in_file).or(state.version).or_else(|| Some(self.version.clone().unwrap_or_else(|| "*".into())));
         }
         effects.put_package(&self.name, state);
         match forecast.filter(|forecast| forecast.unseen.is_none()) {

@@ -1,6 +1,7 @@
 //! The resource type `pip`.
 
 mod before;
+mod foreign;
 mod installed;
 mod requirement;
 mod tool;
@@ -83,7 +84,7 @@ pub struct Pip {
     pub constraints: Option<AbsolutePath>,
     /// Further options of `pip install`.
     pub options: Vec<Arc<str>>,
-    /// The user that pip runs as. The user that Stead runs as when absent.
+    /// The user that pip runs as. The user that Stead runs as when absent; an environment of somebody else is refused.
     pub user: Option<Arc<str>>,
     /// Install where the distribution says that only its own packages belong.
     #[default(false)]
@@ -412,6 +413,9 @@ impl Pip {
                 message: format!("there is no interpreter {python}"),
                 hint: declare,
             });
+        }
+        if let Some(home) = home {
+            foreign::refuse(world, home, Path::new(&python), self.user.as_ref())?;
         }
         if let Some(home) = home
             && !self.break_system_packages

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use rayon::prelude::*;
 
 use super::cache::{self, Cache};
-use super::{Apt, FETCHING, THINKING, View};
+use super::{Apt, FETCHING, THINKING, View, files};
 use crate::PackageChange;
 use crate::system::archive::{Contents, MAX_ARCHIVE_BYTES};
 
@@ -18,7 +18,7 @@ const MAX_FETCH_BYTES: u64 = 256 << 20;
 const APT_ARCHIVES: &str = "/var/cache/apt/archives";
 
 /// A package and its version.
-type Key = (Arc<str>, Arc<str>);
+pub(super) type Key = (Arc<str>, Arc<str>);
 
 /// What each brings, or why that cannot be told.
 pub(super) type Read = BTreeMap<Key, Result<Arc<Contents>, Arc<str>>>;
@@ -46,24 +46,35 @@ impl Apt {
         if let Some(known) = read.get(&key) {
             return known.clone();
         }
-        let (changes, view) = self.forecast_of(change);
+        let (changes, view, files) = self.forecast_of(change);
         let wanted: Vec<Key> = changes
             .into_iter()
             .filter_map(|change| Some((change.name, change.to?)))
             .filter(|key| !read.contains_key(key))
             .collect();
-        read.extend(self.read_all(&wanted, view.as_ref()));
+        let (from_files, offered): (Vec<Key>, Vec<Key>) = wanted.into_iter().partition(|key| files.contains_key(key));
+        read.extend(from_files.into_iter().filter_map(|key| {
+            let contents = Contents::read(files.get(&key)?).map(Arc::new).map_err(|error| Arc::from(error.to_string()));
+            Some((key, contents))
+        }));
+        if !offered.is_empty() {
+            read.extend(self.read_all(&offered, view.as_ref()));
+        }
         read.get(&key).cloned().unwrap_or_else(|| Err("apt does not say where it is".into()))
     }
 
-    /// All changes of the forecast that a change is from, and the index that it was made with.
-    fn forecast_of(&self, change: &PackageChange) -> (Vec<PackageChange>, Option<View>) {
+    /// All changes of the forecast that a change is from, the index that it was made with, and the archives that are files of the machine.
+    fn forecast_of(&self, change: &PackageChange) -> (Vec<PackageChange>, Option<View>, BTreeMap<Key, PathBuf>) {
         let kept = self.forecasts.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |known: &&PackageChange| known.name == change.name && known.to == change.to;
         let found = kept.iter().rev().find(|kept| kept.forecast.changes.iter().any(|known| is_it(&known)));
         match found {
-            Some(kept) => (kept.forecast.changes.clone(), kept.view.clone()),
-            None => (vec![change.clone()], None),
+            Some(kept) => {
+                let changes = kept.forecast.changes.clone();
+                let files = files::places(&self.root, &changes, &kept.wishes);
+                (changes, kept.view.clone(), files)
+            }
+            None => (vec![change.clone()], None, BTreeMap::new()),
         }
     }
 

@@ -98,6 +98,7 @@ mod tests {
         PackageWish {
             name: "a".into(),
             state: WishedState::Installed,
+            release: None,
             recommends: None,
             max_index_age: max_index_age.map(Duration::from_secs),
         }

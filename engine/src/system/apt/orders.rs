@@ -43,7 +43,10 @@ impl Apt {
         if let Some(recommends) = group.iter().find_map(|order| order.wish.recommends.filter(|_| is_install(&order.wish.state))) {
             words.extend(["-o".into(), format!("APT::Install-Recommends={recommends}")]);
         }
-        if group.iter().any(|order| matches!(order.wish.state, WishedState::Version(_))) {
+        // Whoever wishes something of a file or a release has compared its version with the one that is there.
+        let may_go_down =
+            |wish: &PackageWish| matches!(wish.state, WishedState::Version(_) | WishedState::File(_)) || wish.release.is_some();
+        if group.iter().any(|order| may_go_down(&order.wish)) {
             words.push("--allow-downgrades".into());
         }
         if group.iter().any(|order| database.state(&order.wish.name).held) {
@@ -52,20 +55,27 @@ impl Apt {
         words.extend(["install".into(), "--".into()]);
         words.extend(group.iter().map(|Order { wish, version }| match (&wish.state, version) {
             (WishedState::Removed | WishedState::Purged, _) => format!("{}-", wish.name),
+            (WishedState::File(path), _) => path.to_string(),
             (_, Some(version)) => format!("{}={version}", wish.name),
-            (_, None) => wish.name.to_string(),
+            (_, None) => match &wish.release {
+                Some(release) => format!("{}/{release}", wish.name),
+                None => wish.name.to_string(),
+            },
         }));
         Ok(words)
     }
 
-    /// Finds the newest version on offer for every pattern.
+    /// Finds the newest version on offer for every pattern. Where a release is given apt chooses itself.
     pub(super) fn with_versions(
         &self,
         wishes: Vec<PackageWish>,
         view: Option<&View>,
     ) -> Result<(Vec<Order>, Vec<Unmet>), ObserveError> {
-        let asked: Vec<&str> =
-            wishes.iter().filter(|wish| matches!(wish.state, WishedState::Version(_))).map(|wish| &*wish.name).collect();
+        let pattern_of = |wish: &'_ PackageWish| match &wish.state {
+            WishedState::Version(pattern) if wish.release.is_none() => Some(pattern.clone()),
+            _ => None,
+        };
+        let asked: Vec<&str> = wishes.iter().filter(|wish| pattern_of(wish).is_some()).map(|wish| &*wish.name).collect();
         if asked.is_empty() {
             return Ok((wishes.into_iter().map(|wish| Order { wish, version: None }).collect(), Vec::new()));
         }
@@ -75,7 +85,7 @@ impl Apt {
         let offers = simulation::offers(&String::from_utf8_lossy(&output.stdout));
         let (mut found, mut unmet) = (Vec::new(), Vec::new());
         for wish in wishes {
-            let WishedState::Version(pattern) = &wish.state else {
+            let Some(pattern) = pattern_of(&wish) else {
                 found.push(Order { wish, version: None });
                 continue;
             };
@@ -83,7 +93,7 @@ impl Apt {
             let mut versions: Vec<&Arc<str>> = offers.iter().filter(|(name, _)| &**name == bare).map(|(_, v)| v).collect();
             versions.sort_by(|a, b| compare_versions(b, a));
             versions.dedup();
-            match versions.iter().find(|version| matches_version(pattern, version)) {
+            match versions.iter().find(|version| matches_version(&pattern, version)) {
                 Some(version) => {
                     let version = Some((*version).clone());
                     found.push(Order { wish, version });
@@ -114,7 +124,13 @@ mod tests {
 
     #[test]
     fn one_call_has_one_way_to_remove_and_to_recommend() {
-        let wish = |name: &str, state, recommends| PackageWish { name: name.into(), state, recommends, max_index_age: None };
+        let wish = |name: &str, state, recommends| PackageWish {
+            name: name.into(),
+            state,
+            release: None,
+            recommends,
+            max_index_age: None,
+        };
         let apt = Apt::new(Path::new("/nonexistent"), Arc::new(Dpkg::new(Path::new("/nonexistent"))));
         let groups = apt.groups(&[
             wish("a", WishedState::Installed, None),

@@ -122,7 +122,7 @@ fn failure(stdout: &str, stderr: &str, wishes: &[&PackageWish]) -> Result<Simula
         let name = name.or_else(|| {
             let mut quoted = error.split('\'').skip(1).step_by(2);
             let (_, name) = (quoted.next()?, quoted.next()?);
-            error.starts_with("Version '").then_some(name)
+            (error.starts_with("Version '") || error.starts_with("Release '")).then_some(name)
         });
         let wish = name.and_then(|name| wishes.iter().find(|wish| same(&wish.name, name)));
         if let Some(wish) = wish {
@@ -197,7 +197,7 @@ mod tests {
     use crate::WishedState;
 
     fn wish(name: &str, state: WishedState) -> PackageWish {
-        PackageWish { name: name.into(), state, recommends: None, max_index_age: None }
+        PackageWish { name: name.into(), state, release: None, recommends: None, max_index_age: None }
     }
 
     fn simulate(status: i32, stdout: &str, stderr: &str, wishes: &[PackageWish]) -> Simulated {
@@ -261,17 +261,18 @@ Conf demo-lib (1.0 demo:stable [all])
 
     #[test]
     fn every_unknown_package_is_told() {
-        let stderr = "E: Unable to locate package nope\nE: Version '9' for 'nginx' was not found\nE: Package 'mta' has no installation candidate\n";
+        let stderr = "E: Unable to locate package nope\nE: Version '9' for 'nginx' was not found\nE: Package 'mta' has no installation candidate\nE: Release 'testing' for 'tmux' was not found\n";
         let stdout = "Package mta is a virtual package provided by:\n  ssmtp 2.64-11\n  dma 0.13\nYou should\n";
         let wishes = [
             wish("nope", WishedState::Installed),
             wish("nginx", WishedState::Version("9".into())),
             wish("mta", WishedState::Installed),
+            wish("tmux", WishedState::Latest),
             wish("good", WishedState::Installed),
         ];
         let Simulated::Unmet(unmet) = simulate(100, stdout, stderr, &wishes) else { panic!("it is about the wishes") };
         let names: Vec<&str> = unmet.iter().map(|(name, _)| &**name).collect();
-        assert_eq!(names, ["nope", "nginx", "mta"]);
+        assert_eq!(names, ["nope", "nginx", "mta", "tmux"]);
         assert_eq!(&*unmet[2].1, "it is a virtual package; name one that provides it: ssmtp, dma");
     }
 

@@ -1,7 +1,7 @@
 //! Packages by apt and dpkg.
 //!
-//! Can: versions and patterns, downgrades, holds, purges, recommends per package, a simulation of everything that
-//! happens besides, and names of other architectures.
+//! Can: versions and patterns, downgrades, holds, purges, recommends per package, packages from files and from a certain release,
+//! a simulation of everything that happens besides, and names of other architectures.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ impl Provider for Apt {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { versions: true, holds: true, recommends: true, purges: true }
+        Abilities { versions: true, holds: true, recommends: true, purges: true, files: true, releases: true }
     }
 
     fn mark(&self) -> &'static str {
@@ -33,7 +33,10 @@ impl Provider for Apt {
         let mut stem = step.name.to_string();
         if world.stat(&info(&stem, "list"))? == Known::Is(None) {
             stem = match world.stat(&info(bare, "list"))? {
-                Known::Is(None) => format!("{bare}:{}", architecture(world)?),
+                Known::Is(None) => match self.architectures(world)?.first() {
+                    Some(own) => format!("{bare}:{own}"),
+                    None => bare.to_owned(),
+                },
                 _ => bare.to_owned(),
             };
         }
@@ -58,6 +61,21 @@ impl Provider for Apt {
         })
     }
 
+    fn architectures(&self, world: &dyn World) -> Result<Vec<String>, ObserveError> {
+        // Where only packages of its own architecture were ever installed, dpkg has no such file.
+        let known = world.read(Path::new("/var/lib/dpkg/arch"))?.known()?.unwrap_or_default();
+        let listed: Vec<String> = String::from_utf8_lossy(&known).split_whitespace().map(str::to_owned).collect();
+        if !listed.is_empty() {
+            return Ok(listed);
+        }
+        Ok(vec![match std::env::consts::ARCH {
+            "x86_64" => "amd64".into(),
+            "aarch64" => "arm64".into(),
+            "x86" => "i386".into(),
+            other => other.to_owned(),
+        }])
+    }
+
     fn apply(&self, machine: &Machine, wish: &PackageWish, hold: Option<bool>) -> Result<(), ApplyError> {
         let apt = &machine.system().apt;
         apt.transact(machine, std::slice::from_ref(wish), None)?;
@@ -65,16 +83,4 @@ impl Provider for Apt {
         let state = machine.world().package(&wish.name)?.known()?;
         if state.held == hold { Ok(()) } else { apt.set_hold(machine, &wish.name, hold) }
     }
-}
-
-/// The architecture that packages without one are for.
-fn architecture(world: &dyn World) -> Result<String, ObserveError> {
-    let known = world.read(Path::new("/var/lib/dpkg/arch"))?.known()?;
-    let first = known.and_then(|bytes| String::from_utf8_lossy(&bytes).lines().next().map(str::to_owned));
-    Ok(first.unwrap_or_else(|| match std::env::consts::ARCH {
-        "x86_64" => "amd64".into(),
-        "aarch64" => "arm64".into(),
-        "x86" => "i386".into(),
-        other => other.to_owned(),
-    }))
 }

@@ -25,6 +25,12 @@ pub(super) trait Provider: Sync {
     /// When the package database cannot be read.
     fn removal(&self, world: &dyn World, step: &PackageChange) -> Result<Removal, ObserveError>;
 
+    /// The architectures that packages may be made for, the node's own first.
+    ///
+    /// # Errors
+    /// When the package database cannot be read.
+    fn architectures(&self, world: &dyn World) -> Result<Vec<String>, ObserveError>;
+
     /// Carries out a wish where it is not met, and then holds the package or lets it go.
     ///
     /// # Errors
@@ -43,6 +49,10 @@ pub(super) struct Abilities {
     pub(super) recommends: bool,
     /// Take configuration away with a package, or leave it there.
     pub(super) purges: bool,
+    /// Install a package from a file.
+    pub(super) files: bool,
+    /// Choose from which release a package comes.
+    pub(super) releases: bool,
 }
 
 /// Every package manager, the one that is taken where none can be told first.
@@ -59,12 +69,14 @@ pub(super) fn of(world: &dyn World) -> &'static dyn Provider {
 /// # Errors
 /// `unsupported-attribute`.
 pub(super) fn refuse(provider: &dyn Provider, package: &Package) -> Result<(), ObserveError> {
-    let Abilities { versions, holds, recommends, purges } = provider.abilities();
+    let Abilities { versions, holds, recommends, purges, files, releases } = provider.abilities();
     let wanted = [
         (versions, package.version.is_some(), "version"),
         (holds, package.hold.is_some(), "hold"),
         (recommends, package.recommends.is_some(), "recommends"),
         (purges, package.state == State::Purged, "state = purged"),
+        (files, package.from.is_some(), "from"),
+        (releases, package.release.is_some(), "release"),
     ];
     let Some((.., attribute)) = wanted.into_iter().find(|(can, is_wanted, _)| *is_wanted && !can) else { return Ok(()) };
     Err(ObserveError::Impossible {
@@ -77,6 +89,7 @@ pub(super) fn refuse(provider: &dyn Provider, package: &Package) -> Result<(), O
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::AbsolutePath;
 
     /// A package manager that can only install and remove.
     struct Plain;
@@ -98,6 +111,10 @@ mod tests {
             Ok(Removal { package: step.name.clone(), ..Removal::default() })
         }
 
+        fn architectures(&self, _: &dyn World) -> Result<Vec<String>, ObserveError> {
+            Ok(Vec::new())
+        }
+
         fn apply(&self, _: &Machine, _: &PackageWish, _: Option<bool>) -> Result<(), ApplyError> {
             Ok(())
         }
@@ -109,6 +126,10 @@ mod tests {
             name: "app".into(),
             state,
             version: version.map(Into::into),
+            release: None,
+            from: None,
+            checksum: None,
+            downgrade: false,
             hold,
             recommends: None,
             refresh: None,
@@ -119,6 +140,8 @@ mod tests {
             (package(Some("1.*"), None, State::Installed), "version"),
             (package(None, Some(false), State::Installed), "hold"),
             (package(None, None, State::Purged), "state = purged"),
+            (Package { from: AbsolutePath::new("/app.deb"), ..package(None, None, State::Installed) }, "from"),
+            (Package { release: Some("testing".into()), ..package(None, None, State::Installed) }, "release"),
         ];
         for (package, attribute) in &all {
             let expected = format!("unsupported-attribute: `{attribute}` of package `app` is nothing that plain can do");

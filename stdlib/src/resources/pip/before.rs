@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use stead_engine::{ApplyError, FileKind, Known, Machine, ObserveError, Restore, Restorer, World};
 
+use super::foreign;
 use super::installed::{Home, Installed};
 use super::tool::Tool;
 
@@ -40,9 +41,13 @@ pub(super) fn record(machine: &Machine, place: &str, tool: &Tool) -> Result<(), 
 
 /// What pip has installed in an environment, or for an interpreter.
 fn of(world: &dyn World, place: &Path) -> Result<BTreeMap<String, Arc<str>>, ObserveError> {
+    Ok(Installed::look(world, &home_of(world, place)?.of_pip())?.known()?.into_versions())
+}
+
+/// Where the packages of an environment are, or those of an interpreter.
+fn home_of(world: &dyn World, place: &Path) -> Result<Home, ObserveError> {
     let is_directory = matches!(world.stat(place)?, Known::Is(Some(stat)) if stat.kind == FileKind::Directory);
-    let home = if is_directory { Home::Venv(place.to_owned()) } else { Home::of(world, place)?.known()? };
-    Ok(Installed::look(world, &home.of_pip())?.known()?.into_versions())
+    if is_directory { Ok(Home::Venv(place.to_owned())) } else { Home::of(world, place)?.known() }
 }
 
 fn put_back(machine: &Machine, name: &str, before: &Json) -> Result<(), ApplyError> {
@@ -55,6 +60,8 @@ fn put_back(machine: &Machine, name: &str, before: &Json) -> Result<(), ApplyErr
         .filter_map(|(name, version)| Some((name.as_str(), version.as_str()?)))
         .collect();
     let found = of(machine.world(), Path::new(name))?;
+    // It may have changed hands since.
+    foreign::refuse(machine.world(), &home_of(machine.world(), Path::new(name))?, Path::new(&*tool.python), tool.user.as_ref())?;
     let gone: Vec<Arc<str>> =
         found.keys().filter(|name| !wanted.contains_key(name.as_str())).map(|name| Arc::from(name.as_str())).collect();
     let missing: Vec<String> = wanted

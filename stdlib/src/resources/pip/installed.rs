@@ -100,7 +100,7 @@ impl Home {
 }
 
 /// `python3.12`
-fn is_version(name: &str) -> bool {
+pub(super) fn is_version(name: &str) -> bool {
     let minor = name.strip_prefix("python3.").unwrap_or_default();
     !minor.is_empty() && minor.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -117,7 +117,7 @@ fn prefix(python: &Path) -> Option<&Path> {
 }
 
 /// Follows an interpreter's links to the file; `None` where there is none.
-fn real(world: &dyn World, python: &Path) -> Look<Option<PathBuf>> {
+pub(super) fn real(world: &dyn World, python: &Path) -> Look<Option<PathBuf>> {
     let mut at = python.to_owned();
     for _ in 0..10 {
         match world.stat(&at)? {
