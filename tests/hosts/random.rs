@@ -4,20 +4,22 @@
 //! A catalog is made from its seed alone: users and groups, files and links below their homes and elsewhere, packages of the local
 //! repositories with their configuration, units and services, lines, blocks and settings, crontabs, keys, commands with declared
 //! effects, settings of formats, units and timers, alternatives, archives, mounts, package sources, working trees of git, Python's
-//! environments with packages from wheels, and what a machine has one of;
+//! environments with packages from wheels, files from a web server of this machine, and what a machine has one of;
 //! with things that are there before, as they are wanted or otherwise. What fails is made smaller by leaving resources out.
 //!
-//! Left out is what a host has not of its own or cannot fetch: swap and kernel modules, and what comes from the network.
+//! Swap space and modules of the kernel are there in their files only: a host has the kernel of the machine that the tests run on, where
+//! they would be put to use. Left out is what is asked of servers elsewhere.
 //!
 //! `STEAD_RANDOM_CATALOGS=500` runs so many (25 when it is not set), `STEAD_RANDOM_SEED=7` that one alone, `STEAD_RANDOM_FIRST=1000` others; on
 //! `STEAD_RANDOM_HOSTS=5` hosts at a time.
 
 use std::fmt::Write as _;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use stead_tests::host::{Host, hosts_are_wanted};
 use stead_tests::output::{Finished, Planned, pending};
+use stead_tests::web::{Page, WebServer};
 
 use crate::fidelity::announced::{Announced, changed, owned_by_packages};
 use crate::undo::is_kept;
@@ -26,7 +28,7 @@ mod catalog;
 mod system;
 mod tools;
 
-use catalog::Catalog;
+use catalog::{Catalog, WEB};
 
 /// Hosts at a time.
 const AT_ONCE: usize = 3;
@@ -130,11 +132,20 @@ fn references(host: &Host) -> String {
     host.must(tools::REFERENCES)
 }
 
+/// The web server of all hosts.
+fn server() -> &'static WebServer {
+    static SERVER: OnceLock<WebServer> = OnceLock::new();
+    SERVER.get_or_init(WebServer::start)
+}
+
 fn try_one(host: &Host, catalog: &Catalog) -> Result<(), Fault> {
     host.must("dpkg-query -W -f '${Package}\\n' 'demo-*' 2>/dev/null | xargs -r apt-get -q purge -y >/dev/null 2>&1; true");
     let setup = host.run(&catalog.setup());
     assert!(setup.code == 0, "the host is prepared\n{setup}\n{}", catalog.setup());
-    host.write("/root/site.stead", catalog.source());
+    host.write("/root/site.stead", catalog.source().replace(WEB, &server().url(host, "")));
+    for (path, content) in catalog.pages() {
+        server().put(path, Page::new(content.as_str()));
+    }
     let live = system::live();
     let (before, people, ran) = (host.snapshot(), accounts(host), host.must(&live));
     let pointed = references(host);

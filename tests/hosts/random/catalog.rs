@@ -34,7 +34,7 @@ impl Random {
         (0..count).fold(String::new(), |text, _| text + self.pick(&WORDS) + "\n")
     }
 
-    fn mode(&mut self) -> &'static str {
+    pub(super) fn mode(&mut self) -> &'static str {
         self.pick(&["0644", "0600", "0640", "0755", "0444"])
     }
 }
@@ -48,7 +48,12 @@ struct Item {
     touches: Option<(String, Vec<String>)>,
     /// Items that only make sense with it, by position, and so go with it.
     needs: Vec<usize>,
+    /// What a web server has for it: a path and what is there.
+    page: Option<(String, String)>,
 }
+
+/// What stands in a source for the address of the web server, which another host has otherwise.
+pub(super) const WEB: &str = "http://web.example";
 
 /// A catalog.
 #[derive(Clone, Debug)]
@@ -69,7 +74,7 @@ impl Catalog {
         };
         let families = maker.random.below(7) + 3;
         for _ in 0..families {
-            match maker.random.below(27) {
+            match maker.random.below(30) {
                 0 | 1 => maker.account(),
                 2 => maker.tree(),
                 3 | 4 => maker.package(),
@@ -91,6 +96,9 @@ impl Catalog {
                 23 => maker.leaver(),
                 24 => maker.repository(),
                 25 => maker.environment(),
+                26 => maker.download(),
+                27 => maker.swap(),
+                28 => maker.kernel_module(),
                 _ => maker.lone_file(),
             }
         }
@@ -131,6 +139,11 @@ impl Catalog {
         self.items.iter().fold(String::new(), |text, item| text + &item.source)
     }
 
+    /// What a web server has for it.
+    pub(super) fn pages(&self) -> impl Iterator<Item = &(String, String)> {
+        self.items.iter().filter_map(|item| item.page.as_ref())
+    }
+
     pub(super) fn touches(&self) -> Vec<(String, Vec<String>)> {
         self.items.iter().filter_map(|item| item.touches.clone()).collect()
     }
@@ -166,8 +179,14 @@ impl Maker {
     }
 
     pub(super) fn add(&mut self, setup: impl Into<String>, source: impl Into<String>, needs: &[usize]) -> usize {
-        self.items.push(Item { setup: setup.into(), source: source.into(), touches: None, needs: needs.to_vec() });
+        let (setup, source) = (setup.into(), source.into());
+        self.items.push(Item { setup, source, touches: None, needs: needs.to_vec(), page: None });
         self.items.len() - 1
+    }
+
+    /// Has the web server hold something for a resource.
+    pub(super) fn serve(&mut self, position: usize, path: String, content: String) {
+        self.items[position].page = Some((path, content));
     }
 
     pub(super) fn about(&mut self, position: usize, id: String, paths: &[String]) {
@@ -180,7 +199,7 @@ impl Maker {
     }
 
     /// Something that is at a path before: nothing, the same, or something else.
-    fn before(&mut self, path: &str, content: &str) -> String {
+    pub(super) fn before(&mut self, path: &str, content: &str) -> String {
         match self.random.below(4) {
             0 => format!("printf %s {} > {path}\n", word(content)),
             1 => {

@@ -345,6 +345,50 @@ impl Maker {
         }
     }
 
+    /// Swap space from the next boot on. Used now it would be the swap space of the machine that the tests run on, whose kernel it is,
+    /// and a file on an overlay is none that the kernel takes.
+    pub(super) fn swap(&mut self) {
+        let spec = format!("UUID={}", self.name("s"));
+        let is_there = self.random.chance(50);
+        let options = self.random.pick(&["sw", "pri=5", "discard,pri=3"]);
+        let setup = if is_there { format!("echo '{spec} none swap {options} 0 0' >> /etc/fstab\n") } else { String::new() };
+        let what = match self.random.below(4) {
+            0 => "state = absent",
+            1 => "active = false, priority = 7",
+            2 => "active = false, options = \"discard\"",
+            _ => "active = false",
+        };
+        let at = self.add(setup, format!("swap {} {{ {what} }}\n", quoted(&spec)), &[]);
+        self.about(at, format!("swap[\"{spec}\"]"), &["/etc/fstab".to_owned()]);
+    }
+
+    /// A module of the kernel from the next boot on: its list, its options, or that it is kept away. Loaded now it would be in the
+    /// kernel of the machine that the tests run on.
+    pub(super) fn kernel_module(&mut self) {
+        let name = self.name("km");
+        let (list, settings) = (format!("/etc/modules-load.d/{name}.conf"), format!("/etc/modprobe.d/{name}.conf"));
+        let mut setup = String::new();
+        if self.random.chance(40) {
+            setup += &format!("mkdir -p /etc/modules-load.d; echo {name} > {list}\n");
+        }
+        if self.random.chance(40) {
+            setup += &format!(
+                "mkdir -p /etc/modprobe.d; printf '# ours\\noptions {name} old=1\\n' > {settings}; chmod 0640 {settings}\n"
+            );
+        }
+        let number = self.random.below(90) + 10;
+        let what = match self.random.below(5) {
+            0 => "loaded = false".to_owned(),
+            1 => format!("loaded = false, options = {{ depth = {number} }}"),
+            2 => "loaded = false, options = {}, blacklisted = false".to_owned(),
+            3 => "state = absent, blacklisted = true".to_owned(),
+            _ => "state = absent, forbidden = true".to_owned(),
+        };
+        let at = self.add(setup, format!("kernel_module {} {{ {what} }}\n", quoted(&name)), &[]);
+        let paths = [list, settings, "/etc/modules-load.d".to_owned(), "/etc/modprobe.d".to_owned()];
+        self.about(at, format!("kernel_module[\"{name}\"]"), &paths);
+    }
+
     /// A package source, and what comes from it.
     pub(super) fn source(&mut self) {
         if !self.once("repository") {

@@ -1,6 +1,8 @@
-//! Families that other programs work for: git, and Python's environments with packages from a directory of wheels.
+//! Families that others work for: git, Python's environments with packages from a directory of wheels, and a web server's files.
 
-use super::catalog::{Maker, quoted, word};
+use sha2::{Digest as _, Sha256};
+
+use super::catalog::{Maker, WEB, quoted, word};
 use crate::tools::WHEELS;
 
 impl Maker {
@@ -33,6 +35,36 @@ impl Maker {
         let source = format!("git {} {{ url = {}, rev = {}{more} }}\n", quoted(&top), quoted(&from), quoted(rev));
         let at = self.add(setup, source, &[]);
         self.about(at, format!("git[\"{top}\"]"), &[format!("{top}/")]);
+    }
+
+    /// A file from a web server, which may be there as it is wanted or otherwise.
+    pub(super) fn download(&mut self) {
+        let name = self.name("w");
+        let (path, content) = (format!("/srv/{name}"), self.random.text());
+        let setup = self.before(&path, &content);
+        if self.random.chance(15) {
+            let at = self.add(setup, format!("download {} {{ state = absent }}\n", quoted(&path)), &[]);
+            return self.about(at, format!("download[\"{path}\"]"), &[path]);
+        }
+        let digits = hex::encode(Sha256::digest(&content));
+        let checksum = match self.random.below(3) {
+            0 => "checksum = \"none\"".to_owned(),
+            1 => format!("checksum = {}", quoted(&format!("sha256:{digits}"))),
+            // Looked up in a file, by the name that it has at the server.
+            _ => format!("checksum = {}", quoted(&format!("sha256:/srv/{name}.sums"))),
+        };
+        let setup = format!("{setup}printf '%s  %s\\n' {digits} {name} > /srv/{name}.sums\n");
+        let update = if checksum.ends_with("\"none\"") && self.random.chance(50) { ", update = true" } else { "" };
+        let mode = if self.random.chance(60) { format!(", mode = {}", self.random.mode()) } else { String::new() };
+        let source =
+            format!("download {} {{ from = {}, {checksum}{update}{mode} }}\n", quoted(&path), quoted(&format!("{WEB}/{name}")));
+        let at = self.add(setup, source, &[]);
+        self.serve(at, format!("/{name}"), content);
+        self.about(at, format!("download[\"{path}\"]"), std::slice::from_ref(&path));
+        if self.random.chance(40) {
+            let link = format!("/srv/{}", self.name("l"));
+            self.add("", format!("symlink {} {{ target = {} }}\n", quoted(&link), quoted(&path)), &[at]);
+        }
     }
 
     /// An environment with a package, which may be there with another version of it.
