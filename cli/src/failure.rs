@@ -381,7 +381,7 @@ impl Failure {
             Self::FileReplaced(_) => "file-replaced",
             Self::NoSuchRollout(_) => "no-such-rollout",
             Self::WorkerBinary { .. } => "worker-binary-unusable",
-            Self::NoPassword => "no-password",
+            Self::NoPassword => "no-sudo-password",
             Self::Worker(_) => "worker-garbled",
             Self::InventoryProgram { .. } => "inventory-failed",
             Self::Target { source, .. } => source.code,
@@ -407,11 +407,20 @@ impl Failure {
         match self {
             Self::NotAProject { suggestion, .. } => suggestion.clone(),
             Self::NoDirectory(_) => Some("give the directory that holds the tree of a system".into()),
+            Self::NoSuchPath(_) => Some("a path counts from the current directory".into()),
+            Self::Guard { .. } => {
+                Some("the state directory has to be writable: free some space, or name another with --state-dir".into())
+            }
+            Self::NotSet { .. } => Some("put the key there by hand, with any text, and set it again".into()),
+            Self::EmptySecret => Some("type it, or pipe it in: `pass show db | stead secret set FILE KEY`".into()),
+            Self::NoDataFile(_) => Some("name one below data/, such as data/common.yaml".into()),
+            Self::BadRecipient { .. } => Some("`stead secret keygen` makes a key; one of ssh is in ~/.ssh/id_ed25519.pub".into()),
             Self::Unreadable { source, .. } | Self::Unwritable { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
                 Some("run as a user who may, or as root".into())
             }
+            Self::Unwritable { .. } => Some("name another file, or look at the directory above it".into()),
             Self::Facts(_) => Some("each file below /etc/stead/facts.d holds a JSON object".into()),
             Self::Dependency(error) => error.hint(),
             Self::NoStoredFacts(_) | Self::NoneStored(_) => {
@@ -427,6 +436,9 @@ impl Failure {
             Self::Run(error) => error.hint(),
             Self::Watch(error) => error.hint(),
             Self::Journal(error) => error.hint(),
+            Self::SavedPlan { source: stead_engine::SavedPlanError::Io(_), .. } => {
+                Some("look at the path and its permissions".into())
+            }
             Self::SavedPlan { .. } => Some("plan again: stead plan -o FILE".into()),
             Self::NoSuchRun(_) => Some("`stead history` lists the runs that are kept".into()),
             Self::Undo(error) => error.hint(),

@@ -231,8 +231,7 @@ impl Events for Progress<'_> {
 pub(crate) fn outcome_of(outcome: &engine::Outcome) -> Outcome {
     Outcome {
         kind: outcome.kind,
-        // Why a resource was not tried is no error of its own.
-        code: outcome.code.clone().filter(|_| outcome.kind.is_bad()),
+        code: outcome.code.clone(),
         message: outcome.message.clone(),
         hint: outcome.hint.clone(),
         duration: Some(outcome.duration).filter(|_| outcome.attempts > 0),

@@ -55,7 +55,7 @@ impl DirectorySources {
             return Err(SourceError::Refused("it is not a regular file".into()));
         }
         if metadata.len() > MAX_FILE {
-            return Err(SourceError::Refused(format!("it has {} bytes, at most {MAX_FILE} are read", metadata.len())));
+            return Err(SourceError::TooLarge { bytes: metadata.len(), limit: MAX_FILE });
         }
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
         file.by_ref().take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;

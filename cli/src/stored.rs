@@ -116,9 +116,9 @@ pub(crate) fn compile(project: &Project, node: &StoredNode) -> (Result<Catalog, 
         catalog = compiled;
     }
     let first = found.iter().find(|diagnostic| diagnostic.is_error());
-    let catalog = catalog.ok_or_else(|| match first {
-        Some(diagnostic) => (diagnostic.code.into(), diagnostic.message.as_str().into()),
-        None => ("no-catalog".into(), "its catalog cannot be made".into()),
+    let catalog = catalog.ok_or_else(|| {
+        let error = first.expect("there is an error where there is no catalog");
+        (error.code.into(), error.message.as_str().into())
     });
     found.retain(|diagnostic| diagnostic.severity != Severity::Hint);
     (catalog, Remarks { found, facts: facts_text })

@@ -185,7 +185,36 @@ pub fn explain(code: &str) -> Option<&'static str> {
     PAGES.binary_search_by_key(&code, |(name, _)| name).ok().map(|at| PAGES[at].1)
 }
 
+/// Returns a page as it is read: without the blocks marked `hidden`, which set the stage for its example in a test.
+pub fn for_readers(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let mut marks = line.strip_prefix("```").unwrap_or_default().split(',').skip(1);
+        if marks.any(|mark| mark == "hidden") {
+            // The empty line below goes with it.
+            let _ = lines.by_ref().find(|line| *line == "```");
+            let _ = lines.next();
+            continue;
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
 /// Returns every code, in alphabetical order.
 pub fn all_codes() -> impl Iterator<Item = &'static str> {
     PAGES.iter().map(|(code, _)| *code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sets_the_stage_is_not_read() {
+        let page = "# x\n\na\n\n```console,hidden\n$ b\n```\n\n```console\n$ c\n```\n";
+        assert_eq!(for_readers(page), "# x\n\na\n\n```console\n$ c\n```\n");
+    }
 }

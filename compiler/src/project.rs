@@ -568,6 +568,10 @@ pub(crate) fn parse_file(name: Arc<str>, text: Arc<str>, is_dependency: bool) ->
 const MAX_SOURCE_BYTES: usize = 256 << 20;
 
 fn unreadable(name: &Arc<str>, error: &SourceError) -> Diagnostic {
-    let code = if *error == SourceError::NotFound { "missing-file" } else { "unreadable-file" };
+    let code = match error {
+        SourceError::NotFound => "missing-file",
+        SourceError::TooLarge { .. } => "file-too-large",
+        SourceError::Refused(_) | SourceError::Failed(_) => "unreadable-file",
+    };
     Diagnostic::error(code, format!("cannot read `{name}`: {error}")).at(name, Span::at(0), "")
 }

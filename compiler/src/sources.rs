@@ -14,6 +14,14 @@ pub enum SourceError {
     /// The path leads out of the project, or may not be read.
     #[error("{0}")]
     Refused(String),
+    /// It has more bytes than are read of one file.
+    #[error("it has {bytes} bytes, at most {limit} are read")]
+    TooLarge {
+        /// How many it has.
+        bytes: u64,
+        /// How many it may have.
+        limit: u64,
+    },
     /// Anything else that went wrong while reading, in the words of the system.
     #[error("{0}")]
     Failed(String),

@@ -83,9 +83,8 @@ impl ObserveError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unknown { .. } => "known-later",
             Self::Permission { .. } => "permission-denied",
-            Self::Io { .. } => "read-failed",
+            Self::Unknown { .. } | Self::Io { .. } => "read-failed",
             Self::UntrustedSymlink { .. } => "untrusted-symlink",
             Self::WrongKind { .. } => "wrong-kind",
             Self::Unavailable { .. } => "service-unavailable",
@@ -100,6 +99,8 @@ impl ObserveError {
             Self::UntrustedSymlink { path, .. } => {
                 Some(format!("look at who planted {} and remove it, or name the path it points to", path.display()))
             }
+            Self::WrongKind { path, .. } => Some(format!("move {} away, or name another path", path.display())),
+            Self::Io { .. } => Some("try it by hand: the reason is the system's own".into()),
             Self::Impossible { hint, .. } => Some(hint.clone()),
             Self::Unavailable { service: "systemd", .. } => {
                 Some("services need a system that systemd has booted; leave them out with --except service, or name a tree with --root".into())
@@ -243,7 +244,19 @@ impl ApplyError {
             Self::NotConverged { .. } => {
                 Some("something else writes it, or the machine cannot keep it so: compare with the plan".into())
             }
+            Self::Io { code: "mount-point", .. } => Some("unmount it first, or leave the directory".into()),
+            Self::Io { code: "read-only-file-system", .. } => {
+                Some("mount it writable; the kernel's messages tell whether it was found damaged: dmesg".into())
+            }
+            Self::Io { code: "directory-not-empty", .. } => {
+                Some("move away what somebody has put there, or undo with --force, which keeps it in the journal".into())
+            }
+            Self::Io { code: "write-failed", .. } => Some("try it by hand: the reason is the system's own".into()),
             Self::Moved { .. } => Some("plan again, and look at what changed".into()),
+            Self::Service { .. } => Some("the system's journal may tell more: journalctl -n 50 --no-pager".into()),
+            Self::Journal { .. } => {
+                Some("free some space where the state directory lies, or name another with --state-dir".into())
+            }
             Self::Timeout { .. } => Some("raise `timeout` on the resource if it needs longer".into()),
             _ => None,
         }

@@ -70,7 +70,9 @@ impl JournalError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Newer { .. } => Some("use the version of stead that applied last, or a later one".into()),
-            Self::Database(_) | Self::Io(_) => None,
+            Self::Database(_) | Self::Io(_) => {
+                Some("look at the permissions of the state directory; the next apply moves a damaged journal aside".into())
+            }
         }
     }
 

@@ -256,6 +256,17 @@ fn what_cannot_be_planned_holds_only_its_dependents() {
     );
 }
 
+/// As where the operator's version of Stead is a newer one.
+#[test]
+fn a_resource_of_a_type_that_is_not_known_is_told() {
+    let resources = vec![resource("shed", "a", Attributes::new())];
+    let catalog = Catalog { node: "n".into(), resources, edges: Vec::new() };
+    let planned = plan(&catalog, &Registry::new(&[TypeEntry::of::<Word>()]), &Files::of(&[]), &PlanOptions::default());
+    let (code, message) = planned.plan.resources[0].error.clone().unwrap();
+    let page = include_str!("../../stdlib/errors/catalog-mismatch.md");
+    assert!(page.contains(&format!("\nerror[{code}]: {message}\n")), "{code}: {message}");
+}
+
 #[test]
 fn noop_is_shown_and_held() {
     let mut one = wants("a", "x");

@@ -88,7 +88,7 @@ impl WatchError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Root(error) => error.hint(),
-            Self::Refused(_) => None,
+            Self::Refused(_) => Some("raise it: sysctl fs.inotify.max_user_instances=1024".into()),
             Self::Limit { .. } => Some("raise it: sysctl fs.inotify.max_user_watches=1048576".into()),
         }
     }

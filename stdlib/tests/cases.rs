@@ -1,4 +1,4 @@
-//! The plan cases in the pages beside the resource types.
+//! The plan cases in the pages beside the resource types, and in those of codes.
 //!
 //! A case is a fenced block ` ```plan ` of three parts divided by `---`: resources as the language writes them, the machine as
 //! `fake_world` reads it, and what is planned. Every resource comes after those above it. `UPDATE_EXPECT=1` writes what is planned into the page.
@@ -30,9 +30,10 @@ fn every_case_is_planned_as_its_page_says() {
 }
 
 fn pages() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/resources");
-    let mut pages: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the folder is there")
+    let folders = [concat!(env!("CARGO_MANIFEST_DIR"), "/src/resources"), concat!(env!("CARGO_MANIFEST_DIR"), "/errors")];
+    let mut pages: Vec<PathBuf> = folders
+        .into_iter()
+        .flat_map(|folder| std::fs::read_dir(folder).expect("the folder is there"))
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
         .collect();

@@ -84,6 +84,7 @@ fn examples_compile() {
     let mut all = vec![root().join("README.md")];
     pages(&root().join("book/src"), &mut all);
     pages(&root().join("cli/errors"), &mut all);
+    pages(&root().join("stdlib/errors"), &mut all);
     let mut problems = String::new();
     let mut checked = 0;
     for page in all {

@@ -1,8 +1,10 @@
-//! The command line, as transcripts: every page beside this file, the README and every page of the book.
+//! The command line, as transcripts: every page beside this file, the README, every page of the book and of a code.
 
 mod terminal;
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stead_tests::host::stead_binary;
 use stead_tests::transcript::run_page;
@@ -32,7 +34,21 @@ fn pages(directory: &Path) -> Vec<PathBuf> {
 fn check(pages: &[PathBuf]) {
     assert!(!pages.is_empty(), "there are pages");
     let stead = stead_binary();
-    let problems: Vec<String> = pages.iter().filter_map(|page| run_page(page, stead).err()).collect();
+    let (next, problems) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(page) = pages.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(problem) = run_page(page, stead) {
+                        problems.lock().expect("nobody panics").push(problem);
+                    }
+                }
+            });
+        }
+    });
+    let mut problems = problems.into_inner().expect("nobody panics");
+    problems.sort();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
@@ -44,6 +60,17 @@ fn transcripts() {
 #[test]
 fn the_readme() {
     check(&[root().join("README.md")]);
+}
+
+/// Each page of a code shows what gives it; those that want a host are run in `tests/hosts/pages.rs`. `PAGES` in the environment takes
+/// those with the word in their names.
+#[test]
+fn the_pages_of_codes() {
+    let only = std::env::var("PAGES").unwrap_or_default();
+    let folders = ["compiler/errors", "stdlib/errors", "cli/errors"];
+    let mut pages: Vec<PathBuf> = folders.into_iter().flat_map(|folder| pages(&root().join(folder))).collect();
+    pages.retain(|page| page.to_string_lossy().contains(&only));
+    check(&pages);
 }
 
 #[test]

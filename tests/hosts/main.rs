@@ -15,6 +15,7 @@ mod harness;
 mod kill;
 mod orphans;
 mod packages;
+mod pages;
 mod random;
 mod repositories;
 mod root;

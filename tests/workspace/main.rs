@@ -1,5 +1,7 @@
 //! The workspace's own rules, held by a tool: who may know whom, and what the pure crates may not do.
 
+mod codes;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -98,67 +100,4 @@ fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
     }
     found.sort();
     found
-}
-
-/// Strings in the form of codes that are none: names of tools and of states of units.
-const NO_CODES: [&str; 31] = [
-    "apt-config",
-    "apt-get",
-    "auto-restart",
-    "availability-zone",
-    "cloud-name",
-    "content-length",
-    "content-range",
-    "content-type",
-    "deb-systemd-helper",
-    "deb-systemd-invoke",
-    "dpkg-deb",
-    "dpkg-divert",
-    "dpkg-statoverride",
-    "find-principals",
-    "instance-id",
-    "last-modified",
-    "locale-archive",
-    "package-index",
-    "packed-refs",
-    "private-token",
-    "reload-or-restart",
-    "rev-parse",
-    "site-packages",
-    "ssh-keygen",
-    "systemd-jobs",
-    "systemd-sysusers",
-    "systemd-tmpfiles",
-    "tzdata-legacy",
-    "update-alternatives",
-    "user-agent",
-    "x-github-api-version",
-];
-
-/// Every code that a machine or the command line can come up with has a page that `stead explain` shows.
-#[test]
-fn every_code_has_a_page() {
-    let code = regex::Regex::new(
-        r#"(?:code: |(?:impossible|problem|fail|failure|skipped|warning_line)?\(\s*|=> )"([a-z]+(?:-[a-z]+)+)""#,
-    )
-    .expect("a regex");
-    let mut missing = Vec::new();
-    for crate_name in ["engine", "stdlib", "cli"] {
-        for file in rust_files(&root().join(crate_name).join("src")) {
-            let is_test = file.components().any(|part| {
-                let name = part.as_os_str().to_string_lossy();
-                name == "tests" || name == "tests.rs" || name.ends_with("_tests.rs")
-            });
-            let text = fs::read_to_string(&file).expect("a source file");
-            let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-            for found in code.captures_iter(if is_test { "" } else { text }) {
-                let code = &found[1];
-                let page = |folder: &str| root().join(folder).join(format!("{code}.md")).is_file();
-                if !NO_CODES.contains(&code) && !["cli/errors", "compiler/errors", "stdlib/errors"].into_iter().any(page) {
-                    missing.push(format!("{code} ({})", file.display()));
-                }
-            }
-        }
-    }
-    assert!(missing.is_empty(), "codes without a page in stdlib/errors or cli/errors: {missing:#?}");
 }

@@ -47,12 +47,13 @@ pub fn pages(workspace: &Path) -> io::Result<BTreeMap<PathBuf, String>> {
 
     contents.push_str("- [Codes](reference/errors.md)\n");
     let mut index = String::from(
-        "# Codes\n\nWhat Stead has to say carries a code that stays the same. `stead explain CODE` shows these pages.\n\n",
+        "# Codes\n\nWhat Stead has to say carries a code that stays the same. `stead explain CODE` shows these pages. Each shows what gives its \
+         code. An example in three parts has the resources, what the machine is like, and what is planned.\n\n",
     );
     for (code, page) in error_pages(workspace)? {
         let _ = writeln!(index, "- [`{code}`](errors/{code}.md)");
         let _ = writeln!(contents, "  - [`{code}`](reference/errors/{code}.md)");
-        pages.insert(reference.join(format!("errors/{code}.md")), page);
+        pages.insert(reference.join(format!("errors/{code}.md")), shown_cases(&codes::for_readers(&page)));
     }
     pages.insert(reference.join("errors.md"), index);
     let summary = PathBuf::from("book/src/SUMMARY.md");
@@ -92,11 +93,15 @@ fn lints_page() -> String {
     text
 }
 
-/// The sections of a type's own page, below its title and introduction, which the schema gives already. Plan cases are
-/// for the tests: shown as plain text.
+/// The sections of a type's own page, below its title and introduction, which the schema gives already.
 fn sections(page: &str) -> String {
     let start = page.find("\n## ").unwrap_or(page.len());
-    page[start..].replace("```plan", "```text")
+    shown_cases(&page[start..])
+}
+
+/// Plan cases are for the tests: shown as plain text.
+fn shown_cases(page: &str) -> String {
+    page.replace("```plan", "```text")
 }
 
 fn functions() -> String {

@@ -73,11 +73,12 @@ impl ForgeError {
     pub(crate) fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing { variable, .. } => format!("set {variable}; a pipeline of the forge does so, or can"),
-            Self::NoAnswer { .. } | Self::Odd { .. } => return None,
+            Self::NoAnswer { .. } => "is the address right, and can this machine reach it?".into(),
+            Self::Odd { .. } => "is the address that of the forge's API?".into(),
             Self::Refused { status: 401 | 403 | 404, .. } => {
                 "look at the token's permissions: it has to write comments and the states of commits".into()
             }
-            Self::Refused { .. } => return None,
+            Self::Refused { .. } => "the forge says why; try again when it is busy".into(),
             Self::NotReviewed { reviewed, .. } if reviewed.is_empty() => {
                 "no review is recorded: let `stead review --publish` run on the change before it is merged".into()
             }

@@ -136,10 +136,7 @@ impl<'a> Asking<'a> {
         let names_facts = found.iter().flat_map(|diagnostic| &diagnostic.labels).any(|label| label.file == name);
         let facts = names_facts.then(|| (name, text.into()));
         self.said.lock().unwrap_or_else(PoisonError::into_inner).take(Remarks { found, facts });
-        let catalog = catalog.ok_or_else(|| {
-            let hint = Some("`stead check` tells what is wrong with the source".to_owned());
-            first.unwrap_or_else(|| HostFailure::new("no-catalog", "its catalog cannot be made", hint))
-        })?;
+        let catalog = catalog.ok_or_else(|| first.expect("there is an error where there is no catalog"))?;
         let catalog = match self.select.keep_orphans {
             true => catalog,
             false => stead_engine::with_orphans(catalog, made, self.registry),

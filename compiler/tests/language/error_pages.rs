@@ -11,26 +11,6 @@ use stead_compiler::{NodeContext, codes, lints};
 
 use super::{Block, Case, STYLE, UNUSED, facts, project};
 
-/// Codes of what no small example can show: huge files, files that cannot be read, bytes that are not text, what a command line
-/// asks for, keys.
-const WITHOUT_EXAMPLE: &[&str] = &[
-    "damaged-secret",
-    "data-too-large",
-    "facts-of-many",
-    "file-too-large",
-    "invalid-target",
-    "invalid-utf8",
-    "locked-condition",
-    "locked-secret",
-    "nesting-too-deep",
-    "no-identity",
-    "no-target",
-    "secret-command-failed",
-    "unknown-target",
-    "unreadable-file",
-    "withheld-inventory",
-];
-
 /// Literals in the sources that look like codes and are none.
 const NO_CODES: &[&str] =
     &["db-1", "else-if", "wbe-1", "web-1", "web-12", "web-2", "nginx-full", "stead-catalog-1", "agent-forwarding"];
@@ -107,7 +87,8 @@ fn every_page_keeps_its_word() {
             continue;
         }
         if fail.is_empty() || ok.is_empty() {
-            if !WITHOUT_EXAMPLE.contains(&code) {
+            // What the command line shows is a transcript, which `tests/cli` runs: huge files, keys, targets.
+            if !page.contains("\n```console") {
                 wrong.push(format!("{code}: no example"));
             }
             continue;

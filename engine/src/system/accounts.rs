@@ -517,5 +517,9 @@ mod tests {
         ] {
             assert_eq!(explain(tool, status, said, "x").code(), code, "{tool:?} {status}");
         }
+        // Debian's groupadd takes every name that a catalog may have; others do not.
+        let error = explain(Tool::GroupAdd, 3, "'a.long.name.of.a.group' is not a valid group name", "x");
+        let shown = format!("\nerror[invalid-group]: {error}\nhint: {}\n", error.hint().unwrap());
+        assert!(include_str!("../../../stdlib/errors/invalid-group.md").contains(&shown), "{shown}");
     }
 }

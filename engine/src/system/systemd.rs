@@ -219,6 +219,15 @@ fn check_name(name: &str) -> Result<(), ObserveError> {
     })
 }
 
+/// A unit whose own file is where the mask would be.
+fn not_maskable(name: &str, file: &str) -> ObserveError {
+    impossible(
+        "unit-not-maskable",
+        format!("`{name}` cannot be masked: {file} is a file"),
+        "remove the file, or move it to /usr/local/lib/systemd/system".into(),
+    )
+}
+
 /// A failure that the user can mend.
 fn impossible(code: &'static str, message: String, hint: String) -> ObserveError {
     ObserveError::Impossible { code, message, hint }
@@ -236,5 +245,8 @@ mod tests {
         for bad in ["nginx", ".service", "../x.service", "a b.service", "a/b.service", "é.service", ""] {
             assert_eq!(check_name(bad).unwrap_err().code(), "invalid-unit", "{bad}");
         }
+        let error = check_name("web 1.service").unwrap_err();
+        let shown = format!("\nerror[invalid-unit]: {error}\nhint: {}\n", error.hint().unwrap());
+        assert!(include_str!("../../../stdlib/errors/invalid-unit.md").contains(&shown), "{shown}");
     }
 }

@@ -56,6 +56,9 @@ pub enum Event {
         /// Why it was skipped.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// The code of that, where it has one: `dependency-failed`, `cancelled`, `held`, `not-accepted`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
         /// How long it took.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         duration_ms: Option<u64>,
@@ -255,6 +258,7 @@ impl Event {
                 hint: outcome.hint.clone(),
             }),
             reason: if is_bad { None } else { message },
+            code: outcome.code.as_deref().filter(|_| !is_bad).map(str::to_owned),
             duration_ms: outcome.duration.map(milliseconds),
         }
     }

@@ -116,7 +116,8 @@ pub(crate) fn write_notes(screen: &mut Screen, resource: &PlannedResource) {
 
 fn write_outcome(screen: &mut Screen, options: &TextOptions, outcome: &Outcome) {
     if let Some(message) = &outcome.message {
-        let text = match &outcome.code {
+        // Why a resource was not tried is no error of its own.
+        let text = match outcome.code.as_ref().filter(|_| outcome.kind.is_bad()) {
             Some(code) => format!("error[{code}]: {message}"),
             None => message.clone(),
         };

@@ -136,7 +136,7 @@ pub fn set_text(file: &str, text: &[u8], at: &[KeyStep], value: &str) -> Result<
         KeyStep::Index(index) => Step::Index(*index),
     });
     let wish = Wish { at: at.collect(), value: Some(Json::String(value.to_owned())), ..Wish::default() };
-    edit(format, &wish, text).map_err(|flaw| format!("{}; {}", flaw.message, flaw.hint))
+    edit(format, &wish, text).map_err(|flaw| flaw.message)
 }
 
 /// One step to a place in a file.

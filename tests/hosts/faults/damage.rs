@@ -2,7 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use stead_tests::transcript::assert_shown;
+
 use crate::site::Site;
+
+/// Holds the lock of the package database as apt does, for ten seconds. Perl is on every Debian; flock(1) takes another kind of lock.
+const HOLD: &str = "use Fcntl; open(F, '+>>', '/var/lib/dpkg/lock-frontend') or die; \
+                    my $l = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $l) or die $!; \
+                    open(G, '>', '/srv/held'); close G; sleep 10";
 
 /// Plans and applies on a host with a damaged file: the failure names file and line, and nothing is changed.
 #[track_caller]
@@ -64,11 +71,7 @@ fn a_damaged_database_is_told_with_its_line() {
 fn a_package_manager_at_work_is_waited_for() {
     let Some(site) = Site::new("package \"demo-lib\" {}\n") else { return };
     let host = &site.host;
-    // Perl is on every Debian; flock(1) takes another kind of lock than dpkg does.
-    let hold = "use Fcntl; open(F, '+>>', '/var/lib/dpkg/lock-frontend') or die; \
-                my $l = pack('s s x4 q q i x4', F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $l) or die $!; \
-                open(G, '>', '/srv/held'); close G; sleep 4";
-    let holder = host.spawn(&["perl", "-e", hold]);
+    let holder = host.spawn(&["perl", "-e", &HOLD.replace("sleep 10", "sleep 4")]);
     host.wait_for("the lock is held", Duration::from_secs(10), |host| host.path("/srv/held").exists());
     let start = Instant::now();
     let output = site.apply().expect_code(0);
@@ -76,6 +79,23 @@ fn a_package_manager_at_work_is_waited_for() {
     assert_eq!(output.outcome("package[\"demo-lib\"]"), "changed", "{output}");
     let _ = holder.wait();
     site.nothing_is_left();
+}
+
+#[test]
+fn a_package_manager_that_never_ends_is_named() {
+    let Some(site) = Site::new("package \"demo-lib\" {}\n") else { return };
+    let host = &site.host;
+    // The real apt, which is told of two minutes and waits for a second.
+    host.must(
+        "mv /usr/bin/apt-get /usr/bin/apt-get.real; \
+         printf '#!/bin/bash\\nexec /usr/bin/apt-get.real \"${@/Timeout=120/Timeout=1}\"\\n' > /usr/bin/apt-get; chmod 755 /usr/bin/apt-get",
+    );
+    let holder = host.spawn(&["perl", "-e", HOLD]);
+    host.wait_for("the lock is held", Duration::from_secs(10), |host| host.path("/srv/held").exists());
+    let output = site.stead("apply", &["--yes", "--brief"]).expect_code(1);
+    assert_shown(include_str!("../../../stdlib/errors/packages-locked.md"), &output.stdout);
+    let _ = holder.wait();
+    site.converge();
 }
 
 #[test]

@@ -157,13 +157,6 @@ fn failure(stdout: &str, stderr: &str, wishes: &[&PackageWish]) -> Result<Simula
     if of_the_wishes.iter().any(|known| errors.iter().any(|error| error.contains(known))) {
         return Ok(Simulated::Failed(if told.is_empty() { first.to_owned() } else { told }));
     }
-    if first.contains("dpkg was interrupted") {
-        return Err(ObserveError::Impossible {
-            code: "dpkg-interrupted",
-            message: first.to_owned(),
-            hint: "run `dpkg --configure -a`; a package that Stead manages does so by itself when it is applied".into(),
-        });
-    }
     Err(ObserveError::Unavailable { service: "apt", message: first.to_owned() })
 }
 

@@ -11,7 +11,7 @@ use zbus::Message;
 use zbus::blocking::{Connection, MessageIterator, connection};
 use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type, Value};
 
-use super::{FileChange, Job, impossible, sysv};
+use super::{FileChange, Job, impossible, not_maskable, sysv};
 use crate::{ActiveState, ApplyError, EnableState, Known, ObserveError, UnitState};
 
 pub(crate) const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -164,7 +164,13 @@ impl Bus {
                 let _: Links = self.manager("DisableUnitFiles", &(&[name][..], true)).map_err(failed)?;
             }
             FileChange::Mask => {
-                let _: Links = self.manager("MaskUnitFiles", &(&[name][..], false, true)).map_err(failed)?;
+                let refused = |error: zbus::Error| match error_name(&error) {
+                    Some("org.freedesktop.systemd1.UnitExists" | "org.freedesktop.DBus.Error.FileExists") => {
+                        not_maskable(name, &format!("/etc/systemd/system/{name}"))
+                    }
+                    _ => failed(error),
+                };
+                let _: Links = self.manager("MaskUnitFiles", &(&[name][..], false, true)).map_err(refused)?;
             }
             FileChange::Unmask => {
                 let _: Links = self.manager("UnmaskUnitFiles", &(&[name][..], false)).map_err(failed)?;
@@ -265,7 +271,7 @@ impl Bus {
             reasons.push("systemd gives no reason".into());
         }
         let message = format!("`{name}` could not be {}: {}", past(job), reasons.join("; "));
-        impossible("unit-failed", message, format!("journalctl -u {name} -n 30 --no-pager")).into()
+        impossible("unit-failed", message, format!("its journal tells more: journalctl -u {name} -n 30 --no-pager")).into()
     }
 
     /// Loads a unit and returns its properties.
@@ -448,9 +454,9 @@ fn refused_job(name: &str, job: Job, error: zbus::Error) -> ApplyError {
     match error_name(&error) {
         Some("org.freedesktop.systemd1.NoSuchUnit") => unknown_unit(name).into(),
         Some("org.freedesktop.systemd1.JobTypeNotApplicable") => impossible(
-            "unit-cannot-reload",
-            format!("`{name}` cannot be {}", past(job)),
-            "leave `reload` out, so that it is restarted".into(),
+            "unit-failed",
+            format!("`{name}` cannot be {}: a unit of this kind never is", past(job)),
+            "leave `state` and `watch` out".into(),
         )
         .into(),
         Some("org.freedesktop.systemd1.OnlyByDependency") => impossible(
@@ -465,7 +471,7 @@ fn refused_job(name: &str, job: Job, error: zbus::Error) -> ApplyError {
                 other => other.to_string(),
             };
             let message = format!("`{name}` could not be {}: {reason}", past(job));
-            impossible("unit-failed", message, format!("systemd-analyze verify {name}")).into()
+            impossible("unit-failed", message, format!("look at its files: systemd-analyze verify {name}")).into()
         }
         _ => refused(error).into(),
     }

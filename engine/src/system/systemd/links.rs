@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::bus::{static_unit, unknown_unit};
-use super::{FileChange, impossible};
+use super::{FileChange, not_maskable};
 use crate::system::tree::{self, Node};
 use crate::units::DIRECTORIES;
 use crate::{ActiveState, ApplyError, EnableState, Known, Machine, ObserveError, UnitState};
@@ -188,12 +188,7 @@ pub(super) fn change(root: &Path, machine: &Machine, name: &str, change: FileCha
         FileChange::Mask => match tree::node(root, &own).map_err(failed)? {
             Some(Node::Link(_)) | None => machine.make_symlink(Path::new(&own), Path::new("/dev/null"), None, None)?,
             Some(_) => {
-                return Err(impossible(
-                    "unit-not-maskable",
-                    format!("`{name}` cannot be masked: {own} is a file"),
-                    "remove the file, or move it to /usr/local/lib/systemd/system".into(),
-                )
-                .into());
+                return Err(not_maskable(name, &own).into());
             }
         },
         FileChange::Unmask => {
