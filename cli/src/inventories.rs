@@ -222,19 +222,7 @@ pub(crate) fn read_alone(root: &Path, config: &Config) -> Result<(Inventories, B
         let is_listed = withheld.contains(&file.path);
         let directory = if path.is_dir() { Some(&*path) } else { path.parent() };
         if let Some(directory) = directory.filter(|_| is_listed || texts.iter().any(|text| text.format.is_ansible())) {
-            let mut leads_out = VARIABLE_FOLDERS.iter().any(|folder| {
-                let folder = directory.join(folder);
-                folder.exists() && !lies_inside(&folder)
-            });
-            for (of, each) in variables_of(directory, &lies_inside)? {
-                if lies_inside(&each) {
-                    let text = read_bounded(&each)?;
-                    texts.push(InventoryText::variables(name_in(root, &each), String::from_utf8_lossy(&text), of));
-                } else {
-                    leads_out = true;
-                }
-            }
-            if leads_out {
+            if !beside_alone(root, directory, &lies_inside, &mut texts)? {
                 withheld.insert(file.path.clone());
                 texts.retain(|text| text.variables_of.is_some());
             }
@@ -242,6 +230,26 @@ pub(crate) fn read_alone(root: &Path, config: &Config) -> Result<(Inventories, B
         inventories.insert(file.path.clone(), texts);
     }
     Ok((inventories, withheld))
+}
+
+/// Reads the variables in the directory of an inventory that lie in the project. Says whether all of them do.
+fn beside_alone(
+    root: &Path,
+    directory: &Path,
+    lies_inside: &dyn Fn(&Path) -> bool,
+    texts: &mut Vec<InventoryText>,
+) -> Result<bool, Failure> {
+    let folders = VARIABLE_FOLDERS.map(|folder| directory.join(folder));
+    let mut is_whole = folders.iter().all(|folder| !folder.exists() || lies_inside(folder));
+    for (of, path) in variables_of(directory, lies_inside)? {
+        if lies_inside(&path) {
+            let text = read_bounded(&path)?;
+            texts.push(InventoryText::variables(name_in(root, &path), String::from_utf8_lossy(&text), of));
+        } else {
+            is_whole = false;
+        }
+    }
+    Ok(is_whole)
 }
 
 /// What a file is called in messages: by its path in the project, where it is there.

@@ -35,20 +35,7 @@ pub(crate) fn resolve(
         }
         beside.add(source.settings);
     }
-    // A group that only hosts or other groups name is there as well.
-    let named = hosts.values().flat_map(|host| host.groups.iter().map(|group| (group.clone(), host.at.clone())));
-    let children = groups.values().flat_map(|group| group.children.iter().cloned());
-    for (name, at) in named.chain(children).collect::<Vec<_>>() {
-        groups.entry(name.clone()).or_insert_with(|| Group {
-            name,
-            at,
-            hosts: Vec::new(),
-            children: Vec::new(),
-            reach: Reach::default(),
-            elsewhere: Reach::default(),
-            tags: Vec::new(),
-        });
-    }
+    add_named(&hosts, &mut groups);
     let mut unmatched = Vec::new();
     let direct = direct_members(&hosts, &groups, &mut unmatched);
     unmatched.retain(|found| is_complete || !["unknown-host", "unmatched-pattern"].contains(&found.code));
@@ -78,6 +65,23 @@ pub(crate) fn resolve(
         }
     });
     Inventory::new(targets, groups.collect())
+}
+
+/// A group that only hosts or other groups name is there as well.
+fn add_named(hosts: &IndexMap<Arc<str>, Host>, groups: &mut BTreeMap<Arc<str>, Group>) {
+    let named = hosts.values().flat_map(|host| host.groups.iter().map(|group| (group.clone(), host.at.clone())));
+    let children = groups.values().flat_map(|group| group.children.iter().cloned());
+    for (name, at) in named.chain(children).collect::<Vec<_>>() {
+        groups.entry(name.clone()).or_insert_with(|| Group {
+            name,
+            at,
+            hosts: Vec::new(),
+            children: Vec::new(),
+            reach: Reach::default(),
+            elsewhere: Reach::default(),
+            tags: Vec::new(),
+        });
+    }
 }
 
 /// What files beside inventories say, by whom it is about.
