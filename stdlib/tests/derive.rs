@@ -152,6 +152,6 @@ fn footprint_is_the_structs_own_and_check_finds_nothing() {
 
 #[test]
 fn a_choice_knows_its_members() {
-    assert_eq!(State::ALL, [State::Present, State::NotThere]);
+    assert_eq!(State::ALL, [State::Present, State::NotThere, State::Gone]);
     assert_eq!(State::NotThere.to_string(), "not_there");
 }
