@@ -155,7 +155,7 @@ fn a_name_that_no_repository_has_is_told_by_a_check() {
     let Some(site) = Site::new(names) else { return };
     let host = &site.host;
     // On offer, provided by another, installed; and what a repository has that the machine does not know.
-    assert_eq!(unoffered(&site), ["demo-wbe", "demo-tool"]);
+    assert_eq!(unoffered(&site), ["demo-tool", "demo-wbe"]);
     site.source("package \"demo-wbe\" {}  # stead: allow(unoffered-package) it comes with the image\n");
     assert_eq!(unoffered(&site), [""; 0]);
     // A catalog with a repository of its own may bring it.
