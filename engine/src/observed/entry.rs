@@ -70,7 +70,7 @@ pub(crate) fn list_directory(directory: &Entry<'_>, path: &Path) -> Result<Optio
         Ok(fd) => fd,
         Err(Errno::NOENT) => return Ok(None),
         Err(Errno::NOTDIR | Errno::LOOP) => {
-            let found = "not a directory";
+            let found = "something else";
             return Err(ObserveError::WrongKind { path: path.to_owned(), found, expected: "a directory" });
         }
         Err(error) => return Err(failed(path, error)),

@@ -54,7 +54,7 @@ pub(super) fn resolve(root: &OwnedFd, path: &Path, euid: u32) -> Result<Option<D
                 }
                 push_front(&mut ahead, &target);
             }
-            _ => return Err(ObserveError::WrongKind { path: name(), found: "not a directory", expected: "a directory" }),
+            _ => return Err(ObserveError::WrongKind { path: name(), found: "something else", expected: "a directory" }),
         }
     }
     let directory = match passed.pop() {
