@@ -547,9 +547,12 @@ fn failed(command: String, output: &Output) -> ApplyError {
     let lines: Vec<String> = stdout.lines().chain(stderr.lines()).map(shown).filter(|line| says_something(line)).collect();
     let kept = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
     if kept.contains("Could not get lock") {
-        let holder = kept.lines().find(|line| line.contains("Could not get lock")).unwrap_or_default().trim();
+        // Who holds it is told where apt begins to wait: `Waiting for cache lock: Could not get lock FILE. It is held by process 7 (x)...`
+        let (_, told) = kept.split_once("Could not get lock").unwrap_or_default();
+        let holder = told.lines().next().unwrap_or_default().trim_end_matches('.');
+        let message = format!("apt: Could not get lock{holder}");
         let hint = "wait until the other package manager is done, then run again".to_owned();
-        return ObserveError::Impossible { code: "packages-locked", message: format!("apt: {holder}"), hint }.into();
+        return ObserveError::Impossible { code: "packages-locked", message, hint }.into();
     }
     ApplyError::Command { command, status: format!("exit status {}", output.status), output: kept }
 }

@@ -85,16 +85,19 @@ fn a_package_manager_at_work_is_waited_for() {
 fn a_package_manager_that_never_ends_is_named() {
     let Some(site) = Site::new("package \"demo-lib\" {}\n") else { return };
     let host = &site.host;
-    // The real apt, which is told of two minutes and waits for a second.
-    host.must(
-        "mv /usr/bin/apt-get /usr/bin/apt-get.real; \
-         printf '#!/bin/bash\\nexec /usr/bin/apt-get.real \"${@/Timeout=120/Timeout=1}\"\\n' > /usr/bin/apt-get; chmod 755 /usr/bin/apt-get",
+    // Stead waits for the lock before it starts apt. Here another takes it in between, and the real apt waits for a second only.
+    host.write("/srv/hold.pl", HOLD);
+    host.must("mv /usr/bin/apt-get /usr/bin/apt-get.real");
+    host.write(
+        "/usr/bin/apt-get",
+        "#!/bin/bash\n\
+         case \"$*\" in *Timeout=120*) perl /srv/hold.pl > /dev/null 2>&1 & until test -e /srv/held; do sleep 0.05; done;; esac\n\
+         exec /usr/bin/apt-get.real \"${@/Timeout=120/Timeout=1}\"\n",
     );
-    let holder = host.spawn(&["perl", "-e", HOLD]);
-    host.wait_for("the lock is held", Duration::from_secs(10), |host| host.path("/srv/held").exists());
+    host.must("chmod 755 /usr/bin/apt-get");
     let output = site.stead("apply", &["--yes", "--brief"]).expect_code(1);
     assert_shown(include_str!("../../../stdlib/errors/packages-locked.md"), &output.stdout);
-    let _ = holder.wait();
+    host.must("mv /usr/bin/apt-get.real /usr/bin/apt-get; pkill perl");
     site.converge();
 }
 
