@@ -39,6 +39,18 @@ impl SyntaxError {
         self
     }
 
+    /// Gives the way out that every mistake of its code has, where no better one is known.
+    pub(crate) fn complete(&mut self) {
+        if self.hint.is_some() {
+            return;
+        }
+        self.hint = match (self.code, self.expected.first()) {
+            ("missing-value", Some(what)) => Some(format!("write {what} here, or take out what asks for it")),
+            ("missing-separator", _) => Some("put a comma or a newline here".to_owned()),
+            _ => None,
+        };
+    }
+
     /// Adds another place that matters.
     #[must_use]
     pub fn with_label(mut self, span: Span, text: impl Into<String>) -> SyntaxError {

@@ -46,6 +46,7 @@ pub fn parse(source: &str) -> Parsed {
         }
     };
     let mut errors = builder.errors;
+    errors.iter_mut().for_each(SyntaxError::complete);
     hidden_characters(source, &mut errors);
     one_depth_error_per_item(&items, &mut errors);
     errors.sort_by_key(|error| (error.span.start, error.span.end));

@@ -294,7 +294,8 @@ impl<'s> Builder<'s> {
         match (inner.next(), inner.next()) {
             (Some(only), None) => ExprKind::Paren(Box::new(self.expr(only))),
             (None, _) => {
-                self.errors.push(SyntaxError::new("missing-value", span, "expected an expression between the parentheses"));
+                let error = SyntaxError::new("missing-value", span, "expected an expression between the parentheses");
+                self.errors.push(error.with_hint("write a value in them, or take them out"));
                 ExprKind::Error
             }
             (Some(_), Some(second)) => {

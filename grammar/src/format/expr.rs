@@ -73,6 +73,15 @@ impl Printer<'_> {
         self.indent -= levels;
     }
 
+    /// Starts the next line of a chain, after the comments that stand before `offset`.
+    pub(super) fn comments_at_break(&mut self, offset: u32) {
+        // One that stands before the chain is not the chain's to move.
+        self.is_misplaced |= self.comments.get(self.next_comment).is_some_and(|comment| comment.span.start < self.last_end);
+        self.trailing_comment(false);
+        self.comments_before(offset, true);
+        self.newline();
+    }
+
     fn is_binary_broken(&self, expr: &Expr) -> bool {
         let mut expr = expr;
         while let ExprKind::Binary(binary) = &expr.kind {
@@ -92,6 +101,7 @@ impl Printer<'_> {
     fn binary(&mut self, expr: &Expr) {
         let ExprKind::Binary(binary) = &expr.kind else { return self.expr(expr) };
         self.binary(&binary.left);
+        self.last_end = binary.left.span.end;
         let op = binary.op.as_str();
         let may_start_line = !matches!(binary.op, BinaryOp::Sub | BinaryOp::Div | BinaryOp::In | BinaryOp::NotIn);
         match (self.breaks_at(binary), may_start_line) {
@@ -101,14 +111,15 @@ impl Printer<'_> {
                 self.push(" ");
             }
             (true, true) => {
-                self.newline();
+                self.comments_at_break(binary.right.span.start);
                 self.push(op);
                 self.push(" ");
             }
             (true, false) => {
                 self.push(" ");
                 self.push(op);
-                self.newline();
+                self.last_end = binary.op_span.end;
+                self.comments_at_break(binary.right.span.start);
             }
         }
         self.expr(&binary.right);
@@ -132,10 +143,12 @@ impl Printer<'_> {
             ExprKind::Field(field) => {
                 self.accesses(&field.object);
                 if self.has_newline(field.object.span.end, field.name.span.start) {
-                    self.newline();
+                    self.last_end = field.object.span.end;
+                    self.comments_at_break(field.name.span.start);
                 }
                 self.push(if field.optional { "?." } else { "." });
                 self.push(&field.name.name);
+                self.last_end = field.name.span.end;
             }
             ExprKind::Call(call) => {
                 self.accesses(&call.callee);

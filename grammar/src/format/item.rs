@@ -120,7 +120,9 @@ impl Printer<'_> {
         self.push(" =");
         if self.has_newline(end, item.body.span.start) {
             self.indent += 1;
-            self.newline();
+            // Behind the `=`.
+            self.last_end = self.skip_trivia(end) + 1;
+            self.comments_at_break(item.body.span.start);
             self.expr(&item.body);
             self.indent -= 1;
         } else {

@@ -405,10 +405,20 @@ impl<'s> Recovery<'s, '_> {
         let span = self.span_from(start);
         let clause = clause.unwrap_or_else(|| {
             let place = Span::at(self.tokens[start].span.end);
-            let first = Ident { name: "".into(), span: place };
-            ForClause { binding: ForBinding { first, second: None }, iterable: hole(place), filter: None, span: place }
+            // The names are known all the same, so that using them in the body is no second mistake.
+            let first = self.bound_name(start + 1);
+            let second = first.as_ref().filter(|_| self.text_is(start + 2, ",")).and_then(|_| self.bound_name(start + 3));
+            let first = first.unwrap_or(Ident { name: "".into(), span: place });
+            ForClause { binding: ForBinding { first, second }, iterable: hole(place), filter: None, span: place }
         });
         Some(Stmt::For(Box::new(For { binding: clause.binding, iterable: clause.iterable, filter: clause.filter, body, span })))
+    }
+
+    /// The name that a token is, if it may be bound.
+    fn bound_name(&self, index: usize) -> Option<Ident> {
+        let name = self.text(index);
+        let is_name = self.kind(index) == Some(Kind::Word) && !is_keyword(name);
+        is_name.then(|| Ident { name: name.into(), span: self.tokens[index].span })
     }
 
     fn broken_if(&mut self) -> Option<Stmt> {

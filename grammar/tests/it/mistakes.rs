@@ -91,6 +91,17 @@ fn a_half_typed_line_hides_no_neighbour() {
     check("web(a = 1, \npackage \"b\"\n", &["unclosed-delimiter"], &["(package \"b\")"]);
 }
 
+#[test]
+fn names_of_a_broken_loop_are_known() {
+    check(
+        "for x [1,2] { file \"/f${x}\" { content = x.to_string() } }\n",
+        &["unexpected-token"],
+        &["(for x in", "(. x to_string)"],
+    );
+    check("for k, v of m { package k }\n", &["unexpected-token"], &["(for k, v in", "(package k)"]);
+    check("fn f(x: Int -> Int = x\npackage \"b\"\n", &["unclosed-delimiter"], &["(package \"b\")"]);
+}
+
 /// Returns text that a person could be typing: every prefix of it is a moment.
 const TYPED: &str = r#"use modules.nginx { web as w }
 ## Docs.
