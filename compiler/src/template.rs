@@ -1,12 +1,13 @@
 //! Jinja2 templates, by minijinja: checked against what they are given, then rendered.
 //!
 //! [`Templates::check`] walks a template's syntax with the types of its variables, so that a name that does not exist is told with its
-//! place in the template before anything is rendered. Rendering is strict about undefined names, bounded in steps and
-//! output, and reads nothing but templates of the project. Values keep the form the language writes (a mode is `0644`, a duration
+//! place in the template before anything is rendered. Rendering is strict about undefined names, bounded in steps, output and all
+//! that it makes on the way ([`meter`]), and reads nothing but templates of the project. Values keep the form the language writes (a mode is `0644`, a duration
 //! `30s`); a template that was given a secret renders to a secret.
 
 mod check;
 mod filters;
+mod meter;
 mod methods;
 mod value;
 
@@ -19,6 +20,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use stead_catalog::{Map, Type, Value};
 use stead_grammar::ast::Span;
 
+use self::meter::rewrite::{Rewritten, rewrite};
 pub use self::methods::of_type as methods_of_type;
 pub(crate) use self::value::locked_text;
 use self::value::to_template;
@@ -132,6 +134,8 @@ pub struct Templates {
     environment: Environment<'static>,
     /// Where templates were found: by the directory of the source file and the path it names.
     located: RwLock<Located>,
+    /// What was read, as it is rendered, by its path.
+    rewritten: Arc<RwLock<HashMap<Box<str>, Arc<Rewritten>>>>,
 }
 
 /// Paths of templates by directory and name.
@@ -160,25 +164,34 @@ impl Templates {
                     "the value is none; write what is meant: `x or \"\"`",
                 ));
             }
+            meter::emit(state, value)?;
             minijinja::escape_formatter(out, state, value)
         });
         environment.set_fuel(Some(FUEL));
         environment.set_recursion_limit(RECURSION);
         environment.set_debug(true);
         filters::register(&mut environment);
+        meter::register(&mut environment);
         environment.set_unknown_method_callback(methods::call);
         let loader = sources.clone();
+        let rewritten = Arc::<RwLock<HashMap<Box<str>, Arc<Rewritten>>>>::default();
+        let known = rewritten.clone();
         environment.set_loader(move |name| match read(&*loader, name) {
-            Ok(text) => match too_complex(&text, whitespace) {
-                None => Ok(Some(text)),
-                Some(problem) => Err(minijinja::Error::new(ErrorKind::SyntaxError, problem.message)),
+            Ok(text) => match metered(&text, whitespace) {
+                Ok(None) => Ok(Some(text)),
+                Ok(Some(metered)) => {
+                    let text = metered.text.clone();
+                    known.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), Arc::new(metered));
+                    Ok(Some(text))
+                }
+                Err(problem) => Err(minijinja::Error::new(ErrorKind::SyntaxError, problem.message)),
             },
             Err(ReadError::NotFound) => Ok(None),
             Err(error) => Err(minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string())),
         });
         let finder = sources.clone();
         environment.set_path_join_callback(move |name, parent| join(&*finder, name, parent).into());
-        Self { sources, whitespace, environment, located: RwLock::default() }
+        Self { sources, whitespace, environment, located: RwLock::default(), rewritten }
     }
 
     /// Remembers what `find` found for the template `path` of a source file in `directory`, so that a loop looks once.
@@ -238,7 +251,7 @@ impl Templates {
         let rendered = self.environment.get_template(path).and_then(|template| run(&template, variables));
         rendered
             .map(|text| finish(text, secret))
-            .map_err(|error| Box::new(problem_of(&error, secret, None).into_diagnostic(&file)))
+            .map_err(|error| Box::new(problem_of(&error, secret, None, &self.known(None)).into_diagnostic(&file)))
     }
 
     /// Renders a template that stands in a string.
@@ -247,12 +260,34 @@ impl Templates {
     /// As [`Templates::render`], with spans in `text`.
     pub fn render_text(&self, text: &str, variables: &Map) -> Result<Value, Problem> {
         let secret = variables.values().any(Value::is_sensitive);
-        if let Some(problem) = too_complex(text, self.whitespace) {
-            return Err(problem);
-        }
-        let rendered = self.environment.template_from_str(text).and_then(|template| run(&template, variables));
-        rendered.map(|out| finish(out, secret)).map_err(|error| problem_of(&error, secret, Some(text)))
+        let metered = metered(text, self.whitespace)?;
+        let source = metered.as_ref().map_or(text, |metered| &*metered.text);
+        let rendered = self.environment.template_from_str(source).and_then(|template| run(&template, variables));
+        let known = self.known(metered.as_ref());
+        rendered.map(|out| finish(out, secret)).map_err(|error| problem_of(&error, secret, Some(source), &known))
     }
+
+    /// Tells where in the user's text a place in a template stands that was rendered: in the file of a name, or in `string`.
+    fn known(&self, string: Option<&Rewritten>) -> impl Fn(Option<&str>, usize, usize) -> (usize, usize) {
+        move |name, start, end| match name.filter(|name| !name.starts_with('<')) {
+            Some(name) => {
+                let known = self.rewritten.read().unwrap_or_else(PoisonError::into_inner);
+                known.get(name).map_or((start, end), |rewritten| rewritten.place(start, end))
+            }
+            None => string.map_or((start, end), |rewritten| rewritten.place(start, end)),
+        }
+    }
+}
+
+/// Returns the text as it is rendered, or nothing where minijinja has to tell what is wrong with it.
+fn metered(text: &str, whitespace: Whitespace) -> Result<Option<Rewritten>, Problem> {
+    if let Some(problem) = too_complex(text, whitespace) {
+        return Err(problem);
+    }
+    rewrite(text, whitespace.config()).map_err(|span| {
+        let message = "what this operator is between is not clear";
+        Problem::new("template-syntax-error", span, message).hint("put brackets around what stands on its sides")
+    })
 }
 
 fn run(template: &minijinja::Template<'_, '_>, variables: &Map) -> Result<String, minijinja::Error> {
@@ -359,7 +394,12 @@ fn too_complex(text: &str, whitespace: Whitespace) -> Option<Problem> {
 }
 
 /// Turns minijinja's error into ours: the innermost one that has a place.
-fn problem_of(error: &minijinja::Error, secret: bool, text: Option<&str>) -> Problem {
+fn problem_of(
+    error: &minijinja::Error,
+    secret: bool,
+    text: Option<&str>,
+    place: &dyn Fn(Option<&str>, usize, usize) -> (usize, usize),
+) -> Problem {
     let mut innermost = error;
     let mut next = std::error::Error::source(error);
     while let Some(source) = next {
@@ -374,12 +414,14 @@ fn problem_of(error: &minijinja::Error, secret: bool, text: Option<&str>) -> Pro
             // The lexer goes by bytes, and may stop inside a character.
             let start = (0..=range.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
             let end = (range.end.max(start)..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            let (start, end) = place(placed.name(), start, end);
             Span::new(offset_u32(start), offset_u32(end))
         }
         _ => Span::at(0),
     };
     let detail = innermost.detail().unwrap_or_default();
     let (code, message) = match innermost.kind() {
+        ErrorKind::OutOfFuel if !detail.is_empty() => ("template-too-large", detail.to_owned()),
         ErrorKind::OutOfFuel => ("template-too-large", format!("the template takes more than {FUEL} steps")),
         ErrorKind::WriteFailure => ("template-too-large", format!("the template renders to more than {} MiB", MAX_OUTPUT >> 20)),
         // A template may be named by a value.
@@ -510,8 +552,101 @@ mod tests {
         assert_eq!(problem.message, "the template renders to more than 16 MiB");
         let deep = format!("{{{{ {} }}}}", vec!["1"; 100_000].join("~"));
         assert_eq!(templates(&[]).render_text(&deep, &Map::new()).unwrap_err().code, "nesting-too-deep");
+        for grown in [
+            "ns.s ~ ns.s",
+            "ns.s + ns.s",
+            "ns.s * 2",
+            "[ns.s, ns.s] | join",
+            "[ns.s, ns.s] | join('x')",
+            "ns.s | replace('s', ns.s ~ 's')",
+            "(ns.s ~ ns.s) | upper",
+            "(ns.s, ns.s) | string",
+            "'%s%s' | format(ns.s, ns.s)",
+            "ns.s.replace('s', 'ss')",
+            "ns.s | repeat(2)",
+        ] {
+            grows(&format!(
+                "{{% set ns = namespace(s='s') %}}{{% for i in range(60) %}}{{% set ns.s = {grown} %}}{{% endfor %}}"
+            ));
+        }
+        grows(
+            "{% set ns = namespace(s='s') %}{% for i in range(60) %}{% set x %}{{ ns.s }}{{ ns.s }}{% endset %}{% set ns.s = x %}{% endfor %}",
+        );
+        grows("{% macro m(s, n) %}{% if n %}{{ m(s ~ s, n - 1) }}{% endif %}{% endmacro %}{{ m('s' * 1000, 20) }}");
+        grows(
+            "{% macro m(s, n) %}{% if n %}{{ m(s, n - 1) }}{{ m(s, n - 1) }}{% endif %}{{ s }}{% endmacro %}{{ m('s' * 1000, 20) }}",
+        );
+        let text = "x".repeat(1000);
+        grows(&format!(
+            "{{% set x %}}{{% for i in range(99999) %}}{{% for j in range(20) %}}{text}{{% endfor %}}{{% endfor %}}{{% endset %}}"
+        ));
+        grows("{{ 'x' * 100000000 }}");
+        grows("{{ ([1] * 1000000000) | length }}");
+        grows("{{ [1] | batch(1000000000, 0) }}");
+        grows("{{ 'a\nb' | indent(1000000000) }}");
+        grows("{{ '%01000000000d' | format(1) }}");
+        grows("{{ [[1]] | tojson(indent=100000000) }}");
+        grows("{{ 'x' | pad_start(1000000000) }}");
+        // A list that holds itself ten times, nine times over.
+        grows("{% set ns = namespace(l=[1] * 10) %}{% for i in range(9) %}{% set ns.l = [ns.l] * 10 %}{% endfor %}");
+        check(
+            "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = [ns.l] %}{% endfor %}",
+            "template-failed: the values nest more than 100 deep @\"[ns.l]\"",
+        );
+        check(
+            "{% set ns = namespace(a=1) %}{% set ns.a = [ns] %}",
+            "template-failed: a namespace cannot hold a namespace @\"[ns]\"",
+        );
         let recursive = templates(&[("a.j2", "{% include 'a.j2' %}")]);
         assert_eq!(recursive.render("a.j2", &Map::new()).unwrap_err().code, "template-failed");
+    }
+
+    #[track_caller]
+    fn grows(text: &str) {
+        assert_eq!(
+            templates(&[]).render_text(text, &Map::new()).map_err(|problem| problem.code),
+            Err("template-too-large"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn work_of_an_ordinary_size_is_done() {
+        check(
+            "{{ '-' * 20 }} {{ ([1, 2] * 2) | join(',') }} {{ [1] + [2] }} {{ 1 + 2 * 3 }} {{ 1.5 * 2 }}",
+            "-------------------- 1,2,1,2 [1, 2] 7 3.0",
+        );
+        check(
+            "{% set ns = namespace(l=[]) %}{% for i in range(1000) %}{% set ns.l = ns.l + [i] %}{% endfor %}{{ ns.l | length }}",
+            "1000",
+        );
+        check(
+            "{% set ns = namespace(s='') %}{% for i in range(1000) %}{% set ns.s = ns.s ~ 'a line of it\n' %}{% endfor %}{{ ns.s | length }}",
+            "13000",
+        );
+        check(
+            "{% set a, b = 1, 'x' %}{{ a ~ b }}{% set d = {'k': [1, 2][1:]} %}{{ d.k[0] }}{{ 'abc'[1:] ~ [3][:1] }}",
+            "1x2bc[3]",
+        );
+        check(
+            "{% set ns = namespace(n=0) %}{% for w in words %}\n  {% set ns.n = ns.n + 1 -%}\n  {{ ns.n }}\n{% endfor %}",
+            "1\n2\n",
+        );
+    }
+
+    #[test]
+    fn mistakes_in_what_is_computed_have_their_place() {
+        check("{{ 1 }} {{ words ~ nope }}", "undefined-template-variable: a name here has no value @\"words ~ nope\"");
+        check(
+            "{% set x = 'a' ~ 1 %}{{ x + (words | first) * words }}",
+            "template-failed: strings can only be multiplied with integers @\"(words | first) * words\"",
+        );
+        check("{% set x = 1 ~ 2 %}{{ x ~ y }} {{ nope }}", "undefined-template-variable: a name here has no value @\"x ~ y\"");
+        check("{{ 'a' ~ 'b' }}{{ nope }}", "undefined-template-variable: a name here has no value @\"nope\"");
+        let set = templates(&[("a.j2", "{{ 1 ~ 2 }} {% include 'b.j2' %}"), ("b.j2", "{% set x = 1 + 2 %}{{ x }}{{ nope }}")]);
+        let problem = set.render("a.j2", &Map::new()).unwrap_err();
+        let place = &problem.labels[0];
+        assert_eq!((&*place.file, place.span), ("b.j2", Span::new(27, 31)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use minijinja::machinery::parse;
 use stead_catalog::{Field, RecordType, Type};
 use stead_grammar::ast::Span;
 
-use names::{bind, bind_item, collect_guards, is_pairs};
+use names::{bind, bind_item, collect_guards, is_pairs, written};
 
 use super::{Checked, Problem, Templates, join, problem_of, read, too_complex};
 use crate::index::notes::TemplateNotes;
@@ -130,11 +130,16 @@ impl Walker<'_> {
         match parse(text, file, Default::default(), self.templates.whitespace.config()) {
             Ok(root) => self.stmt(&root, here),
             Err(error) => {
-                let mut problem = problem_of(&error, false, Some(text));
+                let mut problem = problem_of(&error, false, Some(text), &|_, start, end| (start, end));
                 problem.file = None;
                 if text.contains("{% else if") {
                     problem = problem.hint("write `elif`");
-                } else if problem.message.contains("unknown statement") {
+                } else if problem.message.contains("unexpected end of input") {
+                    problem = problem
+                        .hint("something is not closed: `}}`, `%}`, or a tag such as `{% endif %}` or `{% endfor %}` is missing");
+                } else if !problem.message.contains("unknown statement") {
+                    problem = problem.hint("text that only looks like a template stands between `{% raw %}` and `{% endraw %}`");
+                } else {
                     problem = problem.hint("known are for, if, set, with, macro, call, filter, block, extends, include, import, from, raw, do, break and continue");
                 }
                 self.problems.push(problem.in_file(file));
@@ -245,12 +250,13 @@ impl Walker<'_> {
     }
 
     fn other_template(&mut self, name: &Expr<'_>, here: Here<'_>, may_miss: bool) {
-        let names: Vec<String> = match name.as_const() {
-            Some(constant) => match constant.as_str() {
-                Some(one) => vec![one.to_owned()],
-                // A list: the first that exists is taken.
-                None => constant.try_iter().map(|items| items.map(|item| item.to_string()).collect()).unwrap_or_default(),
-            },
+        let written = match name {
+            // The first that exists is taken.
+            Expr::List(list) => list.items.iter().map(written).collect::<Option<Vec<_>>>(),
+            one => written(one).map(|one| vec![one]),
+        };
+        let names: Vec<String> = match written {
+            Some(names) => names.into_iter().map(str::to_owned).collect(),
             None => {
                 self.opaque = true;
                 self.expr(name, here);
@@ -397,7 +403,10 @@ mod tests {
             "{% include 'x.j2' %}",
             "template-not-found: there is no template `x.j2` @\"x.j2\" names are looked up beside this template and from the root of the project",
         );
-        check("{% if vhost %}", "template-syntax-error: unexpected end of input, expected end of block @\"%}\" -");
+        check(
+            "{% if vhost %}",
+            "template-syntax-error: unexpected end of input, expected end of block @\"%}\" something is not closed: `}}`, `%}`, or a tag such as `{% endif %}` or `{% endfor %}` is missing",
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, State, Value as Jinja};
 use stead_catalog::Value;
 
+use super::meter::walk;
 use super::methods::{failed, run};
 use super::value::{from_template, to_template};
 use crate::builtins;
@@ -140,54 +141,54 @@ const ALIASES: &[(&str, &str)] = &[
 ];
 
 /// Filters that need code of their own.
-type Filter = fn(&[Jinja]) -> Result<Jinja, Error>;
+type Filter = fn(&State<'_, '_>, &[Jinja]) -> Result<Jinja, Error>;
 
 const SPECIAL: &[(&str, Filter)] = &[
-    ("to_nice_json", |a| method("to_json", a, &[Value::Int(4)])),
+    ("to_nice_json", |state, a| method(state, "to_json", a, &[Value::Int(4)])),
     ("regex_replace", regex_replace),
     ("regex_search", regex_search),
-    ("ternary", |a| match a {
+    ("ternary", |_, a| match a {
         [value, yes, no, ..] => Ok(if value.is_true() { yes.clone() } else { no.clone() }),
         _ => Err(failed("`ternary` takes two arguments")),
     }),
-    ("mandatory", |a| match a.first() {
+    ("mandatory", |_, a| match a.first() {
         Some(value) if !value.is_undefined() && !value.is_none() => Ok(value.clone()),
         _ => Err(failed("a mandatory value is missing")),
     }),
     ("combine", combine),
-    ("dict2items", |a| method("entries", a, &[])),
+    ("dict2items", |state, a| method(state, "entries", a, &[])),
     ("items2dict", items_to_dict),
     ("flatten", flatten),
-    ("symmetric_difference", |a| match a {
+    ("symmetric_difference", |state, a| match a {
         [x, y] => {
-            let left = method("without", &[x.clone(), y.clone()], &[])?;
-            let right = method("without", &[y.clone(), x.clone()], &[])?;
-            method("concat", &[left, right], &[])
+            let left = method(state, "without", &[x.clone(), y.clone()], &[])?;
+            let right = method(state, "without", &[y.clone(), x.clone()], &[])?;
+            method(state, "concat", &[left, right], &[])
         }
         _ => Err(failed("`symmetric_difference` takes one argument")),
     }),
-    ("hash", |a| {
+    ("hash", |state, a| {
         let name = a.get(1).and_then(Jinja::as_str).unwrap_or("sha1").to_owned();
         match &*name {
-            "sha1" | "sha256" | "sha512" | "md5" | "blake3" => method(&name, &a[..1], &[]),
+            "sha1" | "sha256" | "sha512" | "md5" | "blake3" => method(state, &name, &a[..1], &[]),
             _ => Err(failed(format!("`{name}` is none of sha256, sha512, sha1, md5, blake3"))),
         }
     }),
-    ("checksum", |a| method("sha1", &a[..1], &[])),
-    ("splitext", |a| {
+    ("checksum", |state, a| method(state, "sha1", &a[..1], &[])),
+    ("splitext", |_, a| {
         let text = text_of(a, 0)?;
         let name = text.rfind('/').map_or(0, |at| at + 1);
         let dot = text[name..].rfind('.').filter(|at| *at > 0).map_or(text.len(), |at| name + at);
         Ok(Jinja::from(vec![text[..dot].to_owned(), text[dot..].to_owned()]))
     }),
-    ("wordcount", |a| Ok(Jinja::from(text_of(a, 0)?.split_whitespace().count()))),
-    ("center", |a| {
+    ("wordcount", |_, a| Ok(Jinja::from(text_of(a, 0)?.split_whitespace().count()))),
+    ("center", |_, a| {
         let text = text_of(a, 0)?;
         let width = a.get(1).and_then(Jinja::as_usize).unwrap_or(80).min(100_000);
         let missing = width.saturating_sub(text.chars().count());
         Ok(Jinja::from(format!("{}{text}{}", " ".repeat(missing / 2), " ".repeat(missing - missing / 2))))
     }),
-    ("filesizeformat", |a| {
+    ("filesizeformat", |_, a| {
         let bytes =
             a.first().and_then(|value| f64::try_from(value.clone()).ok()).ok_or_else(|| failed("expected a number of bytes"))?;
         let units = ["Bytes", "kB", "MB", "GB", "TB", "PB"];
@@ -203,17 +204,20 @@ const SPECIAL: &[(&str, Filter)] = &[
 /// Registers everything.
 pub(super) fn register(environment: &mut Environment<'static>) {
     for name in method_filters() {
-        environment.add_filter(name, move |_: &State<'_, '_>, args: Rest<Jinja>| method(name, &args, &[]));
+        environment.add_filter(name, move |state: &State<'_, '_>, args: Rest<Jinja>| method(state, name, &args, &[]));
     }
     for (alias, name) in ALIASES {
-        environment.add_filter(*alias, move |_: &State<'_, '_>, args: Rest<Jinja>| {
+        environment.add_filter(*alias, move |state: &State<'_, '_>, args: Rest<Jinja>| {
             // What the aliases' own options say about layout has no counterpart here.
             let plain: Vec<Jinja> = args.iter().filter(|arg| !arg.is_kwargs()).cloned().collect();
-            method(name, &plain, &[])
+            method(state, name, &plain, &[])
         });
     }
     for (name, filter) in SPECIAL {
-        environment.add_filter(*name, move |_: &State<'_, '_>, args: Rest<Jinja>| filter(&args));
+        environment.add_filter(*name, move |state: &State<'_, '_>, args: Rest<Jinja>| {
+            args.iter().try_for_each(|arg| walk(state, arg))?;
+            filter(state, &args)
+        });
     }
     environment.add_test("match", |text: &str, pattern: &str| regex_test(text, &format!("^(?:{pattern})")));
     environment.add_test("search", |text: &str, pattern: &str| regex_test(text, pattern));
@@ -223,8 +227,12 @@ pub(super) fn register(environment: &mut Environment<'static>) {
     environment.add_test("contains", |list: Jinja, item: Jinja| -> Result<bool, Error> {
         Ok(list.try_iter()?.any(|other| other == item) || list.as_str().zip(item.as_str()).is_some_and(|(a, b)| a.contains(b)))
     });
-    environment.add_test("subset", |a: Jinja, b: Jinja| method("is_subset", &[a, b], &[]).map(|v| v.is_true()));
-    environment.add_test("superset", |a: Jinja, b: Jinja| method("is_subset", &[b, a], &[]).map(|v| v.is_true()));
+    environment.add_test("subset", |state: &State<'_, '_>, a: Jinja, b: Jinja| {
+        method(state, "is_subset", &[a, b], &[]).map(|v| v.is_true())
+    });
+    environment.add_test("superset", |state: &State<'_, '_>, a: Jinja, b: Jinja| {
+        method(state, "is_subset", &[b, a], &[]).map(|v| v.is_true())
+    });
     environment.add_function("raise", |message: String| -> Result<Jinja, Error> { Err(failed(message)) });
 }
 
@@ -255,14 +263,15 @@ pub(super) fn test_names() -> Vec<&'static str> {
 }
 
 /// Runs our method on the first argument, with the others and then `more`.
-fn method(name: &str, args: &[Jinja], more: &[Value]) -> Result<Jinja, Error> {
+fn method(state: &State<'_, '_>, name: &str, args: &[Jinja], more: &[Value]) -> Result<Jinja, Error> {
     let (first, rest) = args.split_first().ok_or_else(|| failed("the filter has no value"))?;
     if first.is_undefined() {
         return Err(Error::from(minijinja::ErrorKind::UndefinedError));
     }
+    walk(state, first)?;
     let receiver = from_template(first).ok_or_else(|| failed(format!("`{name}` has no use for {}", first.kind())))?;
     let rest: Vec<Jinja> = rest.iter().cloned().chain(more.iter().map(to_template)).collect();
-    run(name, &receiver, &rest).unwrap_or_else(|| Err(failed(format!("{} has no `{name}`", receiver.kind()))))
+    run(state, name, &receiver, &rest).unwrap_or_else(|| Err(failed(format!("{} has no `{name}`", receiver.kind()))))
 }
 
 fn text_of(args: &[Jinja], at: usize) -> Result<String, Error> {
@@ -284,7 +293,7 @@ fn regex_test(text: &str, pattern: &str) -> Result<bool, Error> {
 }
 
 /// Replaces like Ansible's filter: groups are `\1` or `\g<1>`.
-fn regex_replace(args: &[Jinja]) -> Result<Jinja, Error> {
+fn regex_replace(state: &State<'_, '_>, args: &[Jinja]) -> Result<Jinja, Error> {
     let (text, pattern) = (text_of(args, 0)?, text_of(args, 1)?);
     let with = args.get(2).filter(|arg| !arg.is_kwargs()).map(Jinja::to_string).unwrap_or_default();
     let groups = compile(r"\\(?:g<(\w+)>|(\d))")?;
@@ -293,23 +302,23 @@ fn regex_replace(args: &[Jinja]) -> Result<Jinja, Error> {
         let name = found.get(1).or(found.get(2)).map_or("0", |group| group.as_str());
         format!("${{{name}}}")
     });
-    method("replace_all", &[Jinja::from(text)], &[Value::string(pattern), Value::string(&*with)])
+    method(state, "replace_all", &[Jinja::from(text)], &[Value::string(pattern), Value::string(&*with)])
 }
 
 /// Returns the first match, or `none`.
-fn regex_search(args: &[Jinja]) -> Result<Jinja, Error> {
+fn regex_search(_: &State<'_, '_>, args: &[Jinja]) -> Result<Jinja, Error> {
     let (text, pattern) = (text_of(args, 0)?, text_of(args, 1)?);
     Ok(compile(&pattern)?.find(&text).map_or(Jinja::from(()), |found| Jinja::from(found.as_str())))
 }
 
-fn combine(args: &[Jinja]) -> Result<Jinja, Error> {
+fn combine(state: &State<'_, '_>, args: &[Jinja]) -> Result<Jinja, Error> {
     let recursive = args.iter().filter(|arg| arg.is_kwargs()).any(|arg| arg.get_attr("recursive").is_ok_and(|yes| yes.is_true()));
     let mut maps = args.iter().filter(|arg| !arg.is_kwargs()).cloned();
     let first = maps.next().ok_or_else(|| failed("`combine` has no value"))?;
-    maps.try_fold(first, |under, over| method(if recursive { "deep_merge" } else { "merge" }, &[under, over], &[]))
+    maps.try_fold(first, |under, over| method(state, if recursive { "deep_merge" } else { "merge" }, &[under, over], &[]))
 }
 
-fn items_to_dict(args: &[Jinja]) -> Result<Jinja, Error> {
+fn items_to_dict(_: &State<'_, '_>, args: &[Jinja]) -> Result<Jinja, Error> {
     let items = args.first().ok_or_else(|| failed("`items2dict` has no value"))?;
     let mut map = stead_catalog::Map::new();
     for item in items.try_iter()? {
@@ -319,7 +328,7 @@ fn items_to_dict(args: &[Jinja]) -> Result<Jinja, Error> {
     Ok(to_template(&Value::Map(map.into())))
 }
 
-fn flatten(args: &[Jinja]) -> Result<Jinja, Error> {
+fn flatten(_: &State<'_, '_>, args: &[Jinja]) -> Result<Jinja, Error> {
     fn go(value: &Jinja, depth: usize, out: &mut Vec<Jinja>) -> Result<(), Error> {
         if out.len() > builtins::MAX_ITEMS {
             return Err(failed("the list is too long"));
@@ -336,8 +345,8 @@ fn flatten(args: &[Jinja]) -> Result<Jinja, Error> {
 }
 
 /// Compares versions: `'1.2' is version('1.10', '<')`.
-fn version_test(version: &str, other: &str, operator: Option<&str>) -> Result<bool, Error> {
-    let order = i64::try_from(method("compare_version", &[Jinja::from(version)], &[Value::string(other)])?).unwrap_or(0);
+fn version_test(state: &State<'_, '_>, version: &str, other: &str, operator: Option<&str>) -> Result<bool, Error> {
+    let order = i64::try_from(method(state, "compare_version", &[Jinja::from(version)], &[Value::string(other)])?).unwrap_or(0);
     Ok(match operator.unwrap_or("==") {
         "<" | "lt" => order < 0,
         "<=" | "le" => order <= 0,

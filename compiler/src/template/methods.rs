@@ -7,12 +7,17 @@ use minijinja::value::Kwargs;
 use minijinja::{Error, ErrorKind, State, Value as Jinja};
 use stead_catalog::{Type, Value};
 
-use super::value::{from_template, to_template};
+use super::meter::{made, walk};
+use super::value::{as_list, as_map, from_template, to_template};
 use crate::builtins::{self, Builtin, CallError, Stopped};
 
 /// Runs a method that minijinja does not know.
-pub(super) fn call(_: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinja]) -> Result<Jinja, Error> {
+pub(super) fn call(state: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinja]) -> Result<Jinja, Error> {
     let unknown = || Error::from(ErrorKind::UnknownMethod);
+    if as_list(receiver).is_none() && as_map(receiver).is_none() {
+        walk(state, receiver)?;
+    }
+    args.iter().try_for_each(|arg| walk(state, arg))?;
     let value = from_template(receiver).ok_or_else(unknown)?;
     let given: Vec<Value> = args.iter().filter(|arg| !arg.is_kwargs()).filter_map(from_template).collect();
     match (&value, name, &given[..]) {
@@ -23,7 +28,7 @@ pub(super) fn call(_: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinj
             let found = key.as_str().and_then(|key| map.get(key)).or(default.first());
             return Ok(to_template(found.unwrap_or(&Value::None)));
         }
-        (Value::String(text), "split", []) => return builtin("words", &[Value::String(text.clone())]),
+        (Value::String(text), "split", []) => return builtin(state, "words", &[Value::String(text.clone())]),
         (Value::String(text), "split", [separator, Value::Int(limit)]) => {
             let separator = separator.as_str().filter(|s| !s.is_empty()).ok_or_else(|| failed("the separator is empty"))?;
             let parts = usize::try_from(*limit).unwrap_or(usize::MAX - 1).saturating_add(1);
@@ -40,11 +45,11 @@ pub(super) fn call(_: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinj
             return Ok(Jinja::from(parts));
         }
         (Value::String(text), "join", [Value::List(items)]) => {
-            return builtin("join", &[Value::List(items.clone()), Value::String(text.clone())]);
+            return builtin(state, "join", &[Value::List(items.clone()), Value::String(text.clone())]);
         }
         (Value::String(text), "strip", [chars]) => {
-            let trimmed = builtins_value("trim_start", &[Value::String(text.clone()), chars.clone()])?;
-            return builtin("trim_end", &[trimmed, chars.clone()]);
+            let trimmed = builtins_value(state, "trim_start", &[Value::String(text.clone()), chars.clone()])?;
+            return builtin(state, "trim_end", &[trimmed, chars.clone()]);
         }
         (Value::String(text), "isdigit", []) => {
             return Ok(Jinja::from(!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())));
@@ -59,11 +64,13 @@ pub(super) fn call(_: &State<'_, '_>, receiver: &Jinja, name: &str, args: &[Jinj
             let at = part.as_str().and_then(|part| text.find(part)).map(|at| text[..at].chars().count());
             return Ok(at.map_or(Jinja::from(-1), Jinja::from));
         }
-        (Value::String(_), "zfill", [width]) => return builtin("pad_start", &[value.clone(), width.clone(), Value::string("0")]),
+        (Value::String(_), "zfill", [width]) => {
+            return builtin(state, "pad_start", &[value.clone(), width.clone(), Value::string("0")]);
+        }
         _ => {}
     }
     let ours = PYTHON.iter().find(|(python, _)| *python == name).map_or(name, |(_, ours)| *ours);
-    run(ours, &value, args).unwrap_or_else(|| Err(unknown()))
+    run(state, ours, &value, args).unwrap_or_else(|| Err(unknown()))
 }
 
 /// Python's names of our methods.
@@ -117,9 +124,15 @@ pub(super) fn is_known(name: &str) -> bool {
 }
 
 /// Runs our method `name` on what a template gave; `None` when the value has no such method.
-pub(super) fn run(name: &str, receiver: &Value, args: &[Jinja]) -> Option<Result<Jinja, Error>> {
+pub(super) fn run(state: &State<'_, '_>, name: &str, receiver: &Value, args: &[Jinja]) -> Option<Result<Jinja, Error>> {
     let builtin = builtins::method_of(receiver, name)?;
     let params = &builtin.signature.params;
+    // What it walks is paid for before, and what it makes after.
+    let mut walked = made(state, receiver);
+    walked = args.iter().fold(walked, |walked, arg| walked.and_then(|()| walk(state, arg)));
+    if let Err(error) = walked {
+        return Some(Err(error));
+    }
     let mut values = vec![Value::None; params.len() + 1];
     values[0] = receiver.clone();
     let mut at = 1;
@@ -145,20 +158,21 @@ pub(super) fn run(name: &str, receiver: &Value, args: &[Jinja]) -> Option<Result
     }
     let result = builtin.call(&values, &mut |_, _| Err(Stopped));
     Some(match result {
-        Ok(value) => Ok(to_template(&value)),
+        Ok(value) => made(state, &value).map(|()| to_template(&value)),
+        Err(CallError::Failed(error)) if error.code == "result-too-large" => Err(Error::new(ErrorKind::OutOfFuel, error.message)),
         Err(CallError::Failed(error)) => Err(failed(error.message)),
         Err(CallError::Stopped) => Err(failed(format!("`{name}` takes a function, which templates do not have"))),
     })
 }
 
-fn builtins_value(name: &str, args: &[Value]) -> Result<Value, Error> {
-    from_template(&builtin(name, args)?).ok_or_else(|| failed("no value"))
+fn builtins_value(state: &State<'_, '_>, name: &str, args: &[Value]) -> Result<Value, Error> {
+    from_template(&builtin(state, name, args)?).ok_or_else(|| failed("no value"))
 }
 
 /// Runs our method with all its arguments.
-fn builtin(name: &str, args: &[Value]) -> Result<Jinja, Error> {
+fn builtin(state: &State<'_, '_>, name: &str, args: &[Value]) -> Result<Jinja, Error> {
     let rest: Vec<Jinja> = args[1..].iter().map(to_template).collect();
-    run(name, &args[0], &rest).unwrap_or_else(|| Err(Error::from(ErrorKind::UnknownMethod)))
+    run(state, name, &args[0], &rest).unwrap_or_else(|| Err(Error::from(ErrorKind::UnknownMethod)))
 }
 
 /// Makes the error of a filter or method that cannot do its work.

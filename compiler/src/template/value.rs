@@ -45,6 +45,16 @@ impl Object for MapObject {
     }
 }
 
+/// Returns the elements of a list of ours.
+pub(super) fn as_list(value: &Jinja) -> Option<&Arc<Vec<Value>>> {
+    value.downcast_object_ref::<ListObject>().map(|list| &list.0)
+}
+
+/// Returns the entries of a map of ours.
+pub(super) fn as_map(value: &Jinja) -> Option<&Arc<Map>> {
+    value.downcast_object_ref::<MapObject>().map(|map| &map.0)
+}
+
 /// What stands in text for a secret that was not opened.
 pub(crate) fn locked_text(hash: &[u8; 32]) -> String {
     format!("(locked {})", blake3::Hash::from_bytes(*hash).to_hex())
@@ -70,11 +80,11 @@ pub(super) fn to_template(value: &Value) -> Jinja {
 
 /// Turns what a template computed into a value. `None` for what the language has no form for.
 pub(super) fn from_template(value: &Jinja) -> Option<Value> {
-    if let Some(list) = value.downcast_object_ref::<ListObject>() {
-        return Some(Value::List(list.0.clone()));
+    if let Some(items) = as_list(value) {
+        return Some(Value::List(items.clone()));
     }
-    if let Some(map) = value.downcast_object_ref::<MapObject>() {
-        return Some(Value::Map(map.0.clone()));
+    if let Some(map) = as_map(value) {
+        return Some(Value::Map(map.clone()));
     }
     Some(match value.kind() {
         ValueKind::Undefined | ValueKind::None => Value::None,

@@ -8,7 +8,7 @@ use stead_catalog::{Type, closest};
 use stead_grammar::ast::Span;
 
 use super::super::{Problem, filters, methods};
-use super::names::{collect_guards, item_type, path_of, unwrapped};
+use super::names::{collect_guards, item_type, path_of, unwrapped, written};
 use super::{Here, Walker, span_of};
 use crate::index::{MARKER, TemplateContext, TemplateName};
 
@@ -28,13 +28,12 @@ impl Walker<'_> {
             Expr::GetItem(item) => {
                 let base = self.expr(&item.expr, here);
                 self.expr(&item.subscript_expr, here);
-                match item.subscript_expr.as_const() {
-                    Some(key) if key.as_str().is_some() => {
-                        let key = key.as_str().unwrap_or_default().to_owned();
-                        let span = here.name_span(item.span(), &key);
-                        self.attribute(&base, &item.expr, &key, here, span, path_of(expr))
+                match written(&item.subscript_expr) {
+                    Some(key) => {
+                        let span = here.name_span(item.span(), key);
+                        self.attribute(&base, &item.expr, key, here, span, path_of(expr))
                     }
-                    _ => item_type(&base),
+                    None => item_type(&base),
                 }
             }
             Expr::Slice(slice) => {
@@ -87,6 +86,8 @@ impl Walker<'_> {
                     let best = closest(test.name, filters::test_names());
                     let span = here.name_span(test.span(), test.name);
                     let problem = Problem::new("unknown-template-test", span, format!("there is no test `{}`", test.name));
+                    let problem =
+                        problem.hint("tests are those of Jinja2, and `match`, `search`, `version`, `subset` of Ansible");
                     self.problems.push(suggest(problem, best).in_file(here.file));
                 }
                 Type::Bool
@@ -145,6 +146,7 @@ impl Walker<'_> {
         if !filters::filter_names().contains(&name) {
             let best = closest(name, filters::filter_names());
             let problem = Problem::new("unknown-template-filter", span, format!("there is no filter `{name}`"));
+            let problem = problem.hint("filters are those of Jinja2, and every method of the language: `x | to_json`");
             self.problems.push(suggest(problem, best).in_file(here.file));
             return Type::Any;
         }
@@ -287,7 +289,10 @@ impl Walker<'_> {
         span: Span,
         path: Option<String>,
     ) -> Type {
-        let owner = path_of(owner).unwrap_or_else(|| "the value".into());
+        let (owner, shown) = match path_of(owner) {
+            Some(path) => (format!("{path}."), format!("`{path}`")),
+            None => (String::new(), "the value".into()),
+        };
         self.note_attribute(base, name, here, span);
         match unwrapped(base) {
             Type::Map(item) => (**item).clone(),
@@ -299,12 +304,12 @@ impl Walker<'_> {
                     return Type::Any;
                 }
                 let names = || record.fields.iter().map(|field| &*field.name);
-                let problem = Problem::new("undefined-template-variable", span, format!("`{owner}` has no `{name}`"));
+                let problem = Problem::new("undefined-template-variable", span, format!("{shown} has no `{name}`"));
                 let best = closest(name, names());
                 let problem = Problem { replacement: best.map(str::to_owned), ..problem };
                 let hint = match best {
-                    Some(best) => format!("did you mean `{owner}.{best}`?"),
-                    None => format!("`{owner}` has {}", names().collect::<Vec<_>>().join(", ")),
+                    Some(best) => format!("did you mean `{owner}{best}`?"),
+                    None => format!("{shown} has {}", names().collect::<Vec<_>>().join(", ")),
                 };
                 self.problems.push(problem.hint(hint).in_file(here.file));
                 Type::Any
@@ -321,7 +326,7 @@ impl Walker<'_> {
             | Type::Enum(_)
                 if !self.is_guarded(path.as_ref()) =>
             {
-                let message = format!("`{owner}` is {}, which has no `{name}`", base.describe());
+                let message = format!("{shown} is {}, which has no `{name}`", base.describe());
                 self.problems.push(Problem::new("undefined-template-variable", span, message).in_file(here.file));
                 Type::Any
             }

@@ -64,12 +64,20 @@ pub(super) fn bind(target: &Expr<'_>, ty: &Type, names: &mut BTreeMap<String, Ty
     }
 }
 
+/// Returns the text that stands in quotes in an expression. Nothing is computed: what a template computes is bounded when it is rendered.
+pub(super) fn written<'e>(expr: &'e Expr<'_>) -> Option<&'e str> {
+    match expr {
+        Expr::Const(constant) => constant.value.as_str(),
+        _ => None,
+    }
+}
+
 /// Returns an expression of names and attributes as a path: `vhost.tls.cert`.
 pub(super) fn path_of(expr: &Expr<'_>) -> Option<String> {
     match expr {
         Expr::Var(var) => Some(var.id.to_owned()),
         Expr::GetAttr(attr) => Some(format!("{}.{}", path_of(&attr.expr)?, attr.name)),
-        Expr::GetItem(item) => Some(format!("{}.{}", path_of(&item.expr)?, item.subscript_expr.as_const()?.as_str()?)),
+        Expr::GetItem(item) => Some(format!("{}.{}", path_of(&item.expr)?, written(&item.subscript_expr)?)),
         _ => None,
     }
 }
@@ -83,10 +91,10 @@ pub(super) fn collect_guards(expr: &Expr<'_>, guards: &mut Vec<String>) {
             collect_guards(&op.left, guards);
             collect_guards(&op.right, guards);
         }
-        Expr::Compare(compare) => match (compare.expr.as_const(), compare.ops.as_slice()) {
+        Expr::Compare(compare) => match (written(&compare.expr), compare.ops.as_slice()) {
             // `"key" in map`
             (Some(key), [op]) => {
-                if let (Some(key), Some(path)) = (key.as_str(), path_of(&op.expr)) {
+                if let Some(path) = path_of(&op.expr) {
                     guards.push(format!("{path}.{key}"));
                 }
             }
