@@ -389,7 +389,8 @@ impl Reader {
                 continue;
             };
             match Pattern::parse(text) {
-                Ok(pattern) => patterns.push(pattern),
+                // The text starts after the opening quote.
+                Ok(pattern) => patterns.push(pattern.standing_at(item.span.start + 1)),
                 Err(error) => {
                     // The text starts after the opening quote.
                     let start = item.span.start + 1;

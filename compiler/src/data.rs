@@ -106,6 +106,13 @@ struct DataFile {
     root: Node,
 }
 
+impl DataFile {
+    /// The name without its extension.
+    fn below(&self) -> &str {
+        self.name.rsplit_once('.').map_or(&*self.name, |(below, _)| below)
+    }
+}
+
 impl DataSet {
     /// Reads files, each with its name in the project (`data/common.yaml`), its path below the data directory and its bytes. Files that are
     /// not data by their name are passed over. The order of `files` does not matter.
@@ -127,6 +134,7 @@ impl DataSet {
             set.files.extend(file);
             diagnostics.extend(found);
         }
+        diagnostics.extend(set.rivals());
         set.has_secrets = set.files.iter().any(|file| crate::secrets::has_sealed(&file.root));
         (set, diagnostics)
     }
@@ -136,6 +144,27 @@ impl DataSet {
         let layers =
             levels.iter().flat_map(|level| self.files.iter().filter(|file| level.holds(&file.level)).map(|file| &file.root));
         merge::merge(layers, rules)
+    }
+
+    /// Reports files of one level that differ in nothing but their format: which of them would win is not for chance to say.
+    fn rivals(&self) -> Vec<Diagnostic> {
+        let mut first: std::collections::BTreeMap<&str, &DataFile> = std::collections::BTreeMap::new();
+        let mut found = Vec::new();
+        for file in &self.files {
+            let Some(other) = first.get(&*file.level) else {
+                first.insert(&file.level, file);
+                continue;
+            };
+            let message = format!("`{}` and `{}` are the same level of the data", other.name, file.name);
+            let hint = format!("keep one of them, with what both hold, or make a directory of it: `{}/`", file.below());
+            found.push(
+                Diagnostic::error("duplicate-data-file", message)
+                    .at(&file.name, Span::at(0), "this one")
+                    .also(&other.name, Span::at(0), "and this one")
+                    .hint(hint),
+            );
+        }
+        found
     }
 
     /// Warns of the files that no level of the hierarchy can ever name.
@@ -237,6 +266,22 @@ mod tests {
         let set = set(&[("nodes/web-1.yaml", "a: 1\n"), ("node/web-1.yaml", "a: 1\n"), ("common.yaml", "")]);
         let found = set.unreachable_files(&Hierarchy::default());
         assert_eq!(found.iter().map(|d| &*d.labels[0].file).collect::<Vec<_>>(), ["data/nodes/web-1.yaml"]);
+    }
+
+    #[test]
+    fn files_of_one_level_in_two_formats_are_told() {
+        let files = ["common.yaml", "common.yml", "common/a.toml", "os/a.json", "common.toml"];
+        let names: Vec<Arc<str>> = files.iter().map(|name| format!("data/{name}").into()).collect();
+        let input: Vec<_> = files.iter().zip(&names).map(|(name, full)| (full.clone(), *name, &b""[..])).collect();
+        let found = DataSet::read(&input).1;
+        let shown: Vec<_> = found.iter().filter(|d| d.code == "duplicate-data-file").map(|d| &*d.message).collect();
+        assert_eq!(
+            shown,
+            [
+                "`data/common.toml` and `data/common.yaml` are the same level of the data",
+                "`data/common.toml` and `data/common.yml` are the same level of the data",
+            ]
+        );
     }
 
     #[test]

@@ -221,6 +221,7 @@ impl Project {
         diagnostics.extend(data_mistakes.iter().cloned());
         let hierarchy = config.data.hierarchy.clone();
         diagnostics.extend(data.unreachable_files(&hierarchy));
+        diagnostics.extend(hierarchy.check(&program.facts, &crate::check::node_type()));
         let merge_rules = config.data.merge.clone();
         let indexes = match &earlier {
             Some(earlier) => earlier.indexes(&code),

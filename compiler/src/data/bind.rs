@@ -281,7 +281,7 @@ mod tests {
              error[missing-field]: data key `v[1]`: field `name` (a host name) is missing @\"port: x\"\n\
              error[type-mismatch]: data key `v[1].port`: found the string \"x\", expected a port @\"x\"",
         );
-        check("v: 0644", &Type::STRING, "error[type-mismatch]: data key `v`: found a mode 0644, expected a string @\"0644\"");
+        check("v: 0644", &Type::STRING, "error[type-mismatch]: data key `v`: found the mode 0644, expected a string @\"0644\"");
         check(
             "v: \"1\"",
             &Type::INT,

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use stead_catalog::Value;
+use stead_catalog::{Type, Value, closest};
 use stead_grammar::ast::Span;
+
+use crate::Diagnostic;
+use crate::position::offset_u32;
 
 /// The hierarchy of `stead.toml`: patterns of levels, the highest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,13 +19,15 @@ pub struct Hierarchy {
 pub struct Pattern {
     source: String,
     parts: Vec<Part>,
+    /// Where the text stands in `stead.toml`, if it stands there.
+    at: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
     Text(String),
-    /// A path such as `facts.os.family`.
-    Value(Vec<String>),
+    /// A path such as `facts.os.family`, and where it starts in the text.
+    Value(Vec<String>, usize),
 }
 
 /// A level of one node: `os/debian`.
@@ -73,6 +78,32 @@ impl Hierarchy {
         self.patterns.iter().any(|pattern| pattern.may_name(name))
     }
 
+    /// Reports the facts and fields of the node that a level of `stead.toml` names and that are not there: no node would have the level.
+    pub(crate) fn check(&self, facts: &Type, node: &Type) -> Vec<Diagnostic> {
+        let file = crate::config::FILE_NAME.into();
+        let roots = [("facts", facts.clone()), ("node", node.clone())];
+        let mistakes = self.patterns.iter().flat_map(|pattern| pattern.mistakes(&roots));
+        mistakes
+            .map(|mistake| {
+                let (code, what) = match &*mistake.owner {
+                    "node" => ("unknown-field", "the node has no field".to_owned()),
+                    "facts" => ("unknown-fact", "there is no fact".to_owned()),
+                    owner => ("unknown-field", format!("`{owner}` has no field")),
+                };
+                let diagnostic = Diagnostic::error(code, format!("{what} `{}`", mistake.name)).at(
+                    &file,
+                    mistake.span,
+                    "no node has this level",
+                );
+                match closest(&mistake.name, mistake.fields.iter().map(|field| &**field)) {
+                    Some(best) => diagnostic.hint(format!("did you mean `{best}`?")).suggest(&file, mistake.span, best),
+                    None if mistake.fields.is_empty() => diagnostic.hint(format!("end the path at `{}`", mistake.owner)),
+                    None => diagnostic.hint(format!("`{}` has {}", mistake.owner, mistake.fields.join(", "))),
+                }
+            })
+            .collect()
+    }
+
     /// Lists the patterns for a message.
     pub(super) fn describe(&self) -> String {
         self.patterns.iter().map(|pattern| format!("\"{}\"", pattern.source)).collect::<Vec<_>>().join(", ")
@@ -86,8 +117,7 @@ impl Pattern {
     /// A `${` that is not closed or holds something other than a path that starts with `node` or `facts`; an absolute path or one with `..`.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let fail = |message: &str, start: usize, end: usize| {
-            let offset = crate::position::offset_u32;
-            Err(PatternError { message: message.to_owned(), span: Span::new(offset(start), offset(end)) })
+            Err(PatternError { message: message.to_owned(), span: Span::new(offset_u32(start), offset_u32(end)) })
         };
         if text.is_empty() || text.starts_with('/') || text.split('/').any(|part| part == "..") {
             return fail("a level is a path below the data directory", 0, text.len());
@@ -106,13 +136,42 @@ impl Pattern {
             if path.len() < 2 || !path.iter().all(is_name) || !matches!(&*path[0], "node" | "facts") {
                 return fail("expected a path that starts with `node.` or `facts.`, such as `node.name`", start, end + 1);
             }
-            parts.push(Part::Value(path));
+            let inside = &text[start + 2..end];
+            parts.push(Part::Value(path, start + 2 + (inside.len() - inside.trim_start().len())));
             at = end + 1;
         }
         if at < text.len() {
             parts.push(Part::Text(text[at..].to_owned()));
         }
-        Ok(Self { source: text.to_owned(), parts })
+        Ok(Self { source: text.to_owned(), parts, at: None })
+    }
+
+    /// The same pattern, whose text starts at a byte of `stead.toml`.
+    pub(crate) fn standing_at(self, at: u32) -> Self {
+        Self { at: Some(at), ..self }
+    }
+
+    /// Looks whether the facts and fields of the node are there that the pattern names. A pattern that does not stand in a file is ours.
+    fn mistakes(&self, roots: &[(&str, Type)]) -> Vec<Mistake> {
+        let Some(at) = self.at else { return Vec::new() };
+        let mut found = Vec::new();
+        for part in &self.parts {
+            let Part::Value(path, start) = part else { continue };
+            let mut ty = roots.iter().find(|(name, _)| *name == path[0]).map(|(_, ty)| ty.clone()).unwrap_or(Type::Any);
+            let mut start = start + path[0].len() + 1;
+            for (i, name) in path.iter().enumerate().skip(1) {
+                let span = Span::new(at + offset_u32(start), at + offset_u32(start + name.len()));
+                start += name.len() + 1;
+                match step(&ty, name) {
+                    Ok(inner) => ty = inner,
+                    Err(fields) => {
+                        found.push(Mistake { owner: path[..i].join("."), name: name.clone(), fields, span });
+                        break;
+                    }
+                }
+            }
+        }
+        found
     }
 
     fn levels(&self, value: &dyn Fn(&[String]) -> Option<Value>) -> Vec<Level> {
@@ -120,7 +179,7 @@ impl Pattern {
         for part in &self.parts {
             let choices: Vec<String> = match part {
                 Part::Text(text) => vec![text.clone()],
-                Part::Value(path) => value(path).map(|value| names_of(&value)).unwrap_or_default(),
+                Part::Value(path, _) => value(path).map(|value| names_of(&value)).unwrap_or_default(),
             };
             names = names
                 .iter()
@@ -136,7 +195,7 @@ impl Pattern {
         for part in &self.parts {
             match part {
                 Part::Text(text) => pattern.push_str(&regex::escape(text)),
-                Part::Value(_) => pattern.push_str("[^/]+"),
+                Part::Value(..) => pattern.push_str("[^/]+"),
             }
         }
         pattern.push_str("(/.*)?$");
@@ -159,6 +218,29 @@ impl Level {
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A name in a pattern that stands for nothing.
+struct Mistake {
+    owner: String,
+    name: String,
+    /// The names that are there.
+    fields: Vec<String>,
+    span: Span,
+}
+
+/// The type of a field, or the fields that are there. What has an unknown type has every field.
+fn step(ty: &Type, name: &str) -> Result<Type, Vec<String>> {
+    match ty {
+        Type::Any => Ok(Type::Any),
+        Type::Optional(inner) | Type::Secret(inner) => step(inner, name),
+        Type::Map(item) => Ok((**item).clone()),
+        Type::Record(record) => match record.fields.iter().find(|field| *field.name == *name) {
+            Some(field) => Ok(field.ty.clone()),
+            None => Err(record.fields.iter().map(|field| field.name.to_string()).collect()),
+        },
+        _ => Err(Vec::new()),
     }
 }
 

@@ -338,8 +338,21 @@ impl Reader<'_> {
     fn unknown_tag(&mut self, tag: &Tag, span: Span) {
         let shown = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
         let message = format!("unknown tag `{shown}`");
-        let diagnostic = Diagnostic::error("unknown-yaml-tag", message).at(self.file, span, "");
+        let diagnostic = Diagnostic::error("unknown-yaml-tag", message).at(self.file, self.tag_before(span), "");
         self.found.push(diagnostic.hint("known are `!!str`, `!!int`, `!!float`, `!!bool` and `!!null`"));
+    }
+
+    /// Where the tag of a value stands: before it, with nothing between but an anchor. The value itself where that is not so.
+    fn tag_before(&self, value: Span) -> Span {
+        let mut before = self.text.get(..value.start as usize).unwrap_or_default().trim_end();
+        loop {
+            let start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '[' | '{' | ',')).map_or(0, |at| at + 1);
+            match before.get(start..start + 1) {
+                Some("!") => return Span::new(offset_u32(start), offset_u32(before.len())),
+                Some("&") => before = before[..start].trim_end(),
+                _ => return value,
+            }
+        }
     }
 
     fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span, label: &str) {
@@ -452,7 +465,9 @@ mod tests {
         check("a: 1\nb: 2\na: 3\n", "{ a = 1, b = 2 }\nduplicate-data-key @\"a\"");
         check("country: no\n", "{ country = \"no\" }\nambiguous-scalar @\"no\"");
         check("a: 1\n---\nb: 2\n", "several-documents @\"---\"");
-        check("a: !!binary aGk=\n", "{ a = \"aGk=\" }\nunknown-yaml-tag @\"aGk=\"");
+        check("a: !!binary aGk=\n", "{ a = \"aGk=\" }\nunknown-yaml-tag @\"!!binary\"");
+        check("a: [!x &b {c: 1}]\n", "{ a = [{ c = 1 }] }\nunknown-yaml-tag @\"!x\"");
+        check("a: !x\n  - 1\n", "{ a = [1] }\nunknown-yaml-tag @\"!x\"");
         check("a: !secret x\n", "{ a = none }\nunsupported-secret @\"x\"");
         check("? [a]\n: b\n", "{}\ninvalid-data-key @\"[\"");
         check("é: 99999999999999999999\n", "{ \"é\" = none }\nnumber-out-of-range @\"99999999999999999999\"");
