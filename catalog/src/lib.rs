@@ -22,7 +22,7 @@ mod value;
 
 pub use attributes::{AttributeError, Attributes};
 pub use catalog::{Catalog, Edge, EdgeKind};
-pub use closest::closest;
+pub use closest::{Suggestions, closest};
 pub use docs::deprecation;
 pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};

@@ -43,6 +43,8 @@ pub struct Problem {
 pub struct Surroundings {
     /// Something decides whether the resource acts: a guard, or a requisite such as `on_changes`.
     pub is_guarded: bool,
+    /// A change of another resource makes it act: it watches one, or listens to one.
+    pub is_watching: bool,
 }
 
 /// A resource type: its attributes, documentation, and the pure functions that the compiler needs of it.

@@ -136,10 +136,15 @@ fn lint(project: &Project, found: &Found, explicit: &[requisites::Explicit], iss
         // A prereq acts only when what it comes before will change.
         is_guarded[edge.from as usize] |= edge.kind == EdgeKind::Prereq;
     }
-    let linted = found.resources.par_iter().zip(is_guarded).flat_map_iter(|(one, is_guarded)| {
+    let mut is_watching = vec![false; found.resources.len()];
+    for edge in explicit.iter().filter(|edge| matches!(edge.kind, EdgeKind::Watch | EdgeKind::Listen)) {
+        is_watching[edge.to as usize] = true;
+    }
+    let around = is_guarded.into_par_iter().zip(is_watching);
+    let linted = found.resources.par_iter().zip(around).flat_map_iter(|(one, (is_guarded, is_watching))| {
         let schema = project.program.schemas.at(one.schema);
         let (known, stood_in) = finish::with_stand_ins(schema, &one.attributes);
-        let mut problems = (schema.lint)(&known, Surroundings { is_guarded });
+        let mut problems = (schema.lint)(&known, Surroundings { is_guarded, is_watching });
         problems.retain(|problem| problem.attribute.as_deref().is_none_or(|name| !stood_in.contains(&name)));
         let secrets = Secrets::of(&one.attributes);
         problems.into_iter().map(move |problem| {

@@ -175,6 +175,11 @@ impl Builtin {
         matches!(self.run, Run::Plain(_))
     }
 
+    /// Says whether it walks through all that is in its arguments.
+    pub(crate) fn walks(&self) -> bool {
+        self.looks_inside() || self.signature.name == "deep_merge"
+    }
+
     /// Says whether it takes a lambda.
     pub fn takes_function(&self) -> bool {
         matches!(self.run, Run::HigherOrder(_))

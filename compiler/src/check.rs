@@ -237,9 +237,11 @@ pub(crate) fn check_file(
             let id = base + index(code.globals.len());
             checker.start(User::Global(id));
             let (value, ty) = checker.let_value(binding, expr);
-            if let Some(global) = checker.globals.iter().find(|global| global.name == binding.name.name) {
-                let message = format!("`{}` is defined twice", global.name);
-                checker.error("duplicate-definition", binding.name.span, message);
+            if let Some(first) = checker.globals.iter().find(|global| global.name == binding.name.name) {
+                let message = format!("`{}` is defined twice", first.name);
+                let issue = Issue::error("duplicate-definition", checker.loc(binding.name.span), message);
+                let issue = issue.label(checker.loc(first.span), "first defined here").hint("give one of them another name");
+                checker.report(issue);
             }
             checker.bindings.push((checker.loc(binding.name.span), ty.clone()));
             checker.note_declared(&binding.name, &ty, binding.ty.is_some());

@@ -2,6 +2,7 @@
 
 mod budget;
 mod calls;
+mod extent;
 pub(crate) mod locked;
 mod operators;
 mod text;
@@ -70,6 +71,7 @@ pub(crate) struct Evaluator<'a> {
     /// Findings in other files: data, templates.
     pub(crate) diagnostics: Vec<Diagnostic>,
     globals: Vec<Option<Outcome>>,
+    extents: extent::Extents,
 }
 
 impl<'a> Evaluator<'a> {
@@ -86,6 +88,7 @@ impl<'a> Evaluator<'a> {
             issues: Vec::new(),
             diagnostics: Vec::new(),
             globals,
+            extents: extent::Extents::default(),
         }
     }
 
@@ -119,6 +122,20 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn too_large(&mut self, limit: &str, span: Span) -> Halt {
         let issue = Issue::error("evaluation-too-large", self.loc(span), format!("evaluating this takes more than {limit}"));
         self.fail(issue.hint("make the list or the range shorter"))
+    }
+
+    /// Pays for walking through a value.
+    pub(crate) fn walk(&mut self, value: &Value, span: Span) -> Result<(), Halt> {
+        let size = self.extents.of(value).size;
+        self.spend(size, span)
+    }
+
+    /// Holds the nesting of a value that was made to a limit: what walks through it recurses.
+    fn nested(&mut self, value: Value, span: Span) -> Outcome {
+        if self.extents.of(&value).depth > budget::MAX_NESTING {
+            return Err(self.too_large(&format!("{} levels of lists and maps", budget::MAX_NESTING), span));
+        }
+        Ok(value)
     }
 
     /// Runs `inside` in a new frame of code in `file`.
@@ -176,11 +193,20 @@ impl<'a> Evaluator<'a> {
             Kind::Template(parts) => self.template(parts),
             Kind::List(items) => {
                 let values: Result<Vec<Value>, Halt> = items.iter().map(|item| self.eval(item)).collect();
-                Ok(Value::List(Arc::new(values?)))
+                self.nested(Value::List(Arc::new(values?)), expr.span)
             }
-            Kind::Map(entries) => self.map(entries),
-            Kind::ListFor(clause) => self.list_for(clause, expr.span),
-            Kind::MapFor(clause) => self.map_for(clause, expr.span),
+            Kind::Map(entries) => {
+                let map = self.map(entries)?;
+                self.nested(map, expr.span)
+            }
+            Kind::ListFor(clause) => {
+                let list = self.list_for(clause, expr.span)?;
+                self.nested(list, expr.span)
+            }
+            Kind::MapFor(clause) => {
+                let map = self.map_for(clause, expr.span)?;
+                self.nested(map, expr.span)
+            }
             Kind::Not(operand) => {
                 let value = self.eval(operand)?;
                 if value.is_locked() {
@@ -248,6 +274,7 @@ impl<'a> Evaluator<'a> {
             });
         }
         let value = self.eval(expr)?;
+        self.walk(&value, expr.span)?;
         ty.admit(&value, from_data).map_err(|mismatch| {
             let issue = Issue::mismatch(self.loc(expr.span), &mismatch);
             self.fail(issue)
@@ -475,7 +502,8 @@ impl<'a> Evaluator<'a> {
             }
             other => {
                 let message = format!("{} has no field `{}`", other.kind(), field.name);
-                Err(self.error("unknown-field", field.name_span, message))
+                let issue = Issue::error("unknown-field", self.loc(field.name_span), message);
+                Err(self.fail(self.data_says(issue, &field.object, other)))
             }
         }
     }
@@ -495,6 +523,17 @@ impl<'a> Evaluator<'a> {
             (None, _) => issue,
         };
         self.fail(issue)
+    }
+
+    /// Points at the place in the data that gave a value, where it is data.
+    fn data_says(&self, issue: Issue, expr: &Expr, value: &Value) -> Issue {
+        let node = crate::provenance::data_path(expr)
+            .filter(|path| !path.is_empty())
+            .and_then(|path| self.world.data_tree.lookup(path.iter().map(|key| &**key)));
+        match node.and_then(|node| self.world.data_location(&node.place())) {
+            Some(location) => issue.label(location, format!("{} stands here", value.kind())),
+            None => issue,
+        }
     }
 
     fn index(&mut self, object: &Expr, index: &Expr, span: Span) -> Outcome {
@@ -531,7 +570,8 @@ impl<'a> Evaluator<'a> {
             },
             (container, position) => {
                 let message = format!("{} has no element at {}", container.kind(), position.kind());
-                Err(self.error("not-indexable", span, message))
+                let issue = Issue::error("not-indexable", self.loc(span), message);
+                Err(self.fail(self.data_says(issue, object, container)))
             }
         }
     }

@@ -199,7 +199,7 @@ pub(crate) struct Resource {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) attributes: Box<[Setting]>,
-    pub(crate) metas: Box<[(Meta, Expr, Span)]>,
+    pub(crate) metas: Box<[(Meta, Expr)]>,
 }
 
 /// An attribute by its position in the schema.

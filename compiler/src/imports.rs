@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use stead_catalog::closest;
+use stead_catalog::{Suggestions, closest};
 use stead_grammar::ast::{self, Ident, Item};
 
-use crate::defs::{Def, Import, Program, Used, index, is_below, sorted_names};
+use crate::defs::{Def, Import, Module, Program, Used, index, is_below, sorted_names};
 use crate::issue::{Issue, Loc};
 use crate::project::Input;
 
@@ -125,17 +125,26 @@ fn resolve_imports(
                         None => missing.push(member),
                     }
                 }
+                let mut suggestions = Suggestions::default();
                 for member in missing {
-                    let names = sorted_names(&program.modules[target as usize]);
-                    let message = format!("module `{}` has no `{}`", import.path, member.name.name);
-                    let issue = Issue::error("unknown-name", Loc::new(file, member.name.span), message);
-                    issues.push(issue.suggest(closest(&member.name.name, names)));
+                    let at = Loc::new(file, member.name.span);
+                    let module = &program.modules[target as usize];
+                    issues.push(missing_member(module, &import.path.to_string(), &member.name, at, &mut suggestions));
                 }
             }
         }
     }
     program.imports[file as usize] = imports;
     program.broken_imports[file as usize] = broken;
+}
+
+/// What is said of a name that a module does not offer.
+pub(crate) fn missing_member(module: &Module, shown: &str, name: &Ident, at: Loc, suggestions: &mut Suggestions) -> Issue {
+    let issue = Issue::error("unknown-name", at, format!("module `{shown}` has no `{}`", name.name));
+    match suggestions.closest(&name.name, sorted_names(module)) {
+        Some(best) => issue.suggest(Some(best)),
+        None => issue.hint("a module offers its types, functions and states; a `let` is known only in its own file"),
+    }
 }
 
 pub(crate) fn find_module(

@@ -45,6 +45,7 @@ pub const LINTS: &[Lint] = &[
     lint("deprecated-name", LintLevel::Warning, Stage::Load),
     lint("deprecated-type", LintLevel::Warning, Stage::Load),
     lint("empty-block", LintLevel::Warning, Stage::Load),
+    lint("idle-exec", LintLevel::Warning, Stage::Node),
     lint("needless-attribute", LintLevel::Off, Stage::Load),
     lint("needless-comparison", LintLevel::Warning, Stage::Load),
     lint("needless-default", LintLevel::Warning, Stage::Load),

@@ -146,8 +146,9 @@ mod tests {
     use super::*;
 
     /// Codes of mistakes and lints that a resource type finds in its attributes: the compiler has their pages.
-    const OF_THE_COMPILER: [&str; 9] = [
+    const OF_THE_COMPILER: [&str; 10] = [
         "conflicting-attributes",
+        "idle-exec",
         "invalid-value",
         "missing-attribute",
         "needless-shell",

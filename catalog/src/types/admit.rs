@@ -186,7 +186,15 @@ impl Type {
                         return Ok(admitted);
                     }
                 }
-                wrong()
+                let texts = options.iter().filter_map(|option| match option {
+                    Self::Literal(literal) => literal.as_str(),
+                    _ => None,
+                });
+                let best = value.as_str().filter(|_| !value.is_sensitive()).and_then(|text| closest(text, texts));
+                wrong().map_err(|mismatch| match best {
+                    Some(best) => mismatch.hint(format!("did you mean {}?", Value::string(best))),
+                    None => mismatch,
+                })
             }
             (Self::Secret(inner), _) => inner.admit(value.reveal(), from_data).map(Value::secret).map_err(|mut m| {
                 m.found = if value.is_sensitive() { "a secret value of another kind".into() } else { value.kind().into() };
@@ -270,7 +278,11 @@ fn describe_value(value: &Value) -> String {
         Value::String(_) => format!("the string {value}"),
         Value::Int(_) => format!("the integer {value}"),
         Value::Member(_) => format!("`{value}`"),
-        _ => format!("{} {value}", value.kind()),
+        _ => {
+            let kind = value.kind();
+            let bare = kind.strip_prefix("an ").or(kind.strip_prefix("a ")).unwrap_or(kind);
+            format!("the {bare} {value}")
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use super::requisites::Explicit;
 use crate::defs::index;
 use crate::issue::Issue;
 
+/// Most edges of a circle that are told one by one.
+const MAX_TOLD: usize = 10;
+
 /// The groups of resources that reach one another, largest index last; single resources are left out.
 fn groups(count: usize, edges: impl Iterator<Item = (u32, u32)>) -> Vec<Vec<u32>> {
     let (nodes, edges_hint) = (count, edges.size_hint().0);
@@ -87,6 +90,16 @@ fn shortest_circle<'e>(group: &[u32], by_from: &HashMap<u32, Vec<&'e Explicit>>)
     Vec::new()
 }
 
+/// The edges of a circle that are told: all of a short one; of a long one the first, how many are left out, and the last.
+fn folded<'c, 'e>(circle: &'c [&'e Explicit]) -> (&'c [&'e Explicit], usize, &'c [&'e Explicit]) {
+    if circle.len() <= MAX_TOLD {
+        return (circle, 0, &[]);
+    }
+    let (head, rest) = circle.split_at(MAX_TOLD / 2);
+    let (left_out, tail) = rest.split_at(rest.len() - MAX_TOLD / 2);
+    (head, left_out.len(), tail)
+}
+
 fn tell(found: &Found, circle: &[&Explicit]) -> Issue {
     let id = |i: u32| &found.resources[i as usize].id;
     let Some(first) = circle.first() else {
@@ -95,13 +108,18 @@ fn tell(found: &Found, circle: &[&Explicit]) -> Issue {
     let message = match circle {
         [one] => format!("`{}` comes before itself", id(one.from)),
         _ => {
-            let path: Vec<String> = circle.iter().map(|edge| format!("`{}`", id(edge.from))).collect();
+            let name = |edge: &&Explicit| format!("`{}`", id(edge.from));
+            let (head, left_out, tail) = folded(circle);
+            let mut path: Vec<String> = head.iter().map(name).collect();
+            path.extend((left_out > 0).then(|| format!("({left_out} more)")));
+            path.extend(tail.iter().map(name));
             format!("these resources wait for one another: {} -> `{}`", path.join(" -> "), id(first.from))
         }
     };
     let mut issue = Issue::error("dependency-cycle", first.at, message);
     issue.labels.clear();
-    for edge in circle {
+    let (head, _, tail) = folded(circle);
+    for edge in head.iter().chain(tail) {
         let (from, to) = (id(edge.from), id(edge.to));
         let text = match edge.kind {
             EdgeKind::Require => format!("`{to}` requires `{from}`"),

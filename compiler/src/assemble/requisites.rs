@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use stead_catalog::{EdgeKind, ResourceId, closest};
+use stead_catalog::{EdgeKind, ResourceId, Suggestions};
 
 use super::{Extension, Found};
 use crate::defs::index;
@@ -53,6 +53,7 @@ impl<'a> Resolver<'a> {
 pub(super) fn resolve(found: &Found, all: &Lowered, issues: &mut Vec<Issue>) -> Vec<Explicit> {
     let resolver = Resolver::new(found, all);
     let mut edges = Vec::with_capacity(all.requisites.len());
+    let mut hints = Hints::new(found);
     let mut seen: HashSet<(u32, u32, EdgeKind)> = HashSet::with_capacity(all.requisites.len());
     for requisite in &all.requisites {
         let ends = [&requisite.from, &requisite.to].map(|id| (id, resolver.get(id)));
@@ -64,7 +65,7 @@ pub(super) fn resolve(found: &Found, all: &Lowered, issues: &mut Vec<Issue>) -> 
         }
         for (id, place) in ends {
             if place.is_none() && !resolver.gone.contains(id) && !all.is_incomplete {
-                issues.push(unresolved(id, requisite.at, found));
+                issues.push(hints.unresolved(id, requisite.at));
             }
         }
     }
@@ -86,18 +87,42 @@ pub(super) fn unresolved_extensions(
         .collect();
     missing.sort_by_key(|one| one.at);
     if !all.is_incomplete {
-        issues.extend(missing.into_iter().map(|one| unresolved(&one.target, one.at, found)));
+        let mut hints = Hints::new(found);
+        issues.extend(missing.into_iter().map(|one| hints.unresolved(&one.target, one.at)));
     }
 }
 
-fn unresolved(id: &ResourceId, at: Loc, found: &Found) -> Issue {
-    let issue = Issue::error("unresolved-reference", at, format!("there is no `{id}` on this node"));
-    let same_type = || found.resources.iter().filter(|one| one.id.type_name == id.type_name).take(10_000);
-    if let Some(best) = closest(&id.name, same_type().map(|one| &*one.id.name)) {
-        return issue.hint(format!("did you mean `{}`?", ResourceId::new(id.type_name.clone(), best)));
+/// What to say of resources that are not there. Each is looked for once, however many refer to it.
+struct Hints<'a> {
+    found: &'a Found,
+    known: HashMap<ResourceId, String>,
+    suggestions: Suggestions,
+}
+
+impl<'a> Hints<'a> {
+    fn new(found: &'a Found) -> Self {
+        Self { found, known: HashMap::new(), suggestions: Suggestions::default() }
     }
-    if let Some(other) = found.resources.iter().find(|one| one.id.name == id.name) {
-        return issue.hint(format!("there is `{}`", other.id));
+
+    fn unresolved(&mut self, id: &ResourceId, at: Loc) -> Issue {
+        let issue = Issue::error("unresolved-reference", at, format!("there is no `{id}` on this node"));
+        if let Some(hint) = self.known.get(id) {
+            return issue.hint(hint.clone());
+        }
+        let hint = self.hint(id);
+        self.known.insert(id.clone(), hint.clone());
+        issue.hint(hint)
     }
-    issue.hint("declare it; one that is there only on some nodes is declared with `when = …`, so that references to it hold")
+
+    fn hint(&mut self, id: &ResourceId) -> String {
+        let same_type = self.found.resources.iter().filter(|one| one.id.type_name == id.type_name).take(10_000);
+        if let Some(best) = self.suggestions.closest(&id.name, same_type.map(|one| &*one.id.name)) {
+            return format!("did you mean `{}`?", ResourceId::new(id.type_name.clone(), best));
+        }
+        let other = |one: &&super::Finished| one.id.name == id.name;
+        if let Some(other) = self.found.resources.iter().find(other) {
+            return format!("there is `{}`", other.id);
+        }
+        "declare it; one that is there only on some nodes is declared with `when = …`, so that references to it hold".into()
+    }
 }

@@ -1,6 +1,6 @@
 //! Calls of functions, built-in functions and methods.
 
-use stead_catalog::{Type, closest};
+use stead_catalog::Type;
 use stead_grammar::ast::{Arg, Call, Expr, ExprKind, FieldAccess, Ident, Lambda, Span};
 
 use super::expr::describe;
@@ -38,9 +38,8 @@ impl Checker<'_> {
                 if let Some(module) = self.module_of(&access.object) {
                     self.note_module(&access.object, module);
                     let module = &self.program.modules[module as usize];
-                    let best = closest(&access.name.name, crate::defs::sorted_names(module)).map(str::to_owned);
-                    let message = format!("module `{}` has no `{}`", module.name, access.name.name);
-                    let issue = Issue::error("unknown-name", self.loc(access.name.span), message).suggest(best.as_deref());
+                    let at = self.loc(access.name.span);
+                    let issue = crate::imports::missing_member(module, &module.name, &access.name, at, &mut self.suggestions);
                     if !access.name.is_missing() {
                         self.report(issue);
                     }
@@ -146,7 +145,7 @@ impl Checker<'_> {
                 let names: Vec<&str> = callable.params.iter().map(|param| &*param.name).collect();
                 let message = format!("`{}` has no parameter `{}`", callable.name.name, name.name);
                 let issue = Issue::error("unknown-argument", self.loc(name.span), message);
-                match closest(&name.name, names.iter().copied()) {
+                match self.suggestions.closest(&name.name, names.iter().copied()) {
                     Some(best) => issue.suggest(Some(best)),
                     None if names.is_empty() => issue.hint("it takes no arguments"),
                     None => issue.hint(format!("its parameters are {}", names.join(", "))),
@@ -172,7 +171,7 @@ impl Checker<'_> {
         self.note_call(call, Callee::Defined(place), is_state, callable.params.len(), &position);
     }
 
-    fn infer_unless_name(&mut self, expr: &Expr) {
+    pub(super) fn infer_unless_name(&mut self, expr: &Expr) {
         if let ExprKind::Name(name) = &expr.unparen().kind {
             self.note_marker(name, expr.span, || ContextKind::Value { expected: None });
         }
@@ -208,7 +207,7 @@ impl Checker<'_> {
         for builtin in builtins::function_names() {
             known.push(builtin);
         }
-        let best = closest(name, known).map(str::to_owned);
+        let best = self.suggestions.closest(name, known).map(str::to_owned);
         let issue = Issue::error("unknown-name", self.loc(call.callee.span), format!("there is no function `{name}`"));
         let issue = match best {
             Some(best) => issue.suggest(Some(&best)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_catalog::{EnumType, Type, Value, closest};
+use stead_catalog::{EnumType, Type, Value};
 use stead_grammar::ast::{self, Expr, ExprKind, FieldAccess, Ident, Item, Span, Stmt};
 
 use super::expr::describe;
@@ -79,6 +79,18 @@ impl Checker<'_> {
                 return self.admit_constant(Value::Member(name.clone()), want, span);
             }
         }
+        if typing::without_none(&typing::without_secret(want).0) == Type::Bool && !self.is_bound(name) {
+            let word = match name.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "true" | "enabled" | "y" => Some("true"),
+                "no" | "off" | "false" | "disabled" | "n" => Some("false"),
+                _ => None,
+            };
+            if let Some(word) = word {
+                let issue = Issue::error("unknown-name", self.loc(span), format!("there is no `{name}` here, expected a bool"));
+                self.report(issue.hint(format!("write `{word}`")).replacement(None, word));
+                return hir::Expr::error(span);
+            }
+        }
         if !enums.is_empty() && !self.is_bound(name) && !name.is_empty() {
             self.unknown_member(name, &enums, span);
             return hir::Expr::error(span);
@@ -95,7 +107,8 @@ impl Checker<'_> {
         };
         let issue = Issue::error("unknown-member", self.loc(span), message);
         let variables: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
-        let issue = match closest(name, members.iter().copied()).or_else(|| closest(name, variables)) {
+        let suggestions = &mut self.suggestions;
+        let issue = match suggestions.closest(name, members.iter().copied()).or_else(|| suggestions.closest(name, variables)) {
             Some(best) => issue.suggest(Some(best)),
             None => issue.hint(format!("its members are {}", members.join(", "))),
         };
@@ -134,10 +147,15 @@ impl Checker<'_> {
                 names.extend(self.globals.iter().map(|global| &*global.name));
                 names.extend(["facts", "data", "node"]);
                 names.extend(self.program.visible(self.file));
-                let best = closest(name, names).map(str::to_owned);
+                let best = self.suggestions.closest(name, names).map(str::to_owned);
                 let issue = Issue::error("unknown-name", at, format!("there is no `{name}` here"));
+                let bound = self.bound_at_top(name);
                 match best {
-                    _ if self.is_bound_at_top(name) => {
+                    _ if bound.is_some_and(|bound| self.is_above(span, bound)) => {
+                        let hint = format!("a `let` is known from there on: move `let {name} = …` above this");
+                        issue.label(self.loc(bound.unwrap_or(span)), "bound here").hint(hint)
+                    }
+                    _ if bound.is_some() => {
                         issue.hint("that is bound at the top level: refer to the resource by type and name, `type[\"name\"]`")
                     }
                     Some(best) => issue.suggest(Some(&best)),
@@ -148,10 +166,21 @@ impl Checker<'_> {
         self.report(issue);
     }
 
-    /// Says whether a `let` at the top level of the file binds the name to a resource: states and node blocks do not see it.
-    fn is_bound_at_top(&self, name: &str) -> bool {
+    /// The place of the `let` at the top level of the file that binds the name. Where it binds a resource, states and node blocks do not
+    /// see it.
+    fn bound_at_top(&self, name: &str) -> Option<Span> {
         let items = &self.program.files[self.file as usize].tree.items;
-        items.iter().any(|item| matches!(item, Item::Stmt(Stmt::Let(binding)) if *binding.name.name == *name))
+        items.iter().find_map(|item| match item {
+            Item::Stmt(Stmt::Let(binding)) if *binding.name.name == *name => Some(binding.name.span),
+            _ => None,
+        })
+    }
+
+    /// Says whether a place at the top level of the file comes before what is bound there.
+    fn is_above(&self, span: Span, bound: Span) -> bool {
+        let items = &self.program.files[self.file as usize].tree.items;
+        let holds = |item: &&Item| item.span().start <= span.start && span.end <= item.span().end;
+        span.start < bound.start && matches!(items.iter().find(holds), Some(Item::Stmt(_)))
     }
 
     /// The module that an expression names, if it names one.
@@ -279,7 +308,7 @@ impl Checker<'_> {
                     (false, false) => ("unknown-field", format!("`{}` has no field", record.name)),
                 };
                 let issue = Issue::error(code, self.loc(name.span), format!("{what} `{}`", name.name));
-                if let Some(best) = closest(&name.name, names()) {
+                if let Some(best) = self.suggestions.closest(&name.name, names()) {
                     self.report(issue.suggest(Some(best)));
                     return None;
                 }
@@ -327,11 +356,7 @@ impl Checker<'_> {
                 };
                 Issue::error("not-a-value", self.loc(span), format!("`{}` is {what}", name.name))
             }
-            None => {
-                let names = crate::defs::sorted_names(module);
-                Issue::error("unknown-name", self.loc(name.span), format!("module `{}` has no `{}`", module.name, name.name))
-                    .suggest(closest(&name.name, names))
-            }
+            None => crate::imports::missing_member(module, &module.name, name, self.loc(name.span), &mut self.suggestions),
         };
         self.report(issue);
         (hir::Expr::error(span), Type::Any)
@@ -401,7 +426,7 @@ impl Checker<'_> {
             if !type_name.is_empty() {
                 let issue = crate::resolve::unknown_resource_type(self.program, self.loc(index.object.span), type_name);
                 let names: Vec<&str> = self.locals.iter().map(|local| &*local.name).collect();
-                let best = closest(type_name, names).map(str::to_owned);
+                let best = self.suggestions.closest(type_name, names).map(str::to_owned);
                 let issue = match (issue.hint.is_some(), best) {
                     (false, Some(best)) => issue.suggest(Some(&best)),
                     _ => issue,

@@ -124,10 +124,16 @@ impl Checker<'_> {
         let is_word = |this: &Self, expr: &Expr| crate::resolve::bare_name(expr).is_some_and(|name| !this.is_bound(name));
         if is_word(self, left) && !is_word(self, right) {
             let (right, right_type) = self.infer(right);
+            if matches!(right.kind, Kind::Error) {
+                return (self.word_beside_mistake(left), Type::Any, right, Type::Any);
+            }
             let left = self.check(left, &typing::widen(&right_type));
             return (left, right_type.clone(), right, right_type);
         }
         let (left, left_type) = self.infer(left);
+        if matches!(left.kind, Kind::Error) && is_word(self, right) {
+            return (left, Type::Any, self.word_beside_mistake(right), Type::Any);
+        }
         let (base, _) = typing::without_secret(&left_type);
         let literal = matches!(right.unparen().kind, ExprKind::Literal(_) | ExprKind::List(_) | ExprKind::Record(_));
         let none = matches!(right.unparen().kind, ExprKind::Literal(Literal::None));
@@ -138,6 +144,12 @@ impl Checker<'_> {
         }
         let (right, right_type) = self.infer(right);
         (left, left_type, right, right_type)
+    }
+
+    /// A bare word compared with something that is wrong: what it is a member of is not known, so nothing is said of it.
+    fn word_beside_mistake(&mut self, word: &Expr) -> hir::Expr {
+        self.infer_unless_name(word);
+        hir::Expr::error(word.span)
     }
 
     fn equality(&mut self, binary: &Binary, span: Span) -> (hir::Expr, Type) {
@@ -175,6 +187,16 @@ impl Checker<'_> {
             let (left, left_type) = self.infer(&binary.left);
             let (plain, secret) = typing::without_secret(&left_type);
             let item = typing::widen(&plain);
+            if matches!(left.kind, Kind::Error) {
+                for item in items {
+                    if is_word(self, item) {
+                        self.word_beside_mistake(item);
+                    } else {
+                        self.infer(item);
+                    }
+                }
+                return (hir::Expr::error(span), Type::Bool);
+            }
             let right = match &item {
                 Type::Any => self.infer_list(items, binary.right.span).0,
                 _ => self.check_list(items, &item, binary.right.span),

@@ -268,7 +268,7 @@ impl Checker<'_> {
             });
         }
         let mut attributes: Vec<Setting> = Vec::with_capacity(body.attributes.len());
-        let mut metas: Vec<(Meta, hir::Expr, Span)> = Vec::new();
+        let mut metas: Vec<(Meta, hir::Expr)> = Vec::new();
         for (i, attribute) in body.attributes.iter().enumerate() {
             let name = &attribute.name;
             self.note_marker(name.as_str(), name.span, || ContextKind::Attribute {
@@ -278,7 +278,7 @@ impl Checker<'_> {
             });
             if let Some(first) = body.attributes[..i].iter().find(|other| other.name.name == name.name && !name.is_missing()) {
                 let issue = Issue::error("duplicate-attribute", self.loc(name.span), format!("`{}` is there twice", name.name));
-                let issue = issue.label(self.loc(first.name.span), "first written here");
+                let issue = issue.label(self.loc(first.name.span), "first written here").hint("keep one of them");
                 self.report(issue);
                 continue;
             }
@@ -304,13 +304,13 @@ impl Checker<'_> {
             {
                 self.note(name.span, |_| Some(Target::Meta(name.name.clone())));
                 let value = self.meta(*meta, attribute);
-                metas.push((*meta, value, attribute.span));
+                metas.push((*meta, value));
             } else if !name.is_missing() {
                 self.unknown_attribute(schema, attribute);
             }
         }
         attributes.retain(|setting| !matches!(setting.value.kind, Kind::Error));
-        metas.retain(|(_, value, _)| !matches!(value.kind, Kind::Error));
+        metas.retain(|(_, value)| !matches!(value.kind, Kind::Error));
         Settings { attributes: attributes.into(), metas: metas.into() }
     }
 

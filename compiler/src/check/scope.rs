@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_catalog::Type;
+use stead_catalog::{Suggestions, Type};
 use stead_grammar::ast::{Ident, Span};
 
 use super::narrow::Narrowings;
@@ -76,6 +76,7 @@ pub(crate) struct Checker<'a> {
     pub(crate) defaults: Vec<DefaultsInScope>,
     /// Hosts and groups are declared here, not resources.
     pub(crate) in_inventory: bool,
+    pub(crate) suggestions: Suggestions,
     /// What is noted for an index, where one is asked for.
     pub(crate) notes: Option<Box<Notes>>,
     /// Whether anything depended on a file besides the source itself.
@@ -102,6 +103,7 @@ impl<'a> Checker<'a> {
             bindings: Vec::new(),
             defaults: Vec::new(),
             in_inventory: false,
+            suggestions: Suggestions::default(),
             notes: None,
             has_looked: false,
         }

@@ -1,6 +1,6 @@
 //! Statements, except what stands in the body of a resource.
 
-use stead_catalog::{EdgeKind, Type, closest};
+use stead_catalog::{EdgeKind, Type};
 use stead_grammar::ast::{self, ArrowOp, Block, Call, Expr, ExprKind, LetValue, Stmt};
 
 use super::collections::Head;
@@ -245,7 +245,7 @@ impl Checker<'_> {
                 ExprKind::Field(access) => access.name.span,
                 _ => call.callee.span,
             };
-            issue.suggest_at(last, closest(&name, names))
+            issue.suggest_at(last, self.suggestions.closest(&name, names))
         };
         self.report(issue);
         for arg in &call.args {

@@ -9,6 +9,9 @@ pub(crate) const MAX_RESOURCES: usize = 1_000_000;
 /// Deepest nesting of expressions, through calls.
 pub(crate) const MAX_DEPTH: u32 = 4_000;
 
+/// Deepest nesting of lists and maps in a value.
+pub(crate) const MAX_NESTING: u32 = 1_000;
+
 const MAX_STEPS: u64 = 30_000_000;
 const MAX_BYTES: usize = 1 << 30;
 

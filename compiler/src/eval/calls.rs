@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stead_catalog::{ResourceId, Value};
 use stead_grammar::ast::Span;
 
+use super::budget::MAX_NESTING;
 use super::{CallSite, Evaluator, Halt, Outcome};
 use crate::builtins::{self, CallError, Stopped};
 use crate::files::RenderProblem;
@@ -59,7 +60,11 @@ impl Evaluator<'_> {
             Some(function) => function,
             None => self.late_method(call, &mut values)?,
         };
-        let has_locked = values.iter().any(Value::has_locked);
+        let extents: Vec<_> = values.iter().map(|value| self.extents.of(value)).collect();
+        let has_locked = extents.iter().any(|extent| extent.has_locked);
+        if function.walks() {
+            self.spend(extents.iter().fold(0, |sum: u64, extent| sum.saturating_add(extent.size)), span)?;
+        }
         if has_locked && function.looks_inside() {
             return self.any_call(call, &values);
         }
@@ -104,6 +109,9 @@ impl Evaluator<'_> {
             _ => return Ok(()),
         };
         self.spend(steps, span)?;
+        if self.extents.of(value).depth > MAX_NESTING {
+            return Err(self.too_large(&format!("{MAX_NESTING} levels of lists and maps"), span));
+        }
         match self.budget.allocate(bytes) {
             Ok(()) => Ok(()),
             Err(limit) => Err(self.too_large(limit, span)),
@@ -203,6 +211,7 @@ impl Evaluator<'_> {
         if name.is_sensitive() {
             return Err(self.error("secret-exposed", path.span, "the path of a template is shown and cannot be secret"));
         }
+        self.walk(&values, variables.span)?;
         let Some(name) = name.as_shared_str().cloned() else {
             return Err(self.error("type-mismatch", path.span, format!("found {}, expected a path", name.kind())));
         };
@@ -228,6 +237,7 @@ impl Evaluator<'_> {
     pub(super) fn render_text(&mut self, text: &Expr, variables: &Expr, span: Span) -> Outcome {
         let template = self.eval(text)?;
         let values = self.eval(variables)?;
+        self.walk(&values, variables.span)?;
         let Some(source) = template.as_shared_str().cloned() else {
             return Err(self.error("type-mismatch", text.span, format!("found {}, expected text", template.kind())));
         };

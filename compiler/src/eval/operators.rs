@@ -38,8 +38,15 @@ impl Evaluator<'_> {
         let left = self.eval(&binary.left)?;
         let right = self.eval(&binary.right)?;
         let looks_inside = matches!(binary.op, BinaryOp::Eq | BinaryOp::Ne | BinaryOp::In | BinaryOp::NotIn);
-        let is_unknown = |value: &Value| value.is_locked() || (looks_inside && value.has_locked());
-        if is_unknown(&left) || is_unknown(&right) {
+        let mut is_unknown = left.is_locked() || right.is_locked();
+        if looks_inside {
+            let (a, b) = (self.extents.of(&left), self.extents.of(&right));
+            is_unknown |= a.has_locked || b.has_locked;
+            // Comparing stops at the end of the smaller one; looking for something goes through all.
+            let is_equality = matches!(binary.op, BinaryOp::Eq | BinaryOp::Ne);
+            self.spend(if is_equality { a.size.min(b.size) } else { b.size }, binary.op_span)?;
+        }
+        if is_unknown {
             return Ok(locked::made_of(binary.op.as_str(), [&left, &right]));
         }
         let secret = matches!(left, Value::Secret(_)) || matches!(right, Value::Secret(_));
@@ -107,10 +114,7 @@ impl Evaluator<'_> {
 
     fn contains(&mut self, item: &Value, container: &Value, binary: &Binary) -> Result<bool, Halt> {
         match (item, container) {
-            (_, Value::List(items)) => {
-                self.spend(items.len() as u64, binary.op_span)?;
-                Ok(items.iter().any(|other| equal(item, other.reveal(), false)))
-            }
+            (_, Value::List(items)) => Ok(items.iter().any(|other| equal(item, other.reveal(), false))),
             (Value::String(key) | Value::Member(key), Value::Map(map)) => Ok(map.contains_key(key)),
             (Value::String(part) | Value::Member(part), Value::String(text)) => Ok(text.contains(&**part)),
             (Value::None, _) => Ok(false),
@@ -129,12 +133,39 @@ impl Evaluator<'_> {
         self.error("arithmetic-overflow", span, "the result does not fit: integers have 64 bits")
     }
 
+    /// Why an operator on values of these kinds has no result.
+    fn no_result(&mut self, op: BinaryOp, a: &Value, b: &Value, span: Span) -> Halt {
+        let (message, hint) = match (a, b) {
+            (Value::Float(_), _) => ("the result does not fit: a float is less than 1.8e308", "compute with smaller numbers"),
+            (Value::Duration(_), Value::Duration(_)) if op == BinaryOp::Sub => {
+                ("the result is less than nothing: a duration is never negative", "take the shorter from the longer one")
+            }
+            (Value::Size(_), Value::Size(_)) if op == BinaryOp::Sub => {
+                ("the result is less than nothing: a size is never negative", "take the smaller from the larger one")
+            }
+            (Value::Duration(_) | Value::Size(_), Value::Int(n)) | (Value::Int(n), Value::Duration(_) | Value::Size(_))
+                if *n < 0 =>
+            {
+                ("the result is less than nothing: durations and sizes are never negative", "use a number that is not negative")
+            }
+            (Value::Duration(_), _) | (_, Value::Duration(_)) => {
+                ("the result does not fit: the longest duration is about 584 years", "use a shorter duration")
+            }
+            (Value::Size(_), _) | (_, Value::Size(_)) => {
+                ("the result does not fit: the largest size is 16 EiB", "use a smaller size")
+            }
+            _ => return self.overflow(span),
+        };
+        let issue = Issue::error("arithmetic-overflow", self.loc(span), message);
+        self.fail(issue.hint(hint))
+    }
+
     fn arithmetic(&mut self, binary: &Binary, a: &Value, b: &Value, span: Span) -> Outcome {
         use BinaryOp::{Add, Div, Mul, Rem, Sub};
         let op = binary.op;
-        if matches!(op, Div | Rem) && matches!(b, Value::Int(0) | Value::Duration(0) | Value::Size(0)) {
+        if matches!(op, Div | Rem) && is_zero(b) {
             let issue = Issue::error("division-by-zero", self.loc(binary.right.span), "the divisor is zero");
-            return Err(self.fail(issue));
+            return Err(self.fail(issue.hint("look at it first: `if n == 0 { … } else { … }`")));
         }
         let made = match (a, b) {
             (Value::Int(x), Value::Int(y)) => {
@@ -181,8 +212,12 @@ impl Evaluator<'_> {
             }
             _ => return Err(self.operands(binary, a, b)),
         };
-        made.ok_or_else(|| self.overflow(span))
+        made.ok_or_else(|| self.no_result(op, a, b, span))
     }
+}
+
+fn is_zero(value: &Value) -> bool {
+    matches!(value, Value::Int(0) | Value::Duration(0) | Value::Size(0)) || matches!(value, Value::Float(x) if *x == 0.0)
 }
 
 fn unsigned(op: BinaryOp, x: u64, y: u64) -> Option<u64> {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use stead_catalog::{Command, DriftPolicy, EdgeKind, Meta as CatalogMeta, Origin, ResourceId, Retry, Schema, Value};
-use stead_grammar::ast::Span;
 
 use super::{Given, Lowering};
 use crate::eval::Halt;
-use crate::hir::{Expr, Meta, Settings};
+use crate::hir::{Expr, Kind, Meta, Settings};
 use crate::issue::{Issue, Loc};
 use crate::project::Project;
 
@@ -72,7 +71,9 @@ impl Lowering<'_> {
         let mut result = GivenSettings { given: Vec::with_capacity(settings.attributes.len()), ..GivenSettings::default() };
         let mut halted = false;
         for setting in &settings.attributes {
-            match self.eval.eval(&setting.value) {
+            let value = self.eval.eval(&setting.value);
+            // Whoever plans and shows it walks through it.
+            match value.and_then(|value| self.eval.walk(&value, setting.value.span).map(|()| value)) {
                 Ok(value) => {
                     let at = self.eval.loc(setting.value.span);
                     result.given.push(Given { attribute: setting.attribute, value, at });
@@ -81,8 +82,8 @@ impl Lowering<'_> {
                 Err(Halt) => halted = true,
             }
         }
-        for (meta, value, span) in &settings.metas {
-            match self.meta(*meta, value, *span, &mut result) {
+        for (meta, value) in &settings.metas {
+            match self.meta(*meta, value, &mut result) {
                 Ok(()) => result.written.push(*meta),
                 Err(Halt) if self.eval.budget.is_spent => return Err(Halt),
                 Err(Halt) => halted = true,
@@ -91,14 +92,21 @@ impl Lowering<'_> {
         if halted { Err(Halt) } else { Ok(result) }
     }
 
-    fn meta(&mut self, meta: Meta, expr: &Expr, span: Span, into: &mut GivenSettings) -> Result<(), Halt> {
+    fn meta(&mut self, meta: Meta, expr: &Expr, into: &mut GivenSettings) -> Result<(), Halt> {
         match meta {
             Meta::Requisite(kind, inverted) => {
-                let at = self.eval.loc(span);
-                let targets = self.targets(expr)?;
-                // Each is an edge to keep: dearer than a step of evaluation.
-                self.eval.spend(10 * targets.len() as u64, expr.span)?;
-                into.requisites.extend(targets.into_iter().map(|target| (kind, inverted, target, at)));
+                // Each element of a list that is written out has a place of its own.
+                let parts: Vec<&Expr> = match &expr.kind {
+                    Kind::List(items) => items.iter().collect(),
+                    _ => vec![expr],
+                };
+                for part in parts {
+                    let at = self.eval.loc(part.span);
+                    let targets = self.targets(part)?;
+                    // Each is an edge to keep: dearer than a step of evaluation.
+                    self.eval.spend(10 * targets.len() as u64, part.span)?;
+                    into.requisites.extend(targets.into_iter().map(|target| (kind, inverted, target, at)));
+                }
             }
             Meta::When => into.is_off = self.eval.decide_statement(expr)? != Some(true),
             Meta::OnlyIf => into.meta.only_if = self.commands(expr)?,

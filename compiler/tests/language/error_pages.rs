@@ -130,6 +130,7 @@ fn every_code_of_the_sources_has_a_page() {
 const FROM_SCHEMAS: &[&str] = &[
     "conflicting-attributes",
     "damaged-secret",
+    "idle-exec",
     "needless-shell",
     "readable-secret",
     "secret-argument",

@@ -109,6 +109,15 @@ impl Exec {
             let hint = "say what makes it needed: `creates`, `unless`, `only_if`, `on_changes`, or `refresh_only = true`";
             found.push(lints::problem("unguarded-exec", None, "the command runs in every apply", hint));
         }
+        if exec.refresh_only && !around.is_watching {
+            let hint = if around.is_guarded {
+                "leave `refresh_only` out: `on_changes` and guards decide when it runs; or `watch` what it reacts to"
+            } else {
+                "give what it reacts to: `watch = …`"
+            };
+            let message = "the command never runs: it waits for a change, and watches nothing";
+            found.push(lints::problem("idle-exec", Some("refresh_only"), message, hint));
+        }
         if let Some(command) = &exec.command
             && let Command::Shell(line) = command.reveal()
             && !command.is_sensitive()
