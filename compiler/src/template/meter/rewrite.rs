@@ -39,7 +39,7 @@ impl Rewritten {
     pub(in crate::template) fn place(&self, start: usize, end: usize) -> (usize, usize) {
         let ((start, about), (end, _)) = (self.origin(start), self.origin(end));
         match about {
-            Some(about) => (about.start as usize, end.max(about.end as usize)),
+            Some(about) => (about.start as usize, about.end as usize),
             None => (start, end.max(start)),
         }
     }
