@@ -221,11 +221,11 @@ pub(crate) fn read_alone(root: &Path, config: &Config) -> Result<(Inventories, B
         }
         let is_listed = withheld.contains(&file.path);
         let directory = if path.is_dir() { Some(&*path) } else { path.parent() };
-        if let Some(directory) = directory.filter(|_| is_listed || texts.iter().any(|text| text.format.is_ansible())) {
-            if !beside_alone(root, directory, &lies_inside, &mut texts)? {
-                withheld.insert(file.path.clone());
-                texts.retain(|text| text.variables_of.is_some());
-            }
+        if let Some(directory) = directory.filter(|_| is_listed || texts.iter().any(|text| text.format.is_ansible()))
+            && !beside_alone(root, directory, &lies_inside, &mut texts)?
+        {
+            withheld.insert(file.path.clone());
+            texts.retain(|text| text.variables_of.is_some());
         }
         inventories.insert(file.path.clone(), texts);
     }

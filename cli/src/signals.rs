@@ -3,7 +3,6 @@
 //! Whoever takes one is asked instead of the program being ended. What was taken can be given back: the library that hands signals out leaves
 //! its own handler in place for good, so ending the program has to be put there as well.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -44,8 +43,8 @@ impl Drop for Taken {
     fn drop(&mut self) {
         for (signal, ends, has_handler) in STATES.iter().filter(|(signal, ..)| self.0.contains(signal)) {
             ends.store(true, Ordering::SeqCst);
-            let is_handled = has_handler.swap(true, Ordering::SeqCst)
-                || register_conditional_default(*signal, ends.clone()).map_err(io::Error::from).is_ok();
+            let is_handled =
+                has_handler.swap(true, Ordering::SeqCst) || register_conditional_default(*signal, ends.clone()).is_ok();
             debug_assert!(is_handled, "the signals of this list can be handled");
         }
     }

@@ -38,7 +38,7 @@ enum Event {
     /// `None` where it was stopped.
     Compiled(Key, Option<Compiled>),
     /// A project whose large files changed; `None` where that failed for no fault of the project.
-    Loaded(Key, Option<Loaded>),
+    Loaded(Key, Option<Box<Loaded>>),
     /// A long command is done.
     Done(RequestId, Result<Value, String>),
 }
@@ -205,7 +205,7 @@ impl Server {
             }
             Event::Incoming(Incoming::Closed) => return std::ops::ControlFlow::Break(()),
             Event::Compiled(key, compiled) => self.compiled(&key, compiled),
-            Event::Loaded(key, loaded) => self.loaded(&key, loaded),
+            Event::Loaded(key, loaded) => self.loaded(&key, loaded.map(|loaded| *loaded)),
             Event::Done(id, result) => self.done(id, result),
         }
         std::ops::ControlFlow::Continue(())

@@ -115,6 +115,7 @@ pub fn run(mut command: Command, program: &str, fault: Fault<'_>) -> (Output, u6
     let (mut stdout, mut stderr) = (file(), file());
     command.stdout(stdout.try_clone().expect("a descriptor")).stderr(stderr.try_clone().expect("a descriptor"));
     traced(&mut command);
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for it, as for all that it starts")]
     let child = command.spawn().expect("it can be started");
     let mut tracer = Tracer { program, fault, main: None, leaders: HashMap::new(), known: Vec::new(), failing: None, count: 0 };
     let status = tracer.follow(&child).expect("it can be traced");

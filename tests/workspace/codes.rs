@@ -49,7 +49,8 @@ fn every_code_is_given_in_a_test() {
     for folder in FOLDERS {
         for (code, page) in pages(folder) {
             let is_shown = blocks(&page).iter().any(|block| shows(block, &code));
-            if !is_shown && !(folder == "compiler/errors" && is_example_of_the_compiler(&page)) {
+            let is_checked = is_shown || folder == "compiler/errors" && is_example_of_the_compiler(&page);
+            if !is_checked {
                 missing.push(format!("{folder}/{code}.md"));
             }
         }

@@ -64,7 +64,7 @@ impl Server {
             if loaded.is_err() {
                 log("loading: internal error");
             }
-            let _ = events.send(Event::Loaded(key, loaded.ok()));
+            let _ = events.send(Event::Loaded(key, loaded.ok().map(Box::new)));
         });
     }
 
