@@ -126,6 +126,18 @@ fn a_service_is_started_enabled_restarted_and_stopped() {
     assert_eq!(host.run("systemctl is-enabled demo-idle").stdout, "masked\n");
 }
 
+/// As a kill leaves it, between one unpacking and the next: dpkg alone cannot configure what lacks another package.
+#[test]
+fn what_was_unpacked_before_what_it_needs_is_finished() {
+    let Some(site) = Site::new("package \"demo-chain-a\" {}\n") else { return };
+    site.host.must("dpkg --unpack /opt/stead-tests/repo/demo-chain-b_*.deb /opt/stead-tests/repo/demo-chain-a_*.deb");
+    let _ = site.stead("apply", &["--yes"]).expect_code(0);
+    site.host.must(
+        "dpkg --audit | cmp - /dev/null; dpkg -s demo-chain-a demo-chain-b demo-chain-c | grep -c 'ok installed' | grep -x 3",
+    );
+    let _ = site.stead("plan", &["--detailed-exitcode"]).expect_code(0);
+}
+
 #[test]
 fn a_service_that_dies_at_once_is_not_called_done() {
     let Some(site) = Site::new(

@@ -76,7 +76,9 @@ fn a_spy_sees_a_secret_that_is_open_for_a_moment() {
     let Some(host) = Host::boot() else { return };
     host.must("mkdir /srv/open; install -m 600 /dev/null /srv/open/kept; echo secret > /srv/open/kept");
     let spy = Spy::on(&host, &["/srv/open"]);
-    host.must("for i in 1 2 3; do echo secret > /srv/open/moment; chmod 600 /srv/open/moment; rm /srv/open/moment; done");
+    host.must(
+        "for i in $(seq 20); do echo secret > /srv/open/moment; chmod 600 /srv/open/moment; rm /srv/open/moment; sleep 0.01; done",
+    );
     let (looks, found) = spy.finish();
     assert!(found.iter().all(|path| path == "srv/open/moment"), "{found:?}");
     assert!(!found.is_empty(), "the spy looked {looks} times");

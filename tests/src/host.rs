@@ -110,7 +110,9 @@ impl Host {
         assert!(index < 240, "one test process has no more than 240 hosts");
         let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep, base };
         host.power_on(ground);
-        fs::copy(stead_binary(), host.path(STEAD)).expect("the stead binary is copied to the host");
+        // By a process of its own: a descriptor that another thread's child inherits for a moment would keep the program from being run.
+        let copied = Command::new("cp").arg(stead_binary()).arg(host.path(STEAD)).status();
+        assert!(copied.is_ok_and(|status| status.success()), "the stead binary is copied to the host");
         Some(host)
     }
 

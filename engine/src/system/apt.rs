@@ -72,6 +72,9 @@ struct Kept {
     view: Option<View>,
 }
 
+/// How apt is told to bring what unpacked packages lack, and to remove nothing for it.
+const FINISH: [&str; 4] = ["-y", "--no-remove", "--fix-broken", "install"];
+
 impl Apt {
     /// apt of the system at `root`. Runs nothing yet, and fetches nothing for a plan.
     pub fn new(root: &Path, dpkg: Arc<Dpkg>) -> Self {
@@ -334,9 +337,16 @@ impl Apt {
         let mut argv = vec!["apt-get", "-s", "-q=0", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
         let words = self.words(group)?;
         argv.extend(words.iter().map(String::as_str));
-        let output = self.ask_with(&argv, view, None, THINKING)?;
+        let mut output = self.ask_with(&argv, view, None, THINKING)?;
         let wishes: Vec<&PackageWish> = group.iter().map(|order| &order.wish).collect();
         let database = self.dpkg.database()?;
+        // While something that is unpacked lacks what it needs, apt thinks about nothing else: what finishes it is all there is to say.
+        let is_begun = |wish: &&PackageWish| is_install(&wish.state) && database.state(&wish.name).broken;
+        if output.status != 0 && wishes.iter().all(is_begun) {
+            argv.truncate(argv.len() - words.len());
+            argv.extend(FINISH);
+            output = self.ask_with(&argv, view, None, THINKING)?;
+        }
         simulation::read(&output, &wishes, |name| database.state(name))
     }
 
@@ -360,12 +370,19 @@ impl Apt {
     }
 
     /// Finishes what an interrupted dpkg began. Safe: it configures packages that are unpacked already and keeps the
-    /// administrator's configuration files.
+    /// administrator's configuration files. Where one of them was unpacked before what it needs had come, apt brings that, and
+    /// removes nothing for it.
     fn repair(&self, machine: &Machine) -> Result<(), ApplyError> {
         for name in self.dpkg.database()?.broken() {
             machine.record(&PACKAGE, name, serde_json::json!({ "broken": true }))?;
         }
-        let outcome = self.run(machine, &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]);
+        let mut outcome = self.run(machine, &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]);
+        if matches!(outcome, Err(ApplyError::Command { .. })) {
+            let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
+            argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
+            argv.extend(FINISH);
+            outcome = self.run(machine, &argv);
+        }
         machine.system().forget();
         outcome
     }
