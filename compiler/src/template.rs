@@ -2,8 +2,8 @@
 //!
 //! [`Templates::check`] walks a template's syntax with the types of its variables, so that a name that does not exist is told with its
 //! place in the template before anything is rendered. Rendering is strict about undefined names, bounded in steps, output and all
-//! that it makes on the way (`template/meter.rs`), and reads nothing but templates of the project. Values keep the form the language writes (a mode is `0644`, a duration
-//! `30s`); a template that was given a secret renders to a secret.
+//! that it makes on the way (`template/meter.rs`), and reads nothing but templates of the project. Values keep the form the language
+//! writes (a mode is `0644`, a duration `30s`); a template that was given a secret renders to a secret.
 
 mod check;
 mod filters;
