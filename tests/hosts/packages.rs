@@ -129,7 +129,7 @@ fn a_service_is_started_enabled_restarted_and_stopped() {
 /// As a kill leaves it, between one unpacking and the next: dpkg alone cannot configure what lacks another package.
 #[test]
 fn what_was_unpacked_before_what_it_needs_is_finished() {
-    let Some(site) = Site::new("package \"demo-chain-a\" {}\n") else { return };
+    let Some(site) = Site::new("package [\"demo-chain-a\", \"demo-mta\"] {}\n") else { return };
     site.host.must("dpkg --unpack /opt/stead-tests/repo/demo-chain-b_*.deb /opt/stead-tests/repo/demo-chain-a_*.deb");
     let _ = site.stead("apply", &["--yes"]).expect_code(0);
     site.host.must(

@@ -334,18 +334,21 @@ impl Apt {
 
     fn simulate_group(&self, group: &[Order], view: Option<&View>) -> Result<Simulated, ObserveError> {
         // Only when it is not quiet does apt say which package stands in for a virtual one.
-        let mut argv = vec!["apt-get", "-s", "-q=0", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
+        let asking = ["apt-get", "-s", "-q=0", "-o", "Debug::NoLocking=1", "-o", "Debug::pkgDepCache::AutoInstall=1"];
         let words = self.words(group)?;
+        let mut argv = asking.to_vec();
         argv.extend(words.iter().map(String::as_str));
         let mut output = self.ask_with(&argv, view, None, THINKING)?;
         let wishes: Vec<&PackageWish> = group.iter().map(|order| &order.wish).collect();
         let database = self.dpkg.database()?;
-        // While something that is unpacked lacks what it needs, apt thinks about nothing else: what finishes it is all there is to say.
-        let is_begun = |wish: &&PackageWish| is_install(&wish.state) && database.state(&wish.name).broken;
-        if output.status != 0 && wishes.iter().all(is_begun) {
-            argv.truncate(argv.len() - words.len());
-            argv.extend(FINISH);
-            output = self.ask_with(&argv, view, None, THINKING)?;
+        // While something that is unpacked lacks what it needs, apt thinks of nothing else unless that is named as well.
+        if output.status != 0 && !database.broken().is_empty() {
+            let finished = self.ask_with(&[&asking[..], &FINISH].concat(), view, None, THINKING)?;
+            let lacking = simulation::brought(&finished);
+            argv.extend(lacking.iter().map(|name| &**name));
+            if !lacking.is_empty() {
+                output = self.ask_with(&argv, view, None, THINKING)?;
+            }
         }
         simulation::read(&output, &wishes, |name| database.state(name))
     }
@@ -377,10 +380,19 @@ impl Apt {
             machine.record(&PACKAGE, name, serde_json::json!({ "broken": true }))?;
         }
         let mut outcome = self.run(machine, &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]);
-        if matches!(outcome, Err(ApplyError::Command { .. })) {
-            let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
-            argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
-            argv.extend(FINISH);
+        let has_failed = |outcome: &_| matches!(outcome, Err(ApplyError::Command { .. }));
+        let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
+        argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
+        argv.extend(FINISH);
+        if has_failed(&outcome) {
+            outcome = self.run(machine, &argv);
+        }
+        if has_failed(&outcome) {
+            // apt takes one whose files had not all come for one that is there: it has to be told to bring it anew.
+            self.dpkg.forget();
+            let database = self.dpkg.database()?;
+            argv.extend(["--reinstall", "--"]);
+            argv.extend(database.partial());
             outcome = self.run(machine, &argv);
         }
         machine.system().forget();

@@ -47,6 +47,8 @@ pub(crate) struct Database {
 struct Package {
     architecture: Box<str>,
     state: PackageState,
+    /// Its files had not all come when dpkg was interrupted.
+    is_partial: bool,
 }
 
 #[derive(Debug)]
@@ -151,7 +153,8 @@ impl Database {
             let text = String::from_utf8_lossy(content);
             for stanza in stanzas(path, &text) {
                 let stanza = stanza?;
-                let entry = Package { architecture: stanza.architecture.into(), state: stanza.state() };
+                let is_partial = stanza.status.ends_with("half-installed");
+                let entry = Package { architecture: stanza.architecture.into(), state: stanza.state(), is_partial };
                 if !stanza.provides.is_empty() && entry.state.version.is_some() {
                     provided.push((stanza.package.into(), stanza.architecture.into(), stanza.provides.into()));
                 }
@@ -220,8 +223,17 @@ impl Database {
 
     /// Packages that are neither installed nor removed, sorted.
     pub(crate) fn broken(&self) -> Vec<&str> {
-        let broken = |entries: &[Package]| entries.iter().any(|entry| entry.state.broken);
-        let mut names: Vec<&str> = self.packages.iter().filter(|(_, entries)| broken(entries)).map(|(name, _)| &**name).collect();
+        self.names(|entry| entry.state.broken)
+    }
+
+    /// The packages whose files had not all come when dpkg was interrupted.
+    pub(crate) fn partial(&self) -> Vec<&str> {
+        self.names(|entry| entry.is_partial)
+    }
+
+    fn names(&self, is_meant: impl Fn(&Package) -> bool) -> Vec<&str> {
+        let meant = |entries: &[Package]| entries.iter().any(&is_meant);
+        let mut names: Vec<&str> = self.packages.iter().filter(|(_, entries)| meant(entries)).map(|(name, _)| &**name).collect();
         names.sort_unstable();
         names
     }

@@ -52,6 +52,13 @@ pub(super) fn read(
     Ok(Simulated::Changes(changes))
 }
 
+/// The packages that a simulation would install; none where it failed.
+pub(super) fn brought(output: &Output) -> Vec<Arc<str>> {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let steps = stdout.lines().filter(|_| output.status == 0).filter_map(parse_step);
+    steps.filter(|change| change.to.is_some()).map(|change| change.name).collect()
+}
+
 /// `Inst name [old] (new origin [arch])`, `Remv name [old]`, `Purg name [old]`.
 fn parse_step(line: &str) -> Option<PackageChange> {
     let (word, rest) = line.split_once(' ')?;
