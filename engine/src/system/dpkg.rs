@@ -153,8 +153,8 @@ impl Database {
             let text = String::from_utf8_lossy(content);
             for stanza in stanzas(path, &text) {
                 let stanza = stanza?;
-                let is_partial = stanza.status.ends_with("half-installed");
-                let entry = Package { architecture: stanza.architecture.into(), state: stanza.state(), is_partial };
+                let (state, is_partial) = (stanza.state(), stanza.is_partial());
+                let entry = Package { architecture: stanza.architecture.into(), state, is_partial };
                 if !stanza.provides.is_empty() && entry.state.version.is_some() {
                     provided.push((stanza.package.into(), stanza.architecture.into(), stanza.provides.into()));
                 }
@@ -240,11 +240,19 @@ impl Database {
 }
 
 impl Stanza<'_> {
-    fn state(&self) -> PackageState {
+    /// What is wanted, what is wrong, and how far it is: the three words of the status.
+    fn words(&self) -> [&str; 3] {
         let mut words = self.status.split_ascii_whitespace();
-        let want = words.next().unwrap_or_default();
-        let error = words.next().unwrap_or_default();
-        let status = words.next().unwrap_or_default();
+        std::array::from_fn(|_| words.next().unwrap_or_default())
+    }
+
+    /// Says whether its files had not all come when dpkg was interrupted.
+    fn is_partial(&self) -> bool {
+        self.words()[2] == "half-installed"
+    }
+
+    fn state(&self) -> PackageState {
+        let [want, error, status] = self.words();
         // Packages that wait for a trigger work; the next run of dpkg takes care of it.
         let works = matches!(status, "installed" | "triggers-awaited" | "triggers-pending");
         let begun = matches!(status, "half-installed" | "unpacked" | "half-configured");
@@ -380,7 +388,8 @@ Architecture: amd64
         let half = state("half");
         assert!(half.broken && half.version.as_deref() == Some("1.0"));
         assert!(state("bad").broken && state("bad").version.is_none());
-        assert_eq!(Database::parse(STATUS.as_bytes(), &[]).unwrap().broken(), ["bad", "half"]);
+        let database = Database::parse(STATUS.as_bytes(), &[]).unwrap();
+        assert_eq!((database.broken(), database.partial()), (vec!["bad", "half"], vec!["bad"]));
     }
 
     #[test]
