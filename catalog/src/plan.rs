@@ -143,12 +143,25 @@ pub struct PlannedResource {
     pub unknown: Option<Arc<str>>,
     /// Why it does not act although it differs: a guard, `noop`, `on_changes` without a change.
     pub held: Option<Arc<str>>,
-    /// The resource could not be planned: the failure's code and message.
+    /// The resource could not be planned: the failure's code and message, with the way out as [`with_hint`] writes it.
     pub error: Option<(Arc<str>, Arc<str>)>,
     /// Digest of the observed state the plan was computed from, where all of it was known.
     pub digest: Option<[u8; 32]>,
     /// Nothing declares it any more: Stead made it, and takes it away.
     pub orphan: bool,
+}
+
+/// Between a message and the way out in its last line.
+const HINT: &str = "\nhint: ";
+
+/// Puts the way out behind a message, where one is known.
+pub fn with_hint(message: &str, hint: Option<&str>) -> String {
+    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}{HINT}{hint}"))
+}
+
+/// Takes a message and the way out apart again.
+pub fn split_hint(message: &str) -> (&str, Option<&str>) {
+    message.split_once(HINT).map_or((message, None), |(message, hint)| (message, Some(hint)))
 }
 
 /// How many resources take which action.

@@ -38,6 +38,8 @@ pub(crate) use targets::{Resolved, project, resolve, retain_stored};
 use stead_catalog::{Catalog, ResourceId, Target};
 use stead_engine::{Remote, RemoteError, RemotePlan};
 
+use crate::failure::Failure;
+
 /// Why a host could not be worked on, in the words of whoever found out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostFailure {
@@ -55,6 +57,12 @@ impl HostFailure {
     /// A failure of a host that was reached.
     pub(crate) fn new(code: impl Into<String>, message: impl Into<String>, hint: Option<String>) -> Self {
         Self { code: code.into(), message: message.into(), hint, is_contact: false }
+    }
+}
+
+impl From<Failure> for HostFailure {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.code(), failure.to_string(), failure.hint())
     }
 }
 

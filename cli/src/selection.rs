@@ -1,6 +1,6 @@
 //! `--only`, `--except` and `--tags`: a part of a catalog that is closed under its requisites.
 
-use stead_catalog::{Catalog, Edge, EdgeKind, Resource, ResourceId};
+use stead_catalog::{Catalog, Edge, Resource, ResourceId};
 use stead_engine::Graph;
 
 use crate::args::SelectArguments;
@@ -24,12 +24,12 @@ pub(crate) fn select(catalog: Catalog, arguments: &SelectArguments) -> Result<Ca
         wanted.extend(matching(&catalog, tag, |resource| has_tag(resource, tag))?);
     }
     let everything = arguments.only.is_empty() && arguments.tags.is_empty();
-    let mut keep = if everything { vec![true; catalog.resources.len()] } else { closed(&catalog, &graph, wanted, Way::Needs) };
+    let mut keep = if everything { vec![true; catalog.resources.len()] } else { graph.closure(wanted, true) };
     let mut unwanted = Vec::new();
     for selector in &arguments.except {
         unwanted.extend(matching(&catalog, selector, |resource| is_selected(resource, selector))?);
     }
-    for (keep, dropped) in keep.iter_mut().zip(closed(&catalog, &graph, unwanted, Way::NeededBy)) {
+    for (keep, dropped) in keep.iter_mut().zip(graph.closure(unwanted, false)) {
         *keep &= !dropped;
     }
     Ok(restrict(catalog, &keep))
@@ -73,37 +73,6 @@ fn has_tag(resource: &Resource, tag: &str) -> bool {
     resource.meta.tags.iter().any(|own| &**own == tag)
 }
 
-/// Which way a selection grows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// To what the selected resources need.
-    Needs,
-    /// To what needs them.
-    NeededBy,
-}
-
-/// Returns the resources that `roots` need, or that need them, by whatever requisite, themselves among them. What has a `prereq` comes before
-/// the resource that it names and needs it all the same: without it nothing would hold it back.
-fn closed(catalog: &Catalog, graph: &Graph, roots: Vec<usize>, way: Way) -> Vec<bool> {
-    let prereqs: Vec<(usize, usize)> = catalog
-        .edges
-        .iter()
-        .filter(|edge| edge.kind == EdgeKind::Prereq)
-        .filter_map(|edge| Some((usize::try_from(edge.from).ok()?, usize::try_from(edge.to).ok()?)))
-        .map(|(holder, named)| if way == Way::Needs { (holder, named) } else { (named, holder) })
-        .collect();
-    let mut reached = graph.closure(roots, way == Way::Needs);
-    loop {
-        let more: Vec<usize> = prereqs.iter().filter(|(from, to)| reached[*from] && !reached[*to]).map(|(_, to)| *to).collect();
-        if more.is_empty() {
-            return reached;
-        }
-        for (reached, more) in reached.iter_mut().zip(graph.closure(more, way == Way::Needs)) {
-            *reached |= more;
-        }
-    }
-}
-
 /// Keeps the resources that a question says yes to.
 pub(crate) fn keeping(catalog: Catalog, wanted: impl Fn(&Resource) -> bool) -> Catalog {
     let keep: Vec<bool> = catalog.resources.iter().map(wanted).collect();
@@ -130,7 +99,7 @@ fn restrict(catalog: Catalog, keep: &[bool]) -> Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stead_catalog::{Attributes, Meta, SourceLocation};
+    use stead_catalog::{Attributes, EdgeKind, Meta, SourceLocation};
 
     /// `a <- b <- c` and `d` alone; `d` has the tag `late`.
     fn catalog() -> Catalog {

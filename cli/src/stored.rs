@@ -13,6 +13,7 @@ use stead_compiler::{Diagnostic, Project, Severity};
 use stead_engine::Registry;
 use stead_report::Types;
 
+use crate::args::SourceArguments;
 use crate::failure::Failure;
 use crate::project::Loaded;
 use crate::terminal::Terminal;
@@ -62,6 +63,24 @@ pub(crate) fn nodes(loaded: &Loaded) -> Result<Vec<StoredNode>, Failure> {
         return Err(Failure::NoStoredFacts(directory));
     }
     Ok(nodes)
+}
+
+/// Loads a project without mistakes, with its nodes of stored facts: those that `on` names, else all.
+///
+/// # Errors
+/// When it cannot be loaded or has mistakes, when no facts are stored, and those of `on`.
+pub(crate) fn load(
+    source: &SourceArguments,
+    on: Option<&str>,
+    terminal: &Terminal,
+) -> Result<(Loaded, Vec<StoredNode>), Failure> {
+    let loaded = crate::project::load(&source.path, source.network)?;
+    stop_at_mistakes(&loaded, terminal)?;
+    let mut nodes = nodes(&loaded)?;
+    if let Some(on) = on {
+        crate::many::retain_stored(on, &loaded, &mut nodes)?;
+    }
+    Ok((loaded, nodes))
 }
 
 /// The nodes of a project with stored facts, in natural order; there may be none.

@@ -79,8 +79,10 @@ impl Graph {
         order
     }
 
-    /// Returns the resources that can be reached from `roots`, themselves among them, along edges in one direction.
+    /// Returns the resources that `roots` need, or with `backwards` false those that need them, by whatever requisite, themselves among
+    /// them. What has a `prereq` comes before the resource that it names and needs it all the same: without it nothing would hold it back.
     pub fn closure(&self, roots: impl IntoIterator<Item = usize>, backwards: bool) -> Vec<bool> {
+        let is_prereq = |(_, kind): &(usize, EdgeKind)| *kind == EdgeKind::Prereq;
         let mut reached = vec![false; self.len()];
         let mut open: Vec<usize> = roots.into_iter().collect();
         while let Some(resource) = open.pop() {
@@ -88,9 +90,9 @@ impl Graph {
                 continue;
             }
             if backwards {
-                open.extend(self.before(resource).map(|(other, _)| other));
+                open.extend(self.before(resource).chain(self.after(resource).filter(is_prereq)).map(|(other, _)| other));
             } else {
-                open.extend(self.after(resource).map(|(other, _)| other));
+                open.extend(self.after(resource).chain(self.before(resource).filter(is_prereq)).map(|(other, _)| other));
             }
         }
         reached

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlannedResource, ResourceId, Secrets};
+use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlannedResource, ResourceId, Secrets, with_hint};
 
 use crate::discreet::discreet_among;
 use crate::graph::Graph;
@@ -318,10 +318,7 @@ impl<'a> Walk<'a> {
             }
             (_, Err(error)) => {
                 self.failed[index] = Some(index);
-                let message = match error.hint() {
-                    Some(hint) => format!("{error}\nhint: {hint}"),
-                    None => error.to_string(),
-                };
+                let message = with_hint(&error.to_string(), error.hint().as_deref());
                 entry.error = Some((error.code().into(), message.into()));
                 return self.finish(entry, Action::None, false);
             }

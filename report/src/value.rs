@@ -1,6 +1,7 @@
 //! One side of a change, in words.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use stead_catalog::{Change, Shown, Value};
 
@@ -76,6 +77,12 @@ pub(crate) fn size_words(bytes: u64) -> String {
 /// The first sixteen digits tell two contents apart; JSON carries all of them.
 pub(crate) fn short_hash(hash: &str) -> &str {
     hash.char_indices().nth(16).map_or(hash, |(at, _)| &hash[..at])
+}
+
+/// How many of a thing there are: `1 host`, `3 hosts`. For words whose plural ends in `s`.
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, word: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {word}{ending}")
 }
 
 #[cfg(test)]

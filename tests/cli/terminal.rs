@@ -8,18 +8,21 @@ use std::time::{Duration, Instant};
 
 use stead_tests::host::stead_binary;
 
+/// Begins a script whose other half, up to `) &`, goes on once nothing that is typed is shown any more.
+const UNTIL_HIDDEN: &str = r#"
+stty echo
+tty=$(tty)
+(
+  n=0
+  until stty -a < "$tty" | grep -q -- '-echo ' || [ $((n += 1)) -gt 1200 ]; do sleep 0.05; done"#;
+
 /// Types at a question for a password on a terminal of its own, and ends the program with this signal once nothing is shown any more. Returns
 /// what the terminal is like then, and how the program ended.
 fn ended_by(signal: &str) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     let place = directory.path();
     let script = format!(
-        r#"
-stty echo
-tty=$(tty)
-(
-  n=0
-  until stty -a < "$tty" | grep -q -- '-echo ' || [ $((n += 1)) -gt 1200 ]; do sleep 0.05; done
+        r#"{UNTIL_HIDDEN}
   printf 'shown before: %s\n' "$(stty -a < "$tty" | grep -c -- '-echo ')" > shown
   kill -{signal} "$(cat pid)"
 ) &
@@ -76,12 +79,7 @@ fn after_a_question_for_a_password_a_signal_ends_the_program_as_ever() {
     for (signal, number) in [("TERM", 15), ("INT", 2)] {
         let directory = tempfile::tempdir().expect("a directory");
         let script = format!(
-            r#"
-stty echo
-tty=$(tty)
-(
-  n=0
-  until stty -a < "$tty" | grep -q -- '-echo ' || [ $((n += 1)) -gt 1200 ]; do sleep 0.05; done
+            r#"{UNTIL_HIDDEN}
   : > hidden
   until [ -e asked ] || [ $((n += 1)) -gt 2400 ]; do sleep 0.05; done
   kill -{signal} "$(cat pid)"

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use stead_catalog::Catalog;
-use stead_report::clean;
 use stead_report::json::{self, CatalogDocument, CatalogsDocument, NodeCatalogDocument};
+use stead_report::{clean, counted};
 
 use crate::args::CatalogArguments;
 use crate::failure::Failure;
@@ -33,20 +33,14 @@ pub(crate) fn run(arguments: &CatalogArguments, terminal: &Terminal) -> Result<E
 
 /// The catalogs of the nodes whose facts are stored.
 fn from_facts(arguments: &CatalogArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let loaded = project::load(&arguments.source.path, arguments.source.network)?;
-    stored::stop_at_mistakes(&loaded, terminal)?;
-    let mut nodes = stored::nodes(&loaded)?;
-    if let Some(on) = &arguments.on {
-        many::retain_stored(on, &loaded, &mut nodes)?;
-    }
+    let (loaded, nodes) = stored::load(&arguments.source, arguments.on.as_deref(), terminal)?;
     let mut all = stored::Said::default();
     let mut shown = Shown::new(arguments.json);
     let one = |node: &stored::StoredNode| {
         let (catalog, said) = stored::compile(&loaded.project, node);
-        let catalog = catalog.map_err(|(code, message)| HostFailure::new(&*code, &*message, None)).and_then(|catalog| {
-            let unselected = |failure: Failure| HostFailure::new(failure.code(), failure.to_string(), failure.hint());
-            selection::select(catalog, &arguments.select).map_err(unselected)
-        });
+        let catalog = catalog
+            .map_err(|(code, message)| HostFailure::new(&*code, &*message, None))
+            .and_then(|catalog| Ok(selection::select(catalog, &arguments.select)?));
         (shown_of(arguments.json, &node.name, catalog.as_ref()), said)
     };
     stored::each(&nodes, one, |(node, said)| {
@@ -72,9 +66,8 @@ pub(crate) fn shown_of(json: bool, name: &Arc<str>, catalog: Result<&Catalog, &H
             NodeShown::Document(Box::new(NodeCatalogDocument::failed(name, &error.code, &error.message)), failure)
         }
         (false, Ok(catalog)) => {
-            let count = catalog.resources.len();
-            let resources = if count == 1 { "resource" } else { "resources" };
-            NodeShown::Text { text: format!("# {}: {count} {resources}\n{}", clean(name), text(catalog)), failure }
+            let resources = counted(catalog.resources.len(), "resource");
+            NodeShown::Text { text: format!("# {}: {resources}\n{}", clean(name), text(catalog)), failure }
         }
         (false, Err(_)) => NodeShown::Text { text: String::new(), failure },
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use stead_compiler::{Diagnostic, NodeContext, diagnostic};
+use stead_report::counted;
 
 use crate::args::CheckArguments;
 use crate::failure::Failure;
@@ -91,18 +92,14 @@ fn counts(diagnostics: &[Diagnostic]) -> String {
         .into_iter()
         .map(|(severity, word)| (count(severity), word))
         .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| plural(n, word))
+        .map(|(n, word)| counted(n, word))
         .collect();
     if parts.is_empty() { "no mistakes".to_owned() } else { parts.join(", ") }
 }
 
 fn verdict(counts: &str, loaded: &Loaded, compiled: &[(Arc<str>, usize)]) -> String {
-    let files = plural(loaded.project.files().len(), "file");
+    let files = counted(loaded.project.files().len(), "file");
     let nodes: Vec<String> =
-        compiled.iter().map(|(name, resources)| format!("{} for {name}", plural(*resources, "resource"))).collect();
+        compiled.iter().map(|(name, resources)| format!("{} for {name}", counted(*resources, "resource"))).collect();
     format!("{counts} in {files}; {}", nodes.join(", "))
-}
-
-fn plural(n: usize, word: &str) -> String {
-    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stead_catalog::{Type, Value};
 use stead_engine::{Collected, Journal, Retention};
+use stead_report::counted;
 
 use crate::args::GcArguments;
 use crate::failure::Failure;
@@ -19,9 +20,12 @@ pub(crate) fn run(arguments: &GcArguments, terminal: &Terminal) -> Result<ExitCo
         max_age: arguments.max_age.map(Duration::from_nanos),
     };
     let Collected { runs, contents, size } = Journal::collect(&state_dir, &retention, true).map_err(Failure::Collect)?;
-    let many = |count: u64, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let size = Value::Size(size);
-    terminal.print(&format!("dropped {} and {}; the journal takes {size}\n", many(runs, "run"), many(contents, "content")))?;
+    terminal.print(&format!(
+        "dropped {} and {}; the journal takes {size}\n",
+        counted(runs, "run"),
+        counted(contents, "content")
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

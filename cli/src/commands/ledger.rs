@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use stead_catalog::ResourceId;
 use stead_engine::Journal;
-use stead_report::clean;
+use stead_report::{clean, counted};
 
 use super::document;
 use crate::args::LedgerArguments;
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &LedgerArguments, terminal: &Terminal) -> Result<Ex
         terminal.print(&document(json!({ "project": project, "forgotten": forgotten }))?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let what = if count == 1 { "1 thing".to_owned() } else { format!("{count} things") };
+    let what = counted(count, "thing");
     terminal.print(&format!("forgot {what}: stead will not take them away\n"))?;
     Ok(ExitCode::SUCCESS)
 }

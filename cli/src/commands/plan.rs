@@ -77,12 +77,7 @@ pub(super) fn states_of(catalog: &Catalog) -> impl FnMut(&ResourceId) -> Vec<Arc
 
 /// What is wanted on every node whose facts are stored.
 fn from_facts(arguments: &PlanArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let loaded = project::load(&arguments.source.path, arguments.source.network)?;
-    stored::stop_at_mistakes(&loaded, terminal)?;
-    let mut nodes = stored::nodes(&loaded)?;
-    if let Some(on) = &arguments.on {
-        many::retain_stored(on, &loaded, &mut nodes)?;
-    }
+    let (loaded, nodes) = stored::load(&arguments.source, arguments.on.as_deref(), terminal)?;
     let mut overview = overview::new(OverviewKind::Wanted, &arguments.overview);
     let mut said = stored::Said::default();
     let (project, registry) = (&loaded.project, &loaded.registry);

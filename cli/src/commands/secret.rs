@@ -13,6 +13,7 @@ use stead_catalog::Value;
 use stead_compiler::Sources as _;
 use stead_compiler::config::Config;
 use stead_compiler::data::{self, Format, Kind};
+use stead_report::counted;
 
 use crate::args::{
     SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretRekeyArguments,
@@ -124,7 +125,7 @@ fn edit_file(arguments: &SecretEditArguments, terminal: &Terminal) -> Result<Exi
     if changed > 0 {
         file.write()?;
     }
-    let what = if changed == 1 { "1 secret".to_owned() } else { format!("{changed} secrets") };
+    let what = counted(changed, "secret");
     terminal.note(&format!("{what} changed in {}\n", arguments.file.display()));
     Ok(ExitCode::SUCCESS)
 }
@@ -202,9 +203,8 @@ fn rekey(arguments: &SecretRekeyArguments, terminal: &Terminal) -> Result<ExitCo
     for file in &changed {
         file.write()?;
     }
-    let some = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (files, keys) = (some(changed.len(), "file"), some(config.secrets.recipients.len(), "key"));
-    terminal.note(&format!("{} in {files} encrypted anew for {keys}\n", some(count, "secret")));
+    let (files, keys) = (counted(changed.len(), "file"), counted(config.secrets.recipients.len(), "key"));
+    terminal.note(&format!("{} in {files} encrypted anew for {keys}\n", counted(count, "secret")));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use stead_engine::{SavedPlan, SavedPlans};
+use stead_report::counted;
 
 use crate::args::SignArguments;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: &SignArguments, terminal: &Terminal) -> Result<Exit
     let key = arguments.key.clone().unwrap_or_else(|| home().join(".ssh/id_ed25519"));
     let path = signatures::sign(&arguments.plan, &key)?;
     let changes: usize = plans.iter().map(|plan| plan.changes.len()).sum();
-    let what = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
+    let what = counted(changes, "change");
     let node = match plans.as_slice() {
         [plan] => stead_report::clean(&plan.node).into_owned(),
         plans => format!("{} nodes", plans.len()),

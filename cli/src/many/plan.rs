@@ -141,8 +141,7 @@ impl<'a> Asking<'a> {
             true => catalog,
             false => stead_engine::with_orphans(catalog, made, self.registry),
         };
-        selection::select(catalog, self.select)
-            .map_err(|failure| HostFailure::new(failure.code(), failure.to_string(), failure.hint()))
+        selection::select(catalog, self.select).map_err(HostFailure::from)
     }
 
     /// Shows what there is to say about the source.

@@ -1,6 +1,6 @@
 //! The last lines of an apply to many hosts: each host, and what became of it.
 
-use stead_report::{clean, display_width};
+use stead_report::{clean, counted, display_width};
 
 use super::outcome::HostOutcome;
 
@@ -9,7 +9,7 @@ const EACH: usize = 40;
 
 /// `1 host`, `12 hosts`.
 pub(super) fn hosts(count: usize) -> String {
-    if count == 1 { "1 host".to_owned() } else { format!("{count} hosts") }
+    counted(count, "host")
 }
 
 /// Names every host and what became of it.

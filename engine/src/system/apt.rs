@@ -18,24 +18,32 @@ use crate::{
 };
 
 mod cache;
+mod failures;
 mod fetch;
 mod files;
 mod index;
+mod interrupted;
 mod names;
 mod orders;
 mod simulation;
 mod trial;
 mod view;
 
+use failures::{ALIKE, EMPTY, UNREADABLE, failed, is_unknown};
+use interrupted::FINISH;
 use orders::{Order, Unmet};
 use simulation::Simulated;
 use view::View;
 
+pub use failures::unmet;
 pub use names::known_names;
 pub use view::SourcesAhead;
 
 /// How long apt waits for another process that holds dpkg's lock.
 const LOCK_PATIENCE: &str = "DPkg::Lock::Timeout=120";
+/// apt-get as it changes packages: the administrator's configuration files are kept.
+const APT_GET: [&str; 8] =
+    ["apt-get", "-q", "-o", LOCK_PATIENCE, "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"];
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Longest time for what apt finds in its own files: a slow machine with many packages takes seconds.
@@ -44,9 +52,6 @@ const THINKING: Duration = Duration::from_secs(300);
 const INDEXING: Duration = Duration::from_secs(900);
 /// Longest time for fetching archives.
 const FETCHING: Duration = Duration::from_secs(3600);
-
-/// How many lines of a failure are kept.
-const KEPT_LINES: usize = 20;
 
 /// apt on one system.
 #[derive(Debug)]
@@ -71,9 +76,6 @@ struct Kept {
     forecast: Forecast,
     view: Option<View>,
 }
-
-/// How apt is told to bring what unpacked packages lack, and to remove nothing for it.
-const FINISH: [&str; 4] = ["-y", "--no-remove", "--fix-broken", "install"];
 
 impl Apt {
     /// apt of the system at `root`. Runs nothing yet, and fetches nothing for a plan.
@@ -359,8 +361,7 @@ impl Apt {
         if let Some((name, reason)) = without.first() {
             return Err(unmet(name, reason).into());
         }
-        let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
-        argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
+        let mut argv = APT_GET.to_vec();
         let words = self.words(&group)?;
         argv.extend(words.iter().map(String::as_str));
         self.run(machine, &argv)
@@ -370,33 +371,6 @@ impl Apt {
     fn refresh(&self, machine: &Machine, reason: &str) -> Result<(), ApplyError> {
         machine.record(&INDEX, "apt", serde_json::json!({ "reason": reason }))?;
         self.run(machine, &["apt-get", "-q", "-o", LOCK_PATIENCE, "update"])
-    }
-
-    /// Finishes what an interrupted dpkg began. Safe: it configures packages that are unpacked already and keeps the
-    /// administrator's configuration files. Where one of them was unpacked before what it needs had come, apt brings that, and
-    /// removes nothing for it.
-    fn repair(&self, machine: &Machine) -> Result<(), ApplyError> {
-        for name in self.dpkg.database()?.broken() {
-            machine.record(&PACKAGE, name, serde_json::json!({ "broken": true }))?;
-        }
-        let mut outcome = self.run(machine, &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]);
-        let has_failed = |outcome: &_| matches!(outcome, Err(ApplyError::Command { .. }));
-        let mut argv = vec!["apt-get", "-q", "-o", LOCK_PATIENCE];
-        argv.extend(["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]);
-        argv.extend(FINISH);
-        if has_failed(&outcome) {
-            outcome = self.run(machine, &argv);
-        }
-        if has_failed(&outcome) {
-            // apt takes one whose files had not all come for one that is there: it has to be told to bring it anew.
-            self.dpkg.forget();
-            let database = self.dpkg.database()?;
-            argv.extend(["--reinstall", "--"]);
-            argv.extend(database.partial());
-            outcome = self.run(machine, &argv);
-        }
-        machine.system().forget();
-        outcome
     }
 
     fn run(&self, machine: &Machine, argv: &[&str]) -> Result<(), ApplyError> {
@@ -481,51 +455,6 @@ pub static INDEX: Restorer = Restorer {
     restore: |_, _| Restore::Nothing,
 };
 
-/// What stands before the name that was probably meant, in the reason of an unmet wish.
-const ALIKE: &str = ", but one named ";
-
-/// What stands behind the reason where nothing is on offer at all.
-const EMPTY: &str = ", for nothing is";
-
-/// What stands before the reason why a file of a package cannot be read.
-const UNREADABLE: &str = "its file: ";
-
-fn is_unknown(reason: &str) -> bool {
-    reason.contains("Unable to locate package") || reason.contains("no package of this name")
-}
-
-/// Makes the failure of a wish that cannot be met from the reason in a [`Forecast`]: `unknown-package`, `unknown-version`
-/// or `package-conflict`.
-pub fn unmet(name: &str, reason: &str) -> ObserveError {
-    let impossible = |code, message, hint: String| ObserveError::Impossible { code, message, hint };
-    if is_unknown(reason) {
-        let repository = "declare the repository that has it before this package";
-        let hint = match reason.split_once(ALIKE) {
-            Some((_, like)) => format!("did you mean `{like}`? if not, {repository}"),
-            None if reason.ends_with(EMPTY) => "the package index is empty: declare a repository".to_owned(),
-            None => repository.to_owned(),
-        };
-        return impossible("unknown-package", format!("no package named `{name}` is on offer"), hint);
-    }
-    if let Some(release) = reason.strip_prefix("Release '").and_then(|rest| rest.split('\'').next()) {
-        let message = format!("no repository offers package `{name}` in the release `{release}`");
-        let hint =
-            format!("declare the repository of that release before this package; `apt-cache policy {name}` tells what each has");
-        return impossible("unknown-release", message, hint);
-    }
-    let message = format!("package `{name}`: {reason}");
-    if let Some(said) = reason.strip_prefix(UNREADABLE) {
-        let hint = "declare the resource that brings it, or name the path that it has";
-        return impossible("not-a-package", format!("package `{name}`: {said}"), hint.to_owned());
-    }
-    if reason.starts_with("no version") || reason.starts_with("Version '") {
-        let hint = "name one of the versions on offer, or a pattern such as `1.2.*`; `apt-cache madison` lists them";
-        return impossible("unknown-version", message, hint.to_owned());
-    }
-    let hint = "`apt-get -s install` shows all of apt's reasoning, `apt-mark showhold` what is held".to_owned();
-    impossible("package-conflict", message, hint)
-}
-
 /// Says whether a wish is met whatever is on offer.
 pub fn is_met(wished: &WishedState, state: &PackageState) -> bool {
     match wished {
@@ -567,44 +496,6 @@ fn as_planned(forecast: &Forecast, planned: &Forecast) -> Result<(), ApplyError>
     Ok(())
 }
 
-/// apt's failure with its last lines, standard error after standard output.
-fn failed(command: String, output: &Output) -> ApplyError {
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    // What a progress display overwrites is not there for a reader.
-    let shown = |line: &'_ str| line.trim_end().rsplit('\r').next().unwrap_or_default().trim_end().to_owned();
-    let lines: Vec<String> = stdout.lines().chain(stderr.lines()).map(shown).filter(|line| says_something(line)).collect();
-    let kept = lines[lines.len().saturating_sub(KEPT_LINES)..].join("\n");
-    if kept.contains("Could not get lock") {
-        // Who holds it is told where apt begins to wait: `Waiting for cache lock: Could not get lock FILE. It is held by process 7 (x)...`
-        let (_, told) = kept.split_once("Could not get lock").unwrap_or_default();
-        let holder = told.lines().next().unwrap_or_default().trim_end_matches('.');
-        let message = format!("apt: Could not get lock{holder}");
-        let hint = "wait until the other package manager is done, then run again".to_owned();
-        return ObserveError::Impossible { code: "packages-locked", message, hint }.into();
-    }
-    ApplyError::Command { command, status: format!("exit status {}", output.status), output: kept }
-}
-
-/// Says whether a line of apt or dpkg can help to understand a failure.
-fn says_something(line: &str) -> bool {
-    const IDLE: [&str; 12] = [
-        "(Reading database",
-        "Reading package lists",
-        "Reading state information",
-        "Building dependency tree",
-        "Selecting previously unselected",
-        "Preparing to unpack",
-        "Get:",
-        "Hit:",
-        "Need to get",
-        "After this operation",
-        "Fetched ",
-        "debconf: delaying package configuration",
-    ];
-    !line.trim().is_empty() && !IDLE.iter().any(|idle| line.starts_with(idle))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -622,16 +513,5 @@ mod tests {
         for moved in [change("a", None, Some("2")), change("c", None, Some("1")), change("b", Some("1"), Some("2"))] {
             assert_eq!(as_planned(&now(vec![moved]), &planned).unwrap_err().code(), "machine-changed");
         }
-    }
-
-    #[test]
-    fn failures_keep_their_last_lines() {
-        let output = Output {
-            status: 100,
-            stdout: (0..40).map(|n| format!("line {n}\n")).collect::<String>().into_bytes(),
-            stderr: b"E: it failed\n".to_vec(),
-        };
-        let ApplyError::Command { output: kept, .. } = failed("apt-get".into(), &output) else { panic!("another failure") };
-        assert!(kept.starts_with("line 21\n") && kept.ends_with("E: it failed"));
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Cause, Plan, PlannedResource};
+use stead_catalog::{Cause, Plan, PlannedResource, split_hint};
 
 use super::{CauseDocument, ChangeDocument, FORMAT_VERSION, PlaceDocument};
 use crate::outcome::{Outcome, RunSummary};
@@ -215,11 +215,8 @@ pub struct SummaryDocument {
 impl ErrorDocument {
     /// Makes one of a message whose last line may be the way out, as a plan has it.
     pub fn new(code: &str, message: &str) -> Self {
-        let (message, hint) = match message.split_once("\nhint: ") {
-            Some((message, hint)) => (message, Some(hint.to_owned())),
-            None => (message, None),
-        };
-        Self { code: code.to_owned(), message: message.to_owned(), hint }
+        let (message, hint) = split_hint(message);
+        Self { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) }
     }
 }
 

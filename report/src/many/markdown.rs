@@ -7,6 +7,7 @@ use super::text::{nodes, summary};
 use super::{GroupBy, Overview, SharedChange};
 use crate::markdown::{MARKDOWN_LIMIT, code, write_change};
 use crate::text::{action_look, cause_words, planned_look};
+use crate::value::counted;
 
 /// Longest list of nodes in a cell.
 const NODES: usize = 80;
@@ -108,7 +109,7 @@ impl Page<'_> {
             }
         }
         if left_out > 0 {
-            let what = if left_out == 1 { "1 change".to_owned() } else { format!("{left_out} changes") };
+            let what = counted(left_out, "change");
             self.out.push_str(&format!("_The details of {what} are left out to fit; `--html` shows all of them._\n\n"));
         }
     }

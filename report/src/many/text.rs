@@ -8,6 +8,7 @@ use super::order::{self, Subject};
 use super::{GroupBy, Overview, OverviewKind, SharedChange};
 use crate::paint::{Break, Piece, Screen, Style, piece};
 use crate::text::{TextOptions, action_look, cause_words, planned_look, write_changes};
+use crate::value::counted;
 
 /// Longest list of nodes on a line.
 const NODES: usize = 120;
@@ -93,11 +94,11 @@ fn count(overview: &Overview, fits: impl Fn(&SharedChange) -> bool) -> (usize, u
 }
 
 fn changes(count: usize) -> String {
-    if count == 1 { "1 change".to_owned() } else { format!("{count} changes") }
+    counted(count, "change")
 }
 
 pub(crate) fn nodes(count: usize) -> String {
-    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
+    counted(count, "node")
 }
 
 struct Writer<'a> {

@@ -1,6 +1,6 @@
 //! What is decided of a resource without a look at it: whether it acts.
 
-use stead_catalog::{Action, EdgeKind};
+use stead_catalog::{Action, EdgeKind, split_hint};
 
 use super::Scheduler;
 use crate::{ApplyError, Outcome, OutcomeKind};
@@ -19,12 +19,9 @@ impl Scheduler<'_> {
         }
         let entry = self.entry(index);
         if let Some((code, message)) = &entry.error {
-            let (message, hint) = match message.split_once("\nhint: ") {
-                Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-                None => (message.to_string(), None),
-            };
-            let kind = OutcomeKind::Failed;
-            return Some(Outcome { code: Some(code.to_string()), message: Some(message), hint, ..Outcome::new(kind) });
+            let (message, hint) = split_hint(message);
+            let (message, hint) = (Some(message.to_owned()), hint.map(str::to_owned));
+            return Some(Outcome { code: Some(code.to_string()), message, hint, ..Outcome::new(OutcomeKind::Failed) });
         }
         if let Some(what) = self.saved.and_then(|saved| saved.moved(entry)) {
             return Some(Outcome::failure(&ApplyError::Moved { what }));
