@@ -19,8 +19,8 @@ pub(crate) use many::{
 };
 pub(crate) use review::{Forge, ReviewArguments, SignArguments};
 pub(crate) use runs::{
-    ConfirmArguments, DriftArguments, GcArguments, GuardArguments, HistoryArguments, LedgerArguments, RunName, ShowArguments,
-    UndoArguments,
+    ConfirmArguments, DriftArguments, GcArguments, GuardArguments, HistoryArguments, LedgerArguments, PastArguments, RunName,
+    ShowArguments, UndoArguments,
 };
 pub(crate) use secret::{
     SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretRekeyArguments,

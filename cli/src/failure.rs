@@ -312,8 +312,8 @@ pub(crate) enum Failure {
     /// Nobody there to ask.
     #[error("nobody is there to approve the plan")]
     ApprovalNeeded {
-        /// The command that saves such a plan.
-        saving: &'static str,
+        /// The command that saves such a plan, where one does.
+        saving: Option<&'static str>,
     },
     /// The user said no.
     #[error("not approved, nothing was changed")]
@@ -485,7 +485,8 @@ impl Failure {
             }
             Self::Editor { .. } => Some("name an editor that waits until it is closed in $VISUAL or $EDITOR".into()),
             Self::ProjectExists(_) => Some("choose an empty directory, or go on with what is there".into()),
-            Self::ApprovalNeeded { saving } => Some(format!("give --yes, or apply a plan saved with `{saving}`")),
+            Self::ApprovalNeeded { saving: Some(saving) } => Some(format!("give --yes, or apply a plan saved with `{saving}`")),
+            Self::ApprovalNeeded { saving: None } => Some("look at the plan, and give --yes".into()),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ mod contact;
 mod facts;
 mod health;
 mod outcome;
+mod past;
 mod plan;
 mod pool;
 mod progress;
@@ -21,6 +22,7 @@ mod rollout;
 mod summary;
 mod targets;
 mod telling;
+mod undo;
 
 use std::sync::Arc;
 
@@ -28,15 +30,18 @@ pub(crate) use catalogs::catalogs;
 pub(crate) use check::check;
 pub(crate) use contact::check_hosts;
 pub(crate) use facts::{facts, kept as kept_facts};
+pub(crate) use past::{drift, history, show};
 pub(crate) use plan::plan;
 pub(crate) use reach::{clean, ssh_options};
 pub(crate) use resume::resume;
 pub(crate) use review::review as review_live;
 pub(crate) use rollout::{apply, apply_saved};
 pub(crate) use targets::{Resolved, project, resolve, retain_stored};
+pub(crate) use undo::undo;
 
 use stead_catalog::{Catalog, ResourceId, Target};
-use stead_engine::{Remote, RemoteError, RemotePlan};
+use stead_engine::{Remote, RemoteError, RemotePlan, UndoRequest};
+use stead_report::json::UndoDocument;
 
 use crate::failure::Failure;
 
@@ -78,7 +83,7 @@ pub(crate) struct Ready {
     /// The worker there; gone where there are too many hosts to keep them all.
     pub(crate) remote: Option<Remote>,
     /// What is wanted there.
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) wanted: Wanted,
     /// What would change.
     pub(crate) planned: RemotePlan,
     /// What of it nobody has accepted.
@@ -88,7 +93,33 @@ pub(crate) struct Ready {
 impl Ready {
     /// What tells the catalog from any other, in words.
     pub(crate) fn hash(&self) -> String {
-        blake3::Hash::from_bytes(*self.catalog.hash().as_bytes()).to_hex().to_string()
+        blake3::Hash::from_bytes(self.planned.plan.catalog_hash).to_hex().to_string()
+    }
+}
+
+/// What is wanted of a host.
+pub(crate) enum Wanted {
+    /// To be as this catalog says.
+    Catalog(Arc<Catalog>),
+    /// To be what it was before a run.
+    Back(Box<Back>),
+}
+
+/// The way back from a run of a host.
+pub(crate) struct Back {
+    /// What it was asked, with the number of the run.
+    pub(crate) request: UndoRequest,
+    /// What it says besides its plan.
+    pub(crate) undo: UndoDocument,
+}
+
+impl Wanted {
+    /// The catalog, where that is what is wanted.
+    pub(crate) fn catalog(&self) -> Option<&Catalog> {
+        match self {
+            Self::Catalog(catalog) => Some(catalog),
+            Self::Back(_) => None,
+        }
     }
 }
 

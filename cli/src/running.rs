@@ -47,7 +47,7 @@ pub(crate) fn say_when_nothing_is_declared(plan: &Plan, terminal: &Terminal) {
 
 /// Asks on the terminal. `saving` is the command that saves such a plan, for those whom nobody can ask.
 pub(crate) fn approve(verb: &str, saving: &'static str, plan: &Plan, json: bool, terminal: &Terminal) -> Result<(), Failure> {
-    attended(saving, json, terminal)?;
+    attended(Some(saving), json, terminal)?;
     let changes = plan.resources.iter().filter(|resource| resource.action != Action::None).count();
     let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
     terminal.note(&format!("\n{verb} {what}? [y/N] "));
@@ -56,15 +56,22 @@ pub(crate) fn approve(verb: &str, saving: &'static str, plan: &Plan, json: bool,
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") { Ok(()) } else { Err(Failure::NotApproved) }
 }
 
-/// Asks whether changes on other machines are to be made.
-pub(crate) fn approve_many(verb: &str, changes: usize, hosts: &str, json: bool, terminal: &Terminal) -> Result<(), Failure> {
-    attended(SAVING, json, terminal)?;
+/// Asks whether changes on other machines are to be made. `saving` is the command that saves such a plan, where one does.
+pub(crate) fn approve_many(
+    verb: &str,
+    saving: Option<&'static str>,
+    changes: usize,
+    hosts: &str,
+    json: bool,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    attended(saving, json, terminal)?;
     let what = if changes == 1 { "this change".to_owned() } else { format!("these {changes} changes") };
     if ask(&format!("{verb} {what} on {hosts}?"), terminal) { Ok(()) } else { Err(Failure::NotApproved) }
 }
 
 /// Fails where nobody is there to be asked.
-fn attended(saving: &'static str, json: bool, terminal: &Terminal) -> Result<(), Failure> {
+fn attended(saving: Option<&'static str>, json: bool, terminal: &Terminal) -> Result<(), Failure> {
     if !json && io::stdin().is_terminal() && io::stderr().is_terminal() {
         return Ok(());
     }

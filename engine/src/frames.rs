@@ -19,18 +19,20 @@ mod code;
 mod event;
 mod message;
 mod plan;
+mod runs;
 mod value;
 
 pub(crate) use catalog::{WireCatalog, WireLedgerEntry};
 pub(crate) use code::WireCode;
 pub(crate) use event::{WireEvent, WireOutcome};
 pub(crate) use event::{nanoseconds, pending, read_pending, written};
-pub(crate) use message::{Answer, CheckKind, PlanRequest, Problem, Request, Wanted, WireChangeRecord, WireProgram, WireRun};
+pub(crate) use message::{Answer, CheckKind, PlanRequest, Problem, Request, Wanted, WireProgram};
 pub(crate) use plan::{WirePlan, WirePlanned, cause, read_cause};
+pub(crate) use runs::{WireConflict, WireDone, WireDrift, WireRun, WireUndo, not_undone, read_not_undone};
 pub(crate) use value::{WireMap, WireValue, content_hash, facts};
 
 /// Version of the frames. Both sides have to be of the same.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The longest body, as it goes over the wire and as it is when it is inflated.
 pub(crate) const MAX_BODY: usize = 256 << 20;

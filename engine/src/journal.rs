@@ -31,6 +31,7 @@ mod writer;
 pub use before::{Before, FileAttributes, FileState};
 pub(crate) use before::{hex, unhex};
 pub(crate) use blobs::{Blobs, Content};
+pub(crate) use history::INTERRUPTED;
 pub use history::{ChangeRecord, RunRecord, RunStatus};
 pub(crate) use ledger::NewEntry;
 pub use retention::{CollectError, Collected, Retention};

@@ -72,8 +72,8 @@ pub use predicted::brought::{Brought, Lost};
 pub use process::{Effect, Written};
 pub use program::{ProgramError, run_program};
 pub use remote::{
-    Answers, HealthCheck, Questions, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, RemoteRun, SshProblem, Story,
-    StoryChange,
+    Answers, HealthCheck, Questions, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, SshProblem, Story, UndoRequest,
+    WayBack,
 };
 pub use resource_type::{
     Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, SecretsGo, TypeEntry,

@@ -15,16 +15,18 @@ use stead_catalog::{Blob, Catalog, Map, Plan, ResourceId, Value};
 use crate::facts::FactProgram;
 use crate::frames::{
     self, Answer, CheckKind, Frame, FrameError, PIECE, PlanRequest, Problem, Request, Wanted, WireCatalog, WireLedgerEntry,
-    WireProgram,
+    WireProgram, WireRun,
 };
 use crate::journal::unhex;
-use crate::{Cancel, LedgerEntry, SavedPlan};
+use crate::{Cancel, LedgerEntry, RunRecord, SavedPlan};
 
 mod error;
+mod past;
 mod run;
 
 pub use error::{Refusal, RemoteError, SshProblem};
-pub use run::{RemoteApply, RemoteRun, Story, StoryChange};
+pub use past::{UndoRequest, WayBack};
+pub use run::{RemoteApply, Story};
 
 /// How often the worker is told that somebody is there.
 const BEAT: Duration = Duration::from_secs(5);
@@ -51,7 +53,7 @@ pub struct Remote {
     /// The user that the worker works as.
     pub uid: u32,
     /// The newest run in the machine's journal.
-    pub last_run: Option<RemoteRun>,
+    pub last_run: Option<RunRecord>,
     /// What the machine tells about itself; its types are still to be checked.
     pub facts: Map,
     /// What the machine could not tell, in its words.
@@ -148,7 +150,7 @@ impl Remote {
         match remote.next(until)? {
             Answer::Hello { version, arch, uid, last_run } => {
                 (remote.version, remote.arch, remote.uid) = (version, arch, uid);
-                remote.last_run = last_run.map(RemoteRun::from);
+                remote.last_run = last_run.map(WireRun::read).transpose()?;
             }
             other => return Err(unexpected(other)),
         }
@@ -257,7 +259,20 @@ impl Remote {
     /// When the worker is gone, cannot plan, or answers with something else than a plan of this catalog.
     pub fn plan(&mut self, catalog: &Catalog, fetch: bool, remember: bool) -> Result<RemotePlan, RemoteError> {
         let request = PlanRequest { catalog: WireCatalog::of(catalog), fetch, remember };
-        let until = self.send(&Request::Plan(Box::new(request)))?;
+        match self.ask_about(catalog, &Request::Plan(Box::new(request)))? {
+            Answer::Planned { plan, saved } => {
+                let plan = plan.read()?;
+                is_of(&plan, catalog)?;
+                let saved = saved_of(&saved, catalog)?;
+                Ok(RemotePlan { plan, saved })
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Asks something about a catalog that goes with the question; sends what the machine does not have of its contents.
+    fn ask_about(&mut self, catalog: &Catalog, request: &Request) -> Result<Answer, RemoteError> {
+        let until = self.send(request)?;
         let mut contents = None;
         loop {
             match self.next(until)? {
@@ -267,14 +282,7 @@ impl Remote {
                         self.send_content(contents, &wanted, until)?;
                     }
                 }
-                Answer::Planned { plan, saved } => {
-                    let plan = plan.read()?;
-                    is_of(&plan, catalog)?;
-                    let saved = saved_of(&saved, catalog)?;
-                    return Ok(RemotePlan { plan, saved });
-                }
-                Answer::Failed(problem) => return Err(RemoteError::Refused(problem.into())),
-                other => return Err(unexpected(other)),
+                answer => return Ok(answer),
             }
         }
     }

@@ -1,10 +1,12 @@
 //! Back to what was there before a run.
 
+mod chosen;
 mod path;
 mod plan;
 mod restorer;
 mod setting;
 
+pub use chosen::{Asked, UndoSelection};
 pub use plan::{Conflict, NotUndone, Undo, UndoError, UndoOptions};
 pub use restorer::{IntoValue, Restore, Restorer, RestoringResource, SetBack, recorded_strings};
 

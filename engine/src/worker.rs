@@ -19,17 +19,19 @@ use std::time::{Duration, Instant};
 use stead_catalog::{Catalog, Map, Plan, PlannedResource, ResourceId};
 
 use crate::frames::{
-    self, Answer, CheckKind, Frame, FrameError, PlanRequest, Problem, Request, Wanted, WireEvent, WireLedgerEntry, WireMap,
-    WireOutcome, WirePlan, WirePlanned, WireProgram, WireValue,
+    self, Answer, CheckKind, Frame, FrameError, Problem, Request, WireEvent, WireLedgerEntry, WireMap, WireOutcome, WirePlanned,
+    WireProgram, WireRun, WireValue,
 };
-use crate::journal::{hex, unhex};
+use crate::journal::unhex;
 use crate::remote::Refusal;
+use crate::undo::Undo;
 use crate::{
-    ActiveState, ApplyOptions, Cancel, Event, Events, Journal, Known, Observed, PlanOptions, Planned, Probe, Registry, Retention,
-    RootSpec, SavedPlan, World, apply, facts, plan,
+    ActiveState, ApplyOptions, Cancel, Event, Events, Journal, JournalError, Known, Observed, Planned, Probe, Registry,
+    Retention, RootSpec, SavedPlan, World, apply, facts,
 };
 
 mod contents;
+mod planning;
 mod story;
 
 use contents::Contents;
@@ -57,7 +59,7 @@ pub struct WorkerOptions {
 
 /// The line that a worker begins with, with the version of the frames: whatever came before it on the pipe was somebody else's.
 pub(crate) fn preamble(nonce: &str) -> String {
-    format!("\nstead-{nonce} worker-frames 2\n")
+    format!("\nstead-{nonce} worker-frames 3\n")
 }
 
 /// Serves one operator until it says goodbye, or is gone.
@@ -214,6 +216,8 @@ fn read_all(input: &mut dyn Read, tell: &Sender<Incoming>, state: &LineState) {
 struct Held {
     catalog: Catalog,
     planned: Planned,
+    /// It takes a run back.
+    undo: Option<Box<Undo>>,
 }
 
 struct Worker<'a> {
@@ -259,7 +263,7 @@ impl Worker<'_> {
             version: self.options.version.clone(),
             arch: std::env::consts::ARCH.to_owned(),
             uid: rustix::process::geteuid().as_raw(),
-            last_run: last_run.as_ref().map(story::run),
+            last_run: last_run.as_ref().map(WireRun::of),
         });
         let (facts, problems) = facts::tell(Path::new("/"));
         self.line.send(&Answer::Facts { facts: wire_facts(&facts), problems: words(&problems) });
@@ -281,6 +285,14 @@ impl Worker<'_> {
         self.line.send(&Answer::Told { facts: wire_facts(&facts), problems: words(&problems), ledger });
     }
 
+    /// Answers with what is in the journal.
+    fn look_up(&self, found: Result<Answer, JournalError>) {
+        match found {
+            Ok(answer) => self.line.send(&answer),
+            Err(error) => self.fail(error.code(), error.to_string(), error.hint()),
+        }
+    }
+
     fn fail(&self, code: &str, message: impl Into<String>, hint: Option<String>) {
         self.line.send(&Answer::Failed(Problem { code: code.into(), message: message.into(), hint }));
     }
@@ -297,10 +309,10 @@ impl Worker<'_> {
                 };
                 self.apply(saved.as_deref(), &withheld, audit, &retention, ledger);
             }
-            Request::Report { run } => match story::tell(&self.options.state, run) {
-                Ok(answer) => self.line.send(&answer),
-                Err(error) => self.fail(error.code(), error.to_string(), error.hint()),
-            },
+            Request::Undo(request) => self.undo(request),
+            Request::Drift(request) => self.drift(*request)?,
+            Request::History { limit } => self.look_up(story::history(&self.options.state, limit)),
+            Request::Report { run, wait } => self.look_up(story::tell(&self.options.state, run, wait)),
             Request::Check { kind, timeout_ns } => {
                 let (is_good, message) = check(&kind, Duration::from_nanos(timeout_ns), &self.options.cancel);
                 self.line.send(&Answer::Checked { is_good, message });
@@ -311,99 +323,6 @@ impl Worker<'_> {
         Ok(true)
     }
 
-    fn plan(&mut self, request: PlanRequest) -> Result<(), FrameError> {
-        self.held = None;
-        let found = self.fetch_contents(&request)?;
-        let catalog = match request.catalog.read(&|hash| found.get(hash).cloned()) {
-            Ok(catalog) => catalog,
-            Err(error) => {
-                self.fail("worker-garbled", error.to_string(), None);
-                return Ok(());
-            }
-        };
-        let mut world = match Observed::new(&RootSpec::Machine) {
-            Ok(world) => world.cancelled_by(self.options.cancel.clone()),
-            Err(error) => {
-                self.fail(error.code(), error.to_string(), error.hint());
-                return Ok(());
-            }
-        };
-        if let Some(cache) = self.options.cache.as_deref().filter(|_| request.fetch) {
-            world = world.reading_ahead(cache);
-        }
-        let state = &self.options.state;
-        // Reactions that cannot be known are told where the run begins: it opens the journal for itself.
-        let owed = Journal::look(state).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));
-        let planned = plan(&catalog, self.registry, &world, &PlanOptions::owing(owed.unwrap_or_default()));
-        if request.remember && planned.plan.is_empty() {
-            Journal::remember(state, &catalog);
-        }
-        let saved = match SavedPlan::of(&planned, "", Path::new("/"), Vec::new()).encode() {
-            Ok(bytes) => hex(&bytes),
-            Err(error) => {
-                self.fail(error.code(), error.to_string(), None);
-                return Ok(());
-            }
-        };
-        self.line.send(&Answer::Planned { plan: WirePlan::of(&planned.plan), saved });
-        self.held = Some(Held { catalog, planned });
-        Ok(())
-    }
-
-    /// Returns the contents that a catalog names; asks for those that are not there.
-    fn fetch_contents(&mut self, request: &PlanRequest) -> Result<HashMap<[u8; 32], Arc<[u8]>>, FrameError> {
-        let mut found = HashMap::new();
-        let mut missing: HashMap<[u8; 32], (u64, Vec<u8>)> = HashMap::new();
-        for (hash, size) in request.catalog.contents()? {
-            match self.contents.get(&hash) {
-                Some(content) => {
-                    found.insert(hash, content);
-                }
-                None if size > frames::MAX_BLOB => return Err(FrameError::TooLarge),
-                None => {
-                    let mut part = self.contents.part(&hash);
-                    if part.len() as u64 > size {
-                        part.clear();
-                    }
-                    missing.insert(hash, (size, part));
-                }
-            }
-        }
-        if missing.is_empty() {
-            return Ok(found);
-        }
-        let mut wanted: Vec<Wanted> =
-            missing.iter().map(|(hash, (_, part))| Wanted { hash: hex(hash), offset: part.len() as u64 }).collect();
-        wanted.sort_by(|a, b| a.hash.cmp(&b.hash));
-        self.line.send(&Answer::Need { contents: wanted });
-        while !missing.is_empty() {
-            let (hash, offset, bytes) = match self.next()? {
-                Incoming::Piece { hash, offset, bytes } => (hash, offset, bytes),
-                Incoming::Broken(error) => return Err(error),
-                Incoming::Request(_) => return Err(FrameError::malformed("a request where contents were waited for")),
-            };
-            let Some((size, content)) = missing.get_mut(&hash) else {
-                return Err(FrameError::malformed("a content that nobody asked for"));
-            };
-            if offset != content.len() as u64 || offset + bytes.len() as u64 > *size {
-                return Err(FrameError::malformed("a piece of a content that does not fit"));
-            }
-            self.contents.append(&hash, offset, &bytes);
-            content.extend_from_slice(&bytes);
-            if content.len() as u64 == *size
-                && let Some((_, content)) = missing.remove(&hash)
-            {
-                self.contents.drop_part(&hash);
-                if *blake3::hash(&content).as_bytes() != hash {
-                    return Err(FrameError::malformed("a content that is not the one its hash names"));
-                }
-                self.contents.keep(&hash, &content);
-                found.insert(hash, content.into());
-            }
-        }
-        Ok(found)
-    }
-
     fn apply(
         &mut self,
         saved: Option<&str>,
@@ -412,7 +331,7 @@ impl Worker<'_> {
         retention: &Retention,
         ledger: Option<String>,
     ) {
-        let Some(Held { catalog, planned }) = self.held.take() else {
+        let Some(Held { catalog, planned, undo }) = self.held.take() else {
             return self.fail("worker-garbled", "there is no plan to be carried out", None);
         };
         let state = &self.options.state;
@@ -437,10 +356,13 @@ impl Worker<'_> {
             audit,
             cache: self.options.cache.clone(),
             ledger,
+            undoes: undo.as_ref().map(|undo| undo.run.id),
+            undone: undo.as_ref().map(|undo| undo.resources.clone()).unwrap_or_default(),
             ..ApplyOptions::new(state.clone())
         };
+        let registry = undo.as_ref().map_or(self.registry, |undo| &undo.registry);
         let teller = Teller::new(&self.line, &planned.plan);
-        if let Err(error) = apply(&catalog, self.registry, &planned, &options, &teller) {
+        if let Err(error) = apply(&catalog, registry, &planned, &options, &teller) {
             return self.fail(error.code(), error.to_string(), error.hint());
         }
         // What is too much is dropped by the next run otherwise.

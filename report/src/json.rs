@@ -19,8 +19,8 @@ pub use catalog::{
 pub use events::{ErrorDocument, Event, SummaryDocument};
 pub use graph::{GraphDocument, GraphNode};
 pub use history::{
-    ConflictDocument, DriftDocument, DriftedDocument, HistoryDocument, NotUndoneDocument, RunDocument, ShownRunDocument,
-    UndoDocument,
+    ConflictDocument, DriftDocument, DriftedDocument, HistoryDocument, NodeAnswer, NodeDrift, NodeRun, NodeRuns, NodesDocument,
+    NotUndoneDocument, RunDocument, ShownRunDocument, UndoDocument,
 };
 pub use overview::write_overview;
 pub use plan::{CauseDocument, ChangeDocument, CountsDocument, NodePlan, PlanDocument, ResourceDocument};

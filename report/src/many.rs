@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use stead_catalog::{Action, Plan, PlannedResource, ResourceId, Summary};
 
+use crate::json::UndoDocument;
 use crate::lines::Diff;
 use crate::nodes::{natural_order, node_line, node_patterns};
 use crate::value::text_sides;
@@ -78,6 +79,7 @@ pub struct NodeChanges {
     catalog_hash: [u8; 32],
     summary: Summary,
     failure: Option<(Arc<str>, Arc<str>)>,
+    undo: Option<Box<UndoDocument>>,
     changes: Vec<Candidate>,
 }
 
@@ -98,7 +100,7 @@ impl NodeChanges {
             let states = states(&resource.id);
             Candidate { exact: key::exact(&resource, &states), resource, states, lines: Vec::new() }
         });
-        Self { name: node, catalog_hash, summary, failure: None, changes: changes.collect() }
+        Self { name: node, catalog_hash, summary, failure: None, undo: None, changes: changes.collect() }
     }
 
     /// Takes over how two catalogs of a node differ.
@@ -118,8 +120,14 @@ impl NodeChanges {
             catalog_hash: [0; 32],
             summary: Summary::default(),
             failure: Some((code.into(), message.into())),
+            undo: None,
             changes: Vec::new(),
         }
+    }
+
+    /// The same, for a plan that takes a run back.
+    pub fn undoing(self, undo: UndoDocument) -> Self {
+        Self { undo: Some(Box::new(undo)), ..self }
     }
 }
 
@@ -139,6 +147,8 @@ pub struct NodeEntry {
     pub summary: Summary,
     /// Why there is no plan for it: code and message.
     pub failure: Option<(Arc<str>, Arc<str>)>,
+    /// What the plan says besides, where it takes a run back.
+    pub undo: Option<Box<UndoDocument>>,
     /// Its changes in the order of application, as indices of [`Overview::exact`].
     pub changes: Vec<u32>,
 }
@@ -207,8 +217,8 @@ impl Overview {
             }
             changes.push(exact);
         }
-        let NodeChanges { name, catalog_hash, summary, failure, .. } = node;
-        self.nodes.push(NodeEntry { name, catalog_hash, summary, failure, changes });
+        let NodeChanges { name, catalog_hash, summary, failure, undo, .. } = node;
+        self.nodes.push(NodeEntry { name, catalog_hash, summary, failure, undo, changes });
     }
 
     fn insert(&mut self, candidate: Candidate) -> u32 {

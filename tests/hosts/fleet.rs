@@ -5,6 +5,7 @@ mod facts;
 mod health;
 mod ledger;
 mod part;
+mod past;
 mod resume;
 mod review;
 mod rollout;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use stead_engine::Journal;
 
-use super::{MachineArguments, NetworkArguments, SelectArguments, SourceArguments};
+use super::{MachineArguments, ManyArguments, NetworkArguments, RolloutName, SelectArguments, SourceArguments};
 use crate::failure::Failure;
 
 #[derive(Debug, Args)]
@@ -23,10 +23,28 @@ pub(crate) struct GuardArguments {
     pub(crate) within: u64,
 }
 
+/// Which other machines are asked about their past.
+#[derive(Debug, Args)]
+pub(crate) struct PastArguments {
+    /// Ask these hosts over SSH, instead of this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    /// The project that knows the hosts. Without one, ssh knows them.
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    pub(crate) project: PathBuf,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DriftArguments {
     #[command(flatten)]
     pub(crate) source: SourceArguments,
+    /// Look at these hosts over SSH, instead of at this machine.
+    #[arg(long, value_name = "TARGETS")]
+    pub(crate) on: Option<String>,
+    #[command(flatten)]
+    pub(crate) many: ManyArguments,
     #[command(flatten)]
     pub(crate) select: SelectArguments,
     #[command(flatten)]
@@ -75,6 +93,8 @@ pub(crate) struct GcArguments {
 pub(crate) struct HistoryArguments {
     #[command(flatten)]
     pub(crate) machine: MachineArguments,
+    #[command(flatten)]
+    pub(crate) past: PastArguments,
     /// At most this many runs.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: u32,
@@ -112,7 +132,20 @@ impl std::fmt::Display for RunName {
 }
 
 impl RunName {
-    /// The run's number; `None` when there is no run at all.
+    /// The word for it on the command line.
+    pub(crate) fn word(&self) -> String {
+        self.given().map_or_else(|| "last".to_owned(), |number| number.to_string())
+    }
+
+    /// The number that was given; `None` for the newest one.
+    pub(crate) fn given(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Last => None,
+        }
+    }
+
+    /// The run's number in a journal; `None` when there is no run at all.
     pub(crate) fn number(&self, journal: &Journal) -> Result<Option<i64>, Failure> {
         match self {
             Self::Number(number) => Ok(Some(*number)),
@@ -128,6 +161,8 @@ pub(crate) struct ShowArguments {
     pub(crate) run: RunName,
     #[command(flatten)]
     pub(crate) machine: MachineArguments,
+    #[command(flatten)]
+    pub(crate) past: PastArguments,
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -139,8 +174,13 @@ pub(crate) struct ShowArguments {
 #[derive(Debug, Args)]
 pub(crate) struct UndoArguments {
     /// The run, as `stead history` numbers it, or `last`.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: RunName,
+    #[arg(value_name = "RUN", required_unless_present = "rollout")]
+    pub(crate) run: Option<RunName>,
+    /// Undo on every host what this rollout did there: its number, as the last line of `stead apply --on` tells it, or `last`.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["run", "on"])]
+    pub(crate) rollout: Option<RolloutName>,
+    #[command(flatten)]
+    pub(crate) past: PastArguments,
     /// Only what the run did to these resources or types, with what cannot stay without it.
     #[arg(long, value_name = "SELECTOR", num_args = 1)]
     pub(crate) only: Vec<String>,

@@ -11,12 +11,15 @@ use crate::args::DriftArguments;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::times::timestamp;
-use crate::{ledger, machine, project, selection};
+use crate::{ledger, machine, many, project, selection};
 
 /// What `--detailed-exitcode` says when something has drifted.
-const DRIFTED: u8 = 2;
+pub(crate) const DRIFTED: u8 = 2;
 
 pub(crate) fn run(arguments: &DriftArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if let Some(on) = &arguments.on {
+        return many::drift(on, arguments, terminal);
+    }
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let loaded = project::load(&arguments.source.path, arguments.source.network)?;
@@ -31,14 +34,7 @@ pub(crate) fn run(arguments: &DriftArguments, terminal: &Terminal) -> Result<Exi
     let journal = Journal::look(&state_dir).map_err(Failure::Journal)?;
     let drift = Drift::of(&catalog, &registry, &planned, journal.as_ref(), &root).map_err(Failure::Journal)?;
     let text = if arguments.json {
-        let document = DriftDocument {
-            format_version: json::FORMAT_VERSION.to_owned(),
-            node: catalog.node.to_string(),
-            drifted: drift.drifted.iter().map(document).collect(),
-            pending: drift.pending.iter().map(|resource| resource.id.to_string()).collect(),
-            as_left: drift.as_left,
-        };
-        json::pretty(&document).map_err(|error| Failure::Output(error.into()))?
+        json::pretty(&document(&catalog.node, &drift)).map_err(|error| Failure::Output(error.into()))?
     } else {
         text(&drift, &TextOptions { brief: arguments.brief, ..terminal.text_options() })
     };
@@ -47,7 +43,18 @@ pub(crate) fn run(arguments: &DriftArguments, terminal: &Terminal) -> Result<Exi
     Ok(ExitCode::from(code))
 }
 
-fn document(drifted: &Drifted) -> DriftedDocument {
+/// What has drifted as JSON has it.
+pub(crate) fn document(node: &str, drift: &Drift) -> DriftDocument {
+    DriftDocument {
+        format_version: json::FORMAT_VERSION.to_owned(),
+        node: node.to_owned(),
+        drifted: drift.drifted.iter().map(drifted).collect(),
+        pending: drift.pending.iter().map(|resource| resource.id.to_string()).collect(),
+        as_left: drift.as_left,
+    }
+}
+
+fn drifted(drifted: &Drifted) -> DriftedDocument {
     DriftedDocument {
         resource: (&drifted.resource).into(),
         since: timestamp(drifted.since),
@@ -57,7 +64,8 @@ fn document(drifted: &Drifted) -> DriftedDocument {
     }
 }
 
-fn text(drift: &Drift, options: &TextOptions) -> String {
+/// What has drifted as text.
+pub(crate) fn text(drift: &Drift, options: &TextOptions) -> String {
     let mut text = match drift.drifted.len() {
         0 => "nothing has drifted".to_owned(),
         count => format!("{count} drifted"),

@@ -9,11 +9,14 @@ use stead_report::json::{HistoryDocument, RunDocument, pretty};
 
 use crate::args::HistoryArguments;
 use crate::failure::Failure;
-use crate::machine;
 use crate::terminal::Terminal;
 use crate::times::timestamp;
+use crate::{machine, many};
 
 pub(crate) fn run(arguments: &HistoryArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if let Some(on) = &arguments.past.on {
+        return many::history(on, arguments, terminal);
+    }
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let journal = Journal::look(&state_dir).map_err(Failure::Journal)?;
@@ -24,11 +27,14 @@ pub(crate) fn run(arguments: &HistoryArguments, terminal: &Terminal) -> Result<E
         runs.iter().map(line).collect()
     };
     terminal.print(&text)?;
+    if runs.is_empty() && !arguments.json {
+        terminal.note("no runs are kept\n");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A run as JSON has it.
-pub(super) fn document(run: &RunRecord) -> RunDocument {
+pub(crate) fn document(run: &RunRecord) -> RunDocument {
     RunDocument {
         run: run.id.to_string(),
         node: run.node.clone(),
@@ -44,7 +50,7 @@ pub(super) fn document(run: &RunRecord) -> RunDocument {
 }
 
 /// A run in one line.
-pub(super) fn line(run: &RunRecord) -> String {
+pub(crate) fn line(run: &RunRecord) -> String {
     let mut line = format!("{:>4}  {}  {:11}  {}", run.id, timestamp(run.started), run.status.name(), clean(&run.node));
     if run.root.as_os_str() != "/" {
         let _ = write!(line, "  {}", clean(&run.root.to_string_lossy()));

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use stead_catalog::{Plan, ResourceId};
-use stead_engine::undo::{Undo, UndoOptions};
-use stead_engine::{ApplyOptions, Journal, Observed, Retention, RootSpec, SavedPlan};
+use stead_engine::undo::{Asked, Conflict, NotUndone, Undo, UndoOptions, UndoSelection};
+use stead_engine::{ApplyOptions, Journal, Observed, Retention, RootSpec, RunRecord, SavedPlan};
 use stead_report::json::{self, ConflictDocument, NotUndoneDocument, PlanDocument, UndoDocument};
 use stead_report::{TextOptions, clean, plan_text};
 
@@ -14,7 +14,7 @@ use crate::args::{ApplyArguments, MachineArguments, RunName, SelectArguments, Un
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::times::timestamp;
-use crate::{machine, running, selection};
+use crate::{machine, many, running, selection};
 
 /// How a plan that undoes something is shown and approved.
 struct Manner {
@@ -24,9 +24,13 @@ struct Manner {
 }
 
 pub(crate) fn run(arguments: &UndoArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
+    if arguments.past.on.is_some() || arguments.rollout.is_some() {
+        return many::undo(arguments, terminal);
+    }
+    let run = arguments.run.as_ref().unwrap_or(&RunName::Last);
     let root = machine::root(&arguments.machine)?;
     let select = SelectArguments { only: arguments.only.clone(), except: arguments.except.clone(), ..SelectArguments::default() };
-    let (undo, observed) = way_back(&arguments.run, &select, arguments.force, &root, &arguments.machine)?;
+    let (undo, observed) = way_back(run, &select, arguments.force, &root, &arguments.machine)?;
     let planned = undo.plan(&observed);
     let manner = Manner { yes: arguments.yes, json: arguments.json, brief: arguments.brief };
     if let Some(file) = &arguments.output {
@@ -104,7 +108,7 @@ pub(crate) fn roll_back(
     let journal = Journal::look(state_dir).map_err(Failure::Journal)?.ok_or_else(missing)?;
     let observed = Observed::new(root).map_err(Failure::Machine)?;
     let options = UndoOptions { leave_conflicts: true, ..UndoOptions::default() };
-    let undo = Undo::of(journal, run, &stead_stdlib::registry(), &observed, &|_| true, &options).map_err(Failure::Undo)?;
+    let undo = Undo::of(journal, run, &stead_stdlib::registry(), &observed, &|_| Asked::Back, &options).map_err(Failure::Undo)?;
     let planned = undo.plan(&observed);
     if !json {
         tell(&undo, &planned.plan, &Manner { yes: true, json: false, brief: true }, terminal)?;
@@ -134,11 +138,9 @@ fn way_back(
     let number = run.number(&journal)?.ok_or_else(missing)?;
     let observed = Observed::new(root).map_err(Failure::Machine)?;
     let registry = stead_stdlib::registry();
-    let matches = |words: &[String], id: &ResourceId| {
-        words.iter().any(|word| ResourceId::parse(word).map_or_else(|| *id.type_name == **word, |wanted| wanted == *id))
-    };
-    let selected = |id: &ResourceId| (select.only.is_empty() || matches(&select.only, id)) && !matches(&select.except, id);
-    let undo = Undo::of(journal, number, &registry, &observed, &selected, &UndoOptions { force, ..UndoOptions::default() })
+    let selection = UndoSelection { only: select.only.clone(), except: select.except.clone() };
+    let asked = |id: &ResourceId| selection.asked(id);
+    let undo = Undo::of(journal, number, &registry, &observed, &asked, &UndoOptions { force, ..UndoOptions::default() })
         .map_err(Failure::Undo)?;
     Ok((undo, observed))
 }
@@ -146,7 +148,8 @@ fn way_back(
 /// Shows the plan, what somebody changed since, and what stays.
 fn tell(undo: &Undo, plan: &Plan, manner: &Manner, terminal: &Terminal) -> Result<(), Failure> {
     if manner.json {
-        let document = PlanDocument { undo: Some(document(undo)), ..PlanDocument::new([plan]) };
+        let document =
+            PlanDocument { undo: Some(document(&undo.run, &undo.conflicts, &undo.not_undone)), ..PlanDocument::new([plan]) };
         return terminal.print(&json::pretty(&document).map_err(|error| Failure::Output(error.into()))?);
     }
     let mut text = plan_text(plan, &TextOptions { brief: manner.brief, ..terminal.text_options() });
@@ -167,11 +170,11 @@ fn tell(undo: &Undo, plan: &Plan, manner: &Manner, terminal: &Terminal) -> Resul
     running::show(&text, manner.yes, terminal)
 }
 
-fn document(undo: &Undo) -> UndoDocument {
+/// What an undo says besides its plan, as JSON has it.
+pub(crate) fn document(run: &RunRecord, conflicts: &[Conflict], not_undone: &[NotUndone]) -> UndoDocument {
     UndoDocument {
-        run: undo.run.id.to_string(),
-        conflicts: undo
-            .conflicts
+        run: run.id.to_string(),
+        conflicts: conflicts
             .iter()
             .map(|conflict| ConflictDocument {
                 what: conflict.what.clone(),
@@ -180,8 +183,7 @@ fn document(undo: &Undo) -> UndoDocument {
                 by_run: conflict.by_run.map(|run| run.to_string()),
             })
             .collect(),
-        not_undone: undo
-            .not_undone
+        not_undone: not_undone
             .iter()
             .map(|left| NotUndoneDocument { resource: left.resource.clone(), why: left.why.clone() })
             .collect(),

@@ -64,7 +64,7 @@ impl Worker {
             Some(Value::Map(map)) => text(map.get(field)),
             _ => String::new(),
         };
-        let last_run = remote.last_run.as_ref().map(|run| format!("run {} {}", run.id, run.status));
+        let last_run = remote.last_run.as_ref().map(|run| format!("run {} {}", run.id, run.status.name()));
         Self { version: remote.version.clone(), user: within("user", "name"), system: within("os", "name"), last_run }
     }
 }

@@ -1,6 +1,6 @@
 //! What became of each host.
 
-use stead_engine::{Counts, RunReport, Story};
+use stead_engine::{Counts, RunReport, RunStatus, Story};
 
 use super::HostFailure;
 
@@ -67,10 +67,10 @@ impl HostOutcome {
     pub(crate) fn lost(run: Option<i64>, story: Option<Story>) -> Self {
         let Some(story) = story else { return Self::Lost { run, story: None } };
         let counts = story.counts();
-        if story.run.status == "done" {
+        if story.run.status == RunStatus::Done {
             return Self::Changed { run, counts };
         }
-        let told = Told { status: story.run.status.clone(), counts, unfinished: story.run.unfinished.clone() };
+        let told = Told { status: story.run.status.name().to_owned(), counts, unfinished: story.run.unfinished.clone() };
         Self::Lost { run, story: Some(Box::new(told)) }
     }
 

@@ -13,7 +13,7 @@ use stead_report::{NodeChanges, Overview, OverviewKind, TextOptions, json, overv
 
 use super::progress::Bars;
 use super::telling::{Reached, Telling};
-use super::{Asked, HostFailure, Ready, Resolved, pool};
+use super::{Asked, HostFailure, Ready, Resolved, Wanted, pool};
 use crate::args::{By, NodeArguments, PlanArguments, SelectArguments};
 use crate::failure::Failure;
 use crate::project::Loaded;
@@ -104,7 +104,8 @@ impl<'a> Asking<'a> {
         let catalog = self.compile(target, &facts, &ledger)?;
         doing("planning");
         let planned = remote.plan(&catalog, self.fetch, self.remember)?;
-        Ok(Ready { remote: keep.then_some(remote), catalog: Arc::new(catalog), planned, withheld: Vec::new() })
+        let wanted = Wanted::Catalog(Arc::new(catalog));
+        Ok(Ready { remote: keep.then_some(remote), wanted, planned, withheld: Vec::new() })
     }
 
     /// Compiles for one host, with what the project made there and declares no longer; what there is to say is kept for later.
@@ -179,7 +180,7 @@ pub(super) fn overview(asked: &[Asked], keeps_all: bool) -> Overview {
     for Asked { target, result } in nodes {
         overview.add(match result {
             Ok(ready) => {
-                let resources = ready.catalog.resources.iter();
+                let resources = ready.wanted.catalog().into_iter().flat_map(|catalog| &catalog.resources);
                 let mut states: HashMap<_, _> = resources.map(|resource| (&resource.id, &resource.path)).collect();
                 NodeChanges::of(ready.planned.plan.clone(), |id| states.remove(id).cloned().unwrap_or_default())
             }

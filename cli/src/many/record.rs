@@ -14,10 +14,14 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::outcome::HostOutcome;
+use crate::args::RolloutName;
+use crate::failure::Failure;
 use crate::machine;
 
 /// Version of the file.
 const VERSION: u32 = 1;
+/// Version of one that takes runs back.
+const VERSION_BACK: u32 = 2;
 /// A file longer than this is none of ours.
 const MAX_SIZE: u64 = 256 << 20;
 /// Rollouts that are kept.
@@ -54,6 +58,25 @@ pub(crate) struct Head {
     /// Hosts on which rollouts before this one have begun to carry the plan out.
     #[serde(default)]
     pub(crate) begun: BTreeSet<String>,
+    /// It takes runs back.
+    #[serde(default)]
+    pub(crate) back: Option<Back>,
+}
+
+/// The runs that are taken back, and how much of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Back {
+    /// The run of each host.
+    pub(crate) runs: BTreeMap<String, i64>,
+    /// The run of any other host, as it was named.
+    #[serde(default)]
+    pub(crate) named: Option<String>,
+    #[serde(default)]
+    pub(crate) only: Vec<String>,
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
+    #[serde(default)]
+    pub(crate) force: bool,
 }
 
 /// A file that the rollout hangs on, by its name and the hash of its content.
@@ -99,7 +122,13 @@ impl Head {
             reviewed: None,
             catalogs: BTreeMap::new(),
             begun: BTreeSet::new(),
+            back: None,
         }
+    }
+
+    /// The same, for an undo: whoever does not know of those is not to go on with it.
+    pub(super) fn going_back(self, back: Back) -> Self {
+        Self { version: VERSION_BACK, back: Some(back), ..self }
     }
 }
 
@@ -133,6 +162,8 @@ pub(crate) struct Recorded {
     pub(crate) good: Vec<String>,
     /// Hosts on which something was begun, by this rollout or one that it went on with.
     pub(crate) begun: BTreeSet<String>,
+    /// Hosts on which this one began something, with the run there where that is known.
+    pub(crate) runs: BTreeMap<String, Option<i64>>,
     /// Hosts on which this one began something that did not end well.
     doubtful: BTreeSet<String>,
 }
@@ -213,7 +244,7 @@ fn private(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// When it cannot be read, or is of another version.
-pub(crate) fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
+fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
     let file = match File::open(rollouts(state).join(id.to_string()).join("rollout.json")) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -223,11 +254,11 @@ pub(crate) fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let head = lines.next().ok_or_else(|| invalid("it is empty"))??;
     let head: Head = serde_json::from_str(&head).map_err(|_| invalid("its first line is none of ours"))?;
-    if head.version != VERSION {
+    if head.version != if head.back.is_some() { VERSION_BACK } else { VERSION } {
         return Err(invalid("it is of another version of stead"));
     }
     let mut good: Vec<String> = Vec::new();
-    let (mut begun, mut doubtful) = (head.begun.clone(), BTreeSet::new());
+    let (mut begun, mut doubtful, mut runs) = (head.begun.clone(), BTreeSet::new(), BTreeMap::new());
     for line in lines {
         let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
         let is_good = matches!(line.outcome.as_str(), "unchanged" | "changed");
@@ -235,6 +266,7 @@ pub(crate) fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
         let is_begun = !matches!(line.outcome.as_str(), "unchanged" | "not_tried" | "unreachable");
         if is_begun && head.hosts.contains(&line.host) {
             begun.insert(line.host.clone());
+            runs.insert(line.host.clone(), line.run);
             if !is_good {
                 doubtful.insert(line.host.clone());
             }
@@ -243,7 +275,7 @@ pub(crate) fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
             good.push(line.host);
         }
     }
-    Ok(Some(Recorded { head, good, begun, doubtful }))
+    Ok(Some(Recorded { head, good, begun, runs, doubtful }))
 }
 
 /// Hosts that the rollouts of a project have left changed or half changed, and that nobody has seen to work since.
@@ -261,8 +293,22 @@ pub(super) fn doubtful(state: &Path, project: &str) -> HashSet<String> {
     doubtful
 }
 
+/// Finds a rollout by its name.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub(crate) fn find(name: &RolloutName, state: &Path) -> Result<Recorded, Failure> {
+    let id = match name {
+        RolloutName::Number(id) => Some(*id),
+        RolloutName::Last => last(state),
+    };
+    let unreadable = |source| Failure::Unreadable { path: state.join("rollouts"), source };
+    let recorded = id.map(|id| read(state, id)).transpose().map_err(unreadable)?.flatten();
+    recorded.ok_or_else(|| Failure::NoSuchRollout(name.to_string()))
+}
+
 /// The newest rollout.
-pub(crate) fn last(state: &Path) -> Option<u64> {
+fn last(state: &Path) -> Option<u64> {
     let entries = fs::read_dir(rollouts(state)).ok()?;
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max()
 }
@@ -292,6 +338,23 @@ mod tests {
         assert_eq!((recorded.head, recorded.good), (head(), vec!["a".to_owned()]));
         assert_eq!(Record::begin(state, &head()).expect("begun").id, 2);
         assert_eq!(last(state), Some(2));
+    }
+
+    #[test]
+    fn the_runs_that_a_rollout_made_are_known() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = directory.path();
+        let record = Record::begin(state, &head()).expect("begun");
+        record.host("a", &HostOutcome::Changed { run: Some(7), counts: stead_engine::Counts::default() });
+        record.host("b", &HostOutcome::Lost { run: None, story: None });
+        record.host("c", &HostOutcome::Unchanged);
+        let recorded = find(&RolloutName::Last, state).expect("there");
+        assert_eq!(recorded.runs, BTreeMap::from([("a".to_owned(), Some(7)), ("b".to_owned(), None)]));
+        assert_eq!(find(&RolloutName::Number(9), state).expect_err("no such rollout").code(), "no-such-rollout");
+        let runs = BTreeMap::from([("a".to_owned(), 7)]);
+        let back = Back { runs, named: Some("last".into()), only: Vec::new(), except: vec!["file".into()], force: true };
+        let record = Record::begin(state, &head().going_back(back.clone())).expect("begun");
+        assert_eq!(find(&RolloutName::Number(record.id), state).expect("there").head.back, Some(back));
     }
 
     #[test]

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use stead_compiler::config::Share;
 use stead_engine::{RootSpec, SavedPlans};
 
-use super::Asked;
 use super::record::{self, Head, KeptFile, Manner};
 use super::rollout::{self, Task};
-use crate::args::{ApplyArguments, RolloutName};
+use super::{Asked, undo};
+use crate::args::{ApplyArguments, ManyArguments, RolloutName};
 use crate::failure::Failure;
 use crate::terminal::Terminal;
 use crate::{machine, selection};
@@ -18,13 +18,7 @@ use crate::{machine, selection};
 /// Goes on with a rollout. What is given anew has the last word; a plan that hosts were held to holds them again.
 pub(crate) fn resume(name: &RolloutName, arguments: &ApplyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let state = machine::state_dir(arguments.machine.state_dir.as_deref(), &RootSpec::Machine);
-    let id = match name {
-        RolloutName::Number(id) => Some(*id),
-        RolloutName::Last => record::last(&state),
-    };
-    let unreadable = |source| Failure::Unreadable { path: state.join("rollouts"), source };
-    let recorded = id.map(|id| record::read(&state, id)).transpose().map_err(unreadable)?.flatten();
-    let recorded = recorded.ok_or_else(|| Failure::NoSuchRollout(name.to_string()))?;
+    let recorded = record::find(name, &state)?;
     let left: Vec<String> = recorded.head.hosts.iter().filter(|host| !recorded.good.contains(host)).cloned().collect();
     if left.is_empty() {
         terminal.print("every host of it is done\n")?;
@@ -32,6 +26,9 @@ pub(crate) fn resume(name: &RolloutName, arguments: &ApplyArguments, terminal: &
     }
     let head = &recorded.head;
     let mut arguments = head.manner.on_top_of(arguments);
+    if let Some(back) = &head.back {
+        return undo::resume(&recorded, back, &left, &arguments, &state, terminal);
+    }
     arguments.path = PathBuf::from(&head.project);
     arguments.select = selection::from_words(&head.selection);
     if let (Some(accept), None) = (&head.accept, &arguments.accept) {
@@ -93,21 +90,9 @@ fn hash(path: &Path) -> Result<String, Failure> {
 
 impl Manner {
     fn of(arguments: &ApplyArguments) -> Self {
-        let (ssh, rollout) = (&arguments.many.ssh, &arguments.rollout);
-        let file = |path: &PathBuf| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            path.to_string_lossy().into_owned()
-        };
+        let rollout = &arguments.rollout;
         let share = |share: Option<Share>| share.map(|share| share.to_string());
         Self {
-            r#become: arguments.many.r#become.clone(),
-            ask_become_pass: ssh.ask_become_pass,
-            ssh_config: ssh.ssh_config.as_ref().map(file),
-            worker_binary: ssh.worker_binary.iter().map(file).collect(),
-            forks: ssh.forks,
-            connect_timeout_ns: ssh.connect_timeout,
-            connect_retries: ssh.connect_retries,
-            host_timeout_ns: ssh.host_timeout,
             batch: share(rollout.batch),
             canary: share(rollout.canary),
             max_failures: share(rollout.max_failures),
@@ -116,6 +101,27 @@ impl Manner {
             confirm_batches: rollout.confirm_batches,
             no_fetch: arguments.fetch.no_fetch,
             audit_exec: arguments.audit_exec,
+            ..Self::of_many(&arguments.many)
+        }
+    }
+
+    /// How hosts are reached.
+    pub(super) fn of_many(many: &ManyArguments) -> Self {
+        let ssh = &many.ssh;
+        let file = |path: &PathBuf| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            path.to_string_lossy().into_owned()
+        };
+        Self {
+            r#become: many.r#become.clone(),
+            ask_become_pass: ssh.ask_become_pass,
+            ssh_config: ssh.ssh_config.as_ref().map(file),
+            worker_binary: ssh.worker_binary.iter().map(file).collect(),
+            forks: ssh.forks,
+            connect_timeout_ns: ssh.connect_timeout,
+            connect_retries: ssh.connect_retries,
+            host_timeout_ns: ssh.host_timeout,
+            ..Self::default()
         }
     }
 
@@ -123,17 +129,8 @@ impl Manner {
     fn on_top_of(&self, given: &ApplyArguments) -> ApplyArguments {
         let mut arguments = given.clone();
         let share = |given: Option<Share>, kept: &Option<String>| given.or_else(|| kept.as_deref().and_then(Share::parse));
-        let (many, rollout) = (&mut arguments.many, &mut arguments.rollout);
-        many.r#become = many.r#become.take().or_else(|| self.r#become.clone());
-        many.ssh.ask_become_pass |= self.ask_become_pass;
-        many.ssh.ssh_config = many.ssh.ssh_config.take().or_else(|| self.ssh_config.as_ref().map(PathBuf::from));
-        if many.ssh.worker_binary.is_empty() {
-            many.ssh.worker_binary = self.worker_binary.iter().map(PathBuf::from).collect();
-        }
-        many.ssh.forks = many.ssh.forks.or(self.forks);
-        many.ssh.connect_timeout = many.ssh.connect_timeout.or(self.connect_timeout_ns);
-        many.ssh.connect_retries = many.ssh.connect_retries.or(self.connect_retries);
-        many.ssh.host_timeout = many.ssh.host_timeout.or(self.host_timeout_ns);
+        arguments.many = self.on_top_of_many(&given.many);
+        let rollout = &mut arguments.rollout;
         rollout.batch = share(rollout.batch, &self.batch);
         rollout.canary = share(rollout.canary, &self.canary);
         rollout.max_failures = share(rollout.max_failures, &self.max_failures);
@@ -145,6 +142,23 @@ impl Manner {
         arguments.fetch.no_fetch |= self.no_fetch;
         arguments.audit_exec |= self.audit_exec;
         arguments
+    }
+
+    /// How hosts are reached, where a command line does not say.
+    pub(super) fn on_top_of_many(&self, given: &ManyArguments) -> ManyArguments {
+        let mut many = given.clone();
+        many.r#become = many.r#become.take().or_else(|| self.r#become.clone());
+        let ssh = &mut many.ssh;
+        ssh.ask_become_pass |= self.ask_become_pass;
+        ssh.ssh_config = ssh.ssh_config.take().or_else(|| self.ssh_config.as_ref().map(PathBuf::from));
+        if ssh.worker_binary.is_empty() {
+            ssh.worker_binary = self.worker_binary.iter().map(PathBuf::from).collect();
+        }
+        ssh.forks = ssh.forks.or(self.forks);
+        ssh.connect_timeout = ssh.connect_timeout.or(self.connect_timeout_ns);
+        ssh.connect_retries = ssh.connect_retries.or(self.connect_retries);
+        ssh.host_timeout = ssh.host_timeout.or(self.host_timeout_ns);
+        many
     }
 }
 

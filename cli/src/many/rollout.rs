@@ -2,6 +2,8 @@
 
 mod course;
 
+pub(super) use course::Course;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,15 +18,13 @@ use super::batches::RolloutPlan;
 use super::plan::{Asking, overview, plans_text, refuse_alone, show_failures};
 use super::progress::{Bars, Stage};
 use super::record::{self, Record, Recorded};
-use super::{Asked, HostFailure, Resolved, resume, summary};
+use super::{Asked, HostFailure, Resolved, Wanted, resume, summary};
 use crate::accept::Acceptance;
 use crate::args::{ApplyArguments, By};
 use crate::failure::Failure;
 use crate::project::Loaded;
 use crate::terminal::Terminal;
 use crate::{machine, running, selection, stored};
-use course::Course;
-
 /// What a rollout is about.
 pub(super) struct Task<'a> {
     /// The targets, as they were given.
@@ -89,8 +89,9 @@ fn withhold(file: &Path, asked: &mut [Asked], before: Option<&Recorded>) -> Resu
         }
     }
     for ready in asked.iter_mut().filter_map(|asked| asked.result.as_mut().ok()) {
-        let withheld = acceptance.withheld(&ready.catalog, &ready.planned.plan)?;
-        ready.withheld = withheld.iter().map(|at| ready.catalog.resources[*at].id.clone()).collect();
+        let Wanted::Catalog(catalog) = &ready.wanted else { continue };
+        let withheld = acceptance.withheld(catalog, &ready.planned.plan)?;
+        ready.withheld = withheld.iter().map(|at| catalog.resources[*at].id.clone()).collect();
         let ids: HashSet<_> = ready.withheld.iter().collect();
         for entry in ready.planned.plan.resources.iter_mut().filter(|entry| ids.contains(&entry.id)) {
             entry.held = Some("not accepted".into());
@@ -147,7 +148,8 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
     let record = Record::begin(&state, &head).map_err(|source| Failure::Unwritable { path: state.join("rollouts"), source })?;
     let course = Course {
         plan,
-        asking: &asking,
+        fetch: asking.fetch,
+        ledger: asking.telling.ledger().map(str::to_owned),
         ssh: &ssh,
         stage: Stage::new(terminal, arguments.json),
         record,
@@ -185,7 +187,7 @@ fn hosts(
 ) -> Result<Meant, Failure> {
     let (Resolved { targets, unknown, ssh }, gone) = match task.hosts {
         // Which hosts are meant was found out before, and facts may have changed since.
-        Some(hosts) => super::targets::named(hosts, loaded, &arguments.many, terminal)?,
+        Some(hosts) => super::targets::named(hosts, Some(loaded), &arguments.many, terminal)?,
         None => (super::resolve(task.on, Some(loaded), state, &arguments.many, terminal)?, Vec::new()),
     };
     if let (Some(gone), None) = (gone.first(), task.before) {
@@ -214,7 +216,7 @@ fn approve(asked: &[Asked], arguments: &ApplyArguments, terminal: &Terminal) -> 
     let changes = changes(asked);
     if changes > 0 && !arguments.yes {
         let busy = asked.iter().filter(|asked| is_busy(asked)).count();
-        running::approve_many("Apply", changes, &summary::hosts(busy), arguments.json, terminal)?;
+        running::approve_many("Apply", Some(running::SAVING), changes, &summary::hosts(busy), arguments.json, terminal)?;
     }
     Ok(changes)
 }

@@ -75,11 +75,12 @@ pub(crate) fn resolve(
 /// Hosts by their names, as they were written down before, and the names that the inventory does not have.
 pub(super) fn named(
     names: &[String],
-    loaded: &Loaded,
+    loaded: Option<&Loaded>,
     arguments: &ManyArguments,
     terminal: &Terminal,
 ) -> Result<(Resolved, Vec<String>), Failure> {
-    let (targets, gone) = by_name(names, loaded.project.inventory());
+    let nothing = Inventory::default();
+    let (targets, gone) = by_name(names, loaded.map_or(&nothing, |loaded| loaded.project.inventory()));
     let targets = targets.into_iter().map(|target| with_options(target, arguments)).collect();
     Ok((Resolved { targets, unknown: Vec::new(), ssh: ssh_options(&arguments.ssh, terminal)? }, gone))
 }

@@ -9,6 +9,7 @@ use stead_catalog::{
 
 use super::event::WireEvent;
 use super::plan::{WirePlan, WirePlanned};
+use super::runs::{WireConflict, WireDone, WireDrift, WireNotUndone, WireRun, WireUndo};
 use super::value::{WireMap, WireValue};
 use super::{WireCatalog, WireCode, WireLedgerEntry, encode, encode_piece};
 
@@ -47,8 +48,14 @@ pub(crate) enum Request {
     },
     /// End the run: asked once it finishes what runs, asked again it ends what runs.
     Cancel {},
-    /// Tell what is in the journal about a run, once it is over.
-    Report { run: i64 },
+    /// Plan the way back from a run. Answered by [`Answer::WayBack`]; carried out as any other plan.
+    Undo(WireUndo),
+    /// Plan this catalog, and tell what of it has changed since the last apply. Answered by [`Answer::Drifted`], after [`Answer::Need`].
+    Drift(Box<PlanRequest>),
+    /// Tell which runs there were, the newest first. Answered by [`Answer::Runs`].
+    History { limit: u32 },
+    /// Tell what is in the journal about a run, the newest one where none is named; `wait` until it is over.
+    Report { run: Option<i64>, wait: bool },
     /// Look whether something works.
     Check { kind: CheckKind, timeout_ns: u64 },
     /// There is nothing more to do.
@@ -119,8 +126,14 @@ pub(crate) enum Answer {
     Planned { plan: WirePlan, saved: String },
     /// Something happened in the run.
     Event(WireEvent),
-    /// What the journal says about a run.
-    Report { run: Option<WireRun>, changes: Vec<WireChangeRecord> },
+    /// The way back from a run: a plan, what others have changed since and would lose, and what stays as it is.
+    WayBack { run: WireRun, plan: WirePlan, saved: String, conflicts: Vec<WireConflict>, not_undone: Vec<WireNotUndone> },
+    /// What has changed since the last apply.
+    Drifted(WireDrift),
+    /// Runs in the journal.
+    Runs { runs: Vec<WireRun> },
+    /// What the journal says about a run; no run, when there is none.
+    Report { run: Option<WireRun>, changes: Vec<WireDone> },
     /// How a check went.
     Checked { is_good: bool, message: String },
     /// What was asked cannot be done.
@@ -142,28 +155,6 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     #[serde(default)]
     pub(crate) hint: Option<String>,
-}
-
-/// A run in the journal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct WireRun {
-    pub(crate) id: i64,
-    pub(crate) node: String,
-    pub(crate) status: String,
-    pub(crate) catalog_hash: String,
-    pub(crate) unfinished: Vec<String>,
-    pub(crate) changes: u32,
-    pub(crate) failures: u32,
-}
-
-/// One change of a run in the journal.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct WireChangeRecord {
-    pub(crate) resource: Option<(Arc<str>, Arc<str>)>,
-    pub(crate) action: Option<String>,
-    pub(crate) outcome: Option<String>,
-    pub(crate) code: Option<WireCode>,
-    pub(crate) message: Option<String>,
 }
 
 /// One frame of each kind that has something in it.
@@ -211,6 +202,10 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
     let plan = Plan { node: "web-1".into(), catalog_hash: [3; 32], resources: vec![planned.clone()] };
     let outcome = super::WireOutcome::of(&crate::Outcome::new(stead_catalog::OutcomeKind::Changed));
     let finished = WireEvent::Finished { at: 0, resource: Some(Box::new(WirePlanned::of(&planned))), outcome };
+    let since = std::time::UNIX_EPOCH;
+    let drifted =
+        crate::drift::Drifted { resource: planned.clone(), run: Some(1), since, changed: None, by: Some("uid 0".into()) };
+    let drift = crate::drift::Drift { drifted: vec![drifted], pending: vec![planned], as_left: 1 };
     let facts = vec![("hostname".into(), WireValue::of(&Value::string("web-1"), false))];
     let program = WireProgram { name: "rack".into(), argv: vec!["/bin/rack".into()], timeout_ns: 1 };
     let made = crate::LedgerEntry {
@@ -239,6 +234,10 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         encode(&Answer::Need { contents: vec![Wanted { hash: "00".repeat(32), offset: 1 }] }),
         encode(&Answer::Planned { plan: WirePlan::of(&plan), saved: String::new() }),
         encode(&Answer::Event(finished)),
+        encode(&Request::Undo(WireUndo { run: Some(1), only: vec!["file".into()], except: Vec::new(), force: true })),
+        encode(&Request::History { limit: 20 }),
+        encode(&Request::Report { run: None, wait: false }),
+        encode(&Answer::Drifted(WireDrift::of(&drift))),
         encode_piece(&[1; 32], 0, b"content"),
     ];
     frames.into_iter().filter_map(Result::ok).collect()

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{OptionalExtension, Row, params};
-use stead_catalog::{Action, Cause, Change, ResourceId, SourceLocation};
+use stead_catalog::{Action, Cause, Change, PlannedResource, ResourceId, SourceLocation};
 
 use super::shown::read_causes;
 use super::{Before, Detail, Journal, JournalError};
-use crate::OutcomeKind;
+use crate::{Outcome, OutcomeKind};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ impl RunStatus {
         }
     }
 
-    fn from_name(name: &str) -> Self {
+    /// Reads the word used in the journal. What is none of them was not ended.
+    pub fn from_name(name: &str) -> Self {
         [Self::Running, Self::Done, Self::Failed, Self::Cancelled]
             .into_iter()
             .find(|status| status.name() == name)
@@ -108,6 +109,41 @@ pub struct ChangeRecord {
     /// When each of these was written down, as a number that grows: right before what is no path was changed.
     pub(crate) written: Vec<i64>,
 }
+
+impl ChangeRecord {
+    /// The change in the words of a plan and its outcome. What was not ended failed with the code `run-interrupted`.
+    pub fn told(self) -> (PlannedResource, Outcome) {
+        let nowhere = || SourceLocation { file: "".into(), start: 0, end: 0, line: 0, column: 0 };
+        let mut because = self.because;
+        because.extend(self.reacted.into_iter().filter(|cause| !because.contains(cause)).collect::<Vec<_>>());
+        let resource = PlannedResource {
+            id: self.resource.unwrap_or_else(|| ResourceId::new("unknown", "")),
+            action: self.action.unwrap_or(Action::None),
+            because,
+            source: self.source.unwrap_or_else(nowhere),
+            changes: self.changes,
+            unknown: None,
+            held: None,
+            error: None,
+            digest: None,
+            orphan: self.orphan,
+        };
+        let interrupted = "it was not ended: the run was killed, or the machine went down";
+        let duration = self.finished.and_then(|finished| finished.duration_since(self.started).ok());
+        let outcome = Outcome {
+            code: self.code.or_else(|| self.outcome.is_none().then(|| INTERRUPTED.to_owned())),
+            message: self.message.or_else(|| self.outcome.is_none().then(|| interrupted.to_owned())),
+            // How often it was tried is not written down.
+            attempts: u32::from(duration.is_some()),
+            duration: duration.unwrap_or_default(),
+            ..Outcome::new(self.outcome.unwrap_or(OutcomeKind::Failed))
+        };
+        (resource, outcome)
+    }
+}
+
+/// The code of a change that was not ended.
+pub(crate) const INTERRUPTED: &str = "run-interrupted";
 
 impl Journal {
     /// Returns the latest runs, the newest first.

@@ -7,47 +7,17 @@ use std::time::{Duration, Instant};
 use stead_catalog::{OutcomeKind, Plan, PlannedResource, ResourceId};
 
 use super::{Remote, RemoteError, unexpected};
-use crate::frames::{self, Answer, FrameError, Request, WireEvent, WireRun};
-use crate::journal::hex;
-use crate::{Cancel, Counts, Event, Events, Outcome, Retention, RunReport, SavedPlan};
-
-/// A run in the journal of a machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RemoteRun {
-    /// Its number there.
-    pub id: i64,
-    /// The node it was for.
-    pub node: String,
-    /// `running done failed cancelled interrupted`.
-    pub status: String,
-    /// Resources whose change had begun and not ended.
-    pub unfinished: Vec<String>,
-    /// How many changes it made.
-    pub changes: u32,
-    /// How many of them failed.
-    pub failures: u32,
-}
+use crate::frames::{self, Answer, FrameError, Request, WireDone, WireEvent};
+use crate::journal::{INTERRUPTED, hex};
+use crate::{Cancel, Counts, Event, Events, Outcome, Retention, RunRecord, RunReport, SavedPlan};
 
 /// What the journal of a machine tells about a run.
 #[derive(Clone, Debug)]
 pub struct Story {
     /// The run.
-    pub run: RemoteRun,
-    /// What became of each resource that it touched.
-    pub changes: Vec<StoryChange>,
-}
-
-/// What became of a resource, as the journal of its machine has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoryChange {
-    /// The resource.
-    pub resource: ResourceId,
-    /// How it ended; `None` when it did not.
-    pub outcome: Option<OutcomeKind>,
-    /// The failure's code.
-    pub code: Option<String>,
-    /// The failure in words.
-    pub message: Option<String>,
+    pub run: RunRecord,
+    /// What it changed, as its plan showed it, and what became of that.
+    pub changes: Vec<(PlannedResource, Outcome)>,
 }
 
 /// How a remote run is carried out.
@@ -107,22 +77,18 @@ impl Remote {
         }
     }
 
-    /// Asks what became of a run. Waits for one that still finishes what it has in hand. `None` when the journal has no such run.
+    /// Asks what became of a run, the newest one where none is named, and waits for one that still finishes what it has in hand when that is
+    /// wanted. `None` when the journal has no such run.
     ///
     /// # Errors
     /// When the worker is gone or the journal cannot be read.
-    pub fn story(&mut self, run: i64) -> Result<Option<Story>, RemoteError> {
-        let until = self.send(&Request::Report { run })?;
+    pub fn story(&mut self, run: Option<i64>, wait: bool) -> Result<Option<Story>, RemoteError> {
+        let until = self.send(&Request::Report { run, wait })?;
         match self.next(until)? {
             Answer::Report { run: None, .. } => Ok(None),
             Answer::Report { run: Some(run), changes } => {
-                let change = |change: frames::WireChangeRecord| {
-                    let (type_name, name) = change.resource?;
-                    let outcome = change.outcome.as_deref().and_then(OutcomeKind::from_name);
-                    let resource = ResourceId { type_name, name };
-                    Some(StoryChange { resource, outcome, code: change.code.map(String::from), message: change.message })
-                };
-                Ok(Some(Story { run: run.into(), changes: changes.into_iter().filter_map(change).collect() }))
+                let changes = changes.into_iter().map(WireDone::read).collect::<Result<_, _>>()?;
+                Ok(Some(Story { run: run.read()?, changes }))
             }
             other => Err(unexpected(other)),
         }
@@ -193,24 +159,19 @@ impl Following<'_> {
     }
 }
 
-impl From<WireRun> for RemoteRun {
-    fn from(run: WireRun) -> Self {
-        let WireRun { id, node, status, unfinished, changes, failures, .. } = run;
-        Self { id, node, status, unfinished, changes, failures }
-    }
-}
-
 impl Story {
     /// Counts the outcomes of what the run touched.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for change in &self.changes {
-            match change.outcome {
-                Some(OutcomeKind::Unchanged) => counts.unchanged += 1,
-                Some(OutcomeKind::Changed) => counts.changed += 1,
-                Some(OutcomeKind::Failed) => counts.failed += 1,
-                Some(OutcomeKind::NotConverged) => counts.not_converged += 1,
-                Some(OutcomeKind::Skipped) | None => counts.skipped += 1,
+        for (_, outcome) in &self.changes {
+            match outcome.kind {
+                // It was cut off.
+                _ if outcome.code.as_deref() == Some(INTERRUPTED) => counts.skipped += 1,
+                OutcomeKind::Unchanged => counts.unchanged += 1,
+                OutcomeKind::Changed => counts.changed += 1,
+                OutcomeKind::Failed => counts.failed += 1,
+                OutcomeKind::NotConverged => counts.not_converged += 1,
+                OutcomeKind::Skipped => counts.skipped += 1,
             }
         }
         counts

@@ -19,7 +19,7 @@ fn worker(state: &std::path::Path) -> Remote {
     });
     let mut input = here.try_clone().expect("a socket");
     let mut line = Vec::new();
-    while !line.ends_with(b"worker-frames 2\n") {
+    while !line.ends_with(b"worker-frames 3\n") {
         let mut byte = [0];
         input.read_exact(&mut byte).expect("the first line");
         line.push(byte[0]);
@@ -55,7 +55,7 @@ fn a_catalog_goes_there_and_its_plan_comes_back() {
     assert_eq!(planned.saved.node, "web-1");
     let kept = std::fs::read_dir(directory.path().join("cache/blobs")).expect("a directory").count();
     assert_eq!(kept, 1, "the content is kept for the next time");
-    assert_eq!(remote.story(7).expect("an answer").map(|story| story.run.id), None);
+    assert_eq!(remote.story(Some(7), true).expect("an answer").map(|story| story.run.id), None);
 }
 
 #[test]

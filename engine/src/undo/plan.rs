@@ -1,7 +1,6 @@
 //! From what the journal says of a run to a catalog that takes it back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value as Json;
 use stead_catalog::{Action, Attributes, Catalog, Cause, Meta, OutcomeKind, Resource, ResourceId, SourceLocation, Value};
 
+use super::chosen::{Asked, Chosen, chosen};
 use super::path::{Fetch, Names, PathState, TYPES};
 use super::setting::SettingState;
 use super::{Restore, RestoringResource};
@@ -151,7 +151,7 @@ enum Below {
 }
 
 impl Undo {
-    /// Works out what takes a run back: all of it, or what `selected` says of its resources, with the later changes of the run to the same
+    /// Works out what takes a run back: all of it, or what is asked of each of its resources, with the later changes of the run to the same
     /// things and to what is inside them.
     ///
     /// # Errors
@@ -161,7 +161,7 @@ impl Undo {
         run: i64,
         registry: &Registry,
         observed: &Observed,
-        selected: &dyn Fn(&ResourceId) -> bool,
+        asked: &dyn Fn(&ResourceId) -> Asked,
         options: &UndoOptions,
     ) -> Result<Self, UndoError> {
         let record = journal.run(run)?.ok_or(UndoError::NoSuchRun(run))?;
@@ -171,14 +171,14 @@ impl Undo {
         if record.root != observed.root().spec().path() {
             return Err(UndoError::OtherRoot { run, root: record.root });
         }
-        let changes = chosen(journal.bare_changes(run)?, selected);
-        if changes.is_empty() && record.counts != (0, 0) {
+        let Chosen { changes, kept } = chosen(journal.bare_changes(run)?, asked);
+        if changes.is_empty() && kept.is_empty() && record.counts != (0, 0) {
             return Err(UndoError::NothingSelected(run));
         }
         let afters = journal.afters(run)?;
         let journal = Arc::new(Mutex::new(journal));
         let mut gathered =
-            Gathered { journal: journal.clone(), registry, options, not_undone: BTreeSet::new(), items: Vec::new() };
+            Gathered { journal: journal.clone(), registry, options, not_undone: kept.into_iter().collect(), items: Vec::new() };
         let states = paths(&changes);
         let whole = trees(&changes, registry);
         let (mut conflicts, now) = conflicts::of_paths(&states, &afters, &record, &changes, observed, &whole);
@@ -237,52 +237,6 @@ impl Undo {
         // What is kept open could not be unmounted by the run.
         observed.root().forget();
         planned
-    }
-}
-
-/// The changes that are asked for, and the later ones that cannot stay without them.
-fn chosen(changes: Vec<ChangeRecord>, selected: &dyn Fn(&ResourceId) -> bool) -> Vec<ChangeRecord> {
-    let mut wanted: Vec<bool> = changes.iter().map(|change| change.resource.as_ref().is_some_and(selected)).collect();
-    if wanted.iter().all(|wanted| *wanted) {
-        return changes;
-    }
-    loop {
-        let chosen = changes.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
-        let mut things: BTreeMap<(&str, Vec<u8>), u32> = BTreeMap::new();
-        let mut emptied: BTreeSet<&Path> = BTreeSet::new();
-        for (change, _) in chosen {
-            for before in &change.befores {
-                let (kind, name) = key(before);
-                let first = things.entry((kind, name)).or_insert(change.sequence);
-                *first = (*first).min(change.sequence);
-                if let Before::Path { path, state, .. } = before
-                    && !matches!(state, FileState::Directory { .. })
-                {
-                    emptied.insert(path);
-                }
-            }
-        }
-        let follows = |change: &ChangeRecord| {
-            change.befores.iter().any(|before| {
-                let same = things.get(&key(before)).is_some_and(|first| change.sequence > *first);
-                same || before.path().is_some_and(|path| path.ancestors().skip(1).any(|above| emptied.contains(above)))
-            })
-        };
-        let more: Vec<usize> = (0..changes.len()).filter(|at| !wanted[*at] && follows(&changes[*at])).collect();
-        if more.is_empty() {
-            break;
-        }
-        for at in more {
-            wanted[at] = true;
-        }
-    }
-    changes.into_iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(change, _)| change).collect()
-}
-
-fn key(before: &Before) -> (&str, Vec<u8>) {
-    match before {
-        Before::Path { path, .. } => ("path", path.as_os_str().as_bytes().to_vec()),
-        Before::Record { kind, name, .. } => (kind, name.as_bytes().to_vec()),
     }
 }
 

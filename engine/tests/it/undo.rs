@@ -6,16 +6,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use stead_catalog::{Catalog, ResourceId, Value};
-use stead_engine::undo::{Undo, UndoError, UndoOptions};
+use stead_engine::undo::{Asked, Undo, UndoError, UndoOptions};
 use stead_engine::{ApplyOptions, Observed, Planned, RootSpec, RunReport, apply};
 
 use crate::support::*;
 
 impl Scene {
     fn undo(&self, run: i64, selected: &dyn Fn(&ResourceId) -> bool, force: bool) -> Result<(Undo, Planned), UndoError> {
+        self.undo_asked(run, &|id| if selected(id) { Asked::Back } else { Asked::AsNeeded }, force)
+    }
+
+    fn undo_asked(&self, run: i64, asked: &dyn Fn(&ResourceId) -> Asked, force: bool) -> Result<(Undo, Planned), UndoError> {
         let observed = Observed::new(&RootSpec::Machine).unwrap();
         let undo =
-            Undo::of(self.journal(), run, &registry(), &observed, selected, &UndoOptions { force, ..UndoOptions::default() })?;
+            Undo::of(self.journal(), run, &registry(), &observed, asked, &UndoOptions { force, ..UndoOptions::default() })?;
         let planned = undo.plan(&observed);
         Ok((undo, planned))
     }
@@ -197,6 +201,47 @@ fn a_part_takes_with_it_what_cannot_stay() {
     assert_eq!(ids("/d"), ["file", "d"]);
     assert!(matches!(scene.undo(run, &only("nothing"), false), Err(UndoError::NothingSelected(_))));
     assert!(matches!(scene.undo(99, &|_| true, false), Err(UndoError::NoSuchRun(99))));
+}
+
+#[test]
+fn what_is_to_stay_keeps_the_directory_that_it_is_in() {
+    let scene = Scene::new();
+    let (outer, inner, kept) = (scene.path("d"), scene.path("d/e"), scene.path("d/e/kept"));
+    let catalog = catalog(
+        vec![folder(&outer), folder(&inner), text(&kept, "x"), text(&scene.path("d/goes"), "x")],
+        &[
+            (0, 1, stead_catalog::EdgeKind::Require),
+            (1, 2, stead_catalog::EdgeKind::Require),
+            (0, 3, stead_catalog::EdgeKind::Require),
+        ],
+    );
+    scene.apply(&catalog);
+    let run = scene.last();
+    let but_kept = |id: &ResourceId| if id.name.ends_with("kept") { Asked::Stays } else { Asked::Back };
+    let (undo, planned) = scene.undo_asked(run, &but_kept, false).unwrap();
+    let told: Vec<String> = undo.not_undone.iter().map(|left| format!("{}: {}", left.resource, left.why)).collect();
+    let why = format!("text[\"{}\"] is in it, and is to stay as it is", kept.display());
+    let folder = |path: &Path| format!("folder[\"{}\"]: {why}", path.display());
+    assert_eq!(told, [folder(&outer), folder(&inner)]);
+    let options = ApplyOptions { undoes: Some(run), ..scene.options() };
+    assert!(apply(&undo.catalog, &undo.registry, &planned, &options, &()).unwrap().is_success());
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "x");
+    assert!(!scene.path("d/goes").exists());
+}
+
+#[test]
+fn what_is_to_stay_is_left_out_and_nothing_else() {
+    let scene = Scene::new();
+    let file = scene.path("f");
+    std::fs::write(&file, "one\n").unwrap();
+    scene.apply(&catalog(vec![text(&file, "two\n"), text(&scene.path("g"), "x")], &[]));
+    let run = scene.last();
+    let nothing_goes = |_: &ResourceId| Asked::Stays;
+    let nothing = scene.undo_asked(run, &nothing_goes, false);
+    assert!(matches!(nothing, Err(UndoError::NothingSelected(_))));
+    let but_g = |id: &ResourceId| if id.name.ends_with('g') { Asked::Stays } else { Asked::Back };
+    let (undo, _) = scene.undo_asked(run, &but_g, false).unwrap();
+    assert_eq!(undo.catalog.resources.len(), 1);
 }
 
 #[test]

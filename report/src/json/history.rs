@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, FORMAT_VERSION, ResourceDocument};
+use super::{ErrorDocument, Event, FORMAT_VERSION, ResourceDocument};
 
 /// What `stead history --json` writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,55 @@ pub struct ShownRunDocument {
     pub run: RunDocument,
     /// What it did to each resource, as the `resource_finished` events that it wrote while it ran.
     pub resources: Vec<Event>,
+}
+
+/// What `history`, `show` and `drift` write of many nodes with `--on … --json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodesDocument<T> {
+    /// Version of the format.
+    pub format_version: String,
+    /// In the order of their names.
+    pub nodes: Vec<NodeAnswer<T>>,
+}
+
+/// What one node told, or why it did not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeAnswer<T> {
+    /// Its name.
+    pub node: String,
+    /// What it told.
+    #[serde(flatten)]
+    pub told: Option<T>,
+    /// Why it told nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorDocument>,
+}
+
+/// The runs of a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeRuns {
+    /// The newest first.
+    pub runs: Vec<RunDocument>,
+}
+
+/// A run of a node, and what it did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeRun {
+    /// The run.
+    pub run: RunDocument,
+    /// What it did to each resource.
+    pub resources: Vec<Event>,
+}
+
+/// What has drifted on a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeDrift {
+    /// Changed since the last apply.
+    pub drifted: Vec<DriftedDocument>,
+    /// Ids of resources that are not as wanted, and were never left so.
+    pub pending: Vec<String>,
+    /// How many are as the last apply left them.
+    pub as_left: usize,
 }
 
 /// One run.
@@ -112,6 +161,13 @@ pub struct DriftedDocument {
     pub changed: Option<String>,
     /// Who changed it, where the audit log tells.
     pub by: Option<String>,
+}
+
+impl<T> NodesDocument<T> {
+    /// Makes the document.
+    pub fn new(nodes: Vec<NodeAnswer<T>>) -> Self {
+        Self { format_version: FORMAT_VERSION.to_owned(), nodes }
+    }
 }
 
 impl HistoryDocument {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{CountsDocument, ErrorDocument, FORMAT_VERSION, PlaceDocument, ResourceDocument};
+use super::{CountsDocument, ErrorDocument, FORMAT_VERSION, PlaceDocument, ResourceDocument, UndoDocument};
 use crate::many::{NodeEntry, Overview, SharedChange, SourceLine};
 
 /// A node: what changes on it. Unchanged resources are counted.
@@ -14,6 +14,8 @@ struct NodeDocument<'a> {
     catalog_hash: String,
     resources: Vec<ResourceDocument>,
     summary: CountsDocument,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undo: Option<&'a UndoDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
 }
@@ -62,6 +64,7 @@ fn node_document<'a>(overview: &Overview, node: &'a NodeEntry) -> NodeDocument<'
         catalog_hash: hex::encode(node.catalog_hash),
         resources: node.changes.iter().map(|exact| ResourceDocument::from(overview.change_of(*exact))).collect(),
         summary: node.summary.into(),
+        undo: node.undo.as_deref(),
         error: node.failure.as_ref().map(|(code, message)| ErrorDocument::new(code, message)),
     }
 }

@@ -19,6 +19,7 @@ fn schema(name: &str) -> (Schemas, SchemaIndex) {
         ("catalogs", CATALOGS_SCHEMA),
         ("diagnostics", DIAGNOSTICS_SCHEMA),
         ("history", HISTORY_SCHEMA),
+        ("drift", DRIFT_SCHEMA),
     ];
     for (name, text) in all {
         let document: Json = serde_json::from_str(text).expect("a schema is JSON");
@@ -82,6 +83,17 @@ fn a_history_fits_its_schema() {
     };
     let plan = PlanDocument { undo: Some(undo), ..PlanDocument::new([&every_kind()]) };
     check("plan", &plan).expect("fits");
+    let error = Some(ErrorDocument::new("host-unknown", "there is no such host"));
+    let silent = || NodeAnswer { node: "web-2".into(), told: None, error: error.clone() };
+    let ShownRunDocument { run, resources, .. } = shown;
+    let runs = NodeAnswer { node: "web-1".into(), told: Some(NodeRuns { runs: vec![run.clone()] }), error: None };
+    check("history", &NodesDocument::new(vec![runs, silent()])).expect("fits");
+    let shown = NodeAnswer { node: "web-1".into(), told: Some(NodeRun { run, resources }), error: None };
+    check("history", &NodesDocument::new(vec![shown])).expect("fits");
+    let told = NodeDrift { drifted: Vec::new(), pending: vec!["file[\"/a\"]".into()], as_left: 1 };
+    let drift = NodesDocument::new(vec![NodeAnswer { node: "web-1".into(), told: Some(told), error: None }]);
+    check("drift", &drift).expect("fits");
+    assert!(check("drift", &json!({"format_version": "1.0", "nodes": [{"node": "web-1"}]})).is_err());
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_full_disk_an_old_worker_and_another_architecture_are_told() {
     host.must("umount /var/cache/stead");
 
     // The same program, that says an earlier version of the frames.
-    fleet.operator.must("LC_ALL=C sed 's/ worker-frames 2/ worker-frames 0/g' /usr/local/bin/stead > /root/old");
+    fleet.operator.must("LC_ALL=C sed 's/ worker-frames 3/ worker-frames 0/g' /usr/local/bin/stead > /root/old");
     let output = fleet.stead("plan", &["--on", &name, "--worker-binary", "/root/old"]).expect_code(1);
     assert_eq!(told(&output), pairs(&[(&name, "worker-version")]), "{output}");
 

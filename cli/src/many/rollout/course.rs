@@ -12,10 +12,9 @@ use stead_report::{TextOptions, json};
 
 use crate::many::batches::RolloutPlan;
 use crate::many::outcome::HostOutcome;
-use crate::many::plan::Asking;
 use crate::many::progress::{Bar, HostProgress, Stage};
 use crate::many::record::{HostLog, Record};
-use crate::many::{Asked, HostFailure, Ready, health, pool, summary};
+use crate::many::{Asked, HostFailure, Ready, Wanted, health, pool, summary};
 use crate::running;
 
 /// Why hosts are not tried.
@@ -27,23 +26,26 @@ const CANARY: &str = "the canary failed";
 const SEARCH: Duration = Duration::from_secs(30);
 
 /// A rollout that runs.
-pub(super) struct Course<'a> {
-    pub(super) plan: RolloutPlan,
-    pub(super) asking: &'a Asking<'a>,
-    pub(super) ssh: &'a SshOptions,
-    pub(super) stage: Stage<'a>,
-    pub(super) record: Record,
-    pub(super) cancel: Arc<Cancel>,
-    pub(super) forks: usize,
-    pub(super) audit: bool,
-    pub(super) retention: Retention,
+pub(in crate::many) struct Course<'a> {
+    pub(in crate::many) plan: RolloutPlan,
+    /// Packages that would be installed are fetched for a plan.
+    pub(in crate::many) fetch: bool,
+    /// The project in whose ledger it is noted what is made.
+    pub(in crate::many) ledger: Option<String>,
+    pub(in crate::many) ssh: &'a SshOptions,
+    pub(in crate::many) stage: Stage<'a>,
+    pub(in crate::many) record: Record,
+    pub(in crate::many) cancel: Arc<Cancel>,
+    pub(in crate::many) forks: usize,
+    pub(in crate::many) audit: bool,
+    pub(in crate::many) retention: Retention,
     /// Hosts are held to what was saved for them.
-    pub(super) is_held: bool,
+    pub(in crate::many) is_held: bool,
     /// Hosts that were left in a state that no check has passed.
-    pub(super) doubtful: HashSet<String>,
-    pub(super) failures: AtomicUsize,
+    pub(in crate::many) doubtful: HashSet<String>,
+    pub(in crate::many) failures: AtomicUsize,
     /// Hosts that are done, of those that have something to do.
-    pub(super) done: AtomicUsize,
+    pub(in crate::many) done: AtomicUsize,
 }
 
 /// A host that is to be changed.
@@ -66,7 +68,7 @@ struct Sorted {
 
 impl Course<'_> {
     /// Goes through all hosts. The outcomes come in the order of the hosts.
-    pub(super) fn run(&self, asked: Vec<Asked>) -> Vec<(String, HostOutcome)> {
+    pub(in crate::many) fn run(&self, asked: Vec<Asked>) -> Vec<(String, HostOutcome)> {
         let names: Vec<String> = asked.iter().map(|asked| asked.target.name.to_string()).collect();
         let limit = self.plan.most_failures(names.len());
         let mut outcomes: Vec<Option<HostOutcome>> = names.iter().map(|_| None).collect();
@@ -263,7 +265,7 @@ impl Course<'_> {
             withheld: std::mem::take(&mut ready.withheld),
             audit: self.audit,
             retention: self.retention,
-            ledger: self.asking.telling.ledger().map(str::to_owned),
+            ledger: self.ledger.clone(),
             cancel: self.cancel.clone(),
         };
         let (outcome, mut remote) = match remote.apply(&ready.planned.plan, &options, &progress) {
@@ -282,13 +284,16 @@ impl Course<'_> {
         outcome
     }
 
-    /// Starts a worker anew, and gives it the catalog that was planned.
+    /// Starts a worker anew, and lets it plan again what was planned.
     fn again(&self, target: &Target, ready: &Ready, bar: &Bar) -> Result<Remote, HostFailure> {
         bar.doing("connecting");
         let (remote, _) = ssh::connect(target, self.ssh);
         let mut remote = remote?;
         bar.doing("planning");
-        remote.plan(&ready.catalog, self.asking.fetch, true)?;
+        match &ready.wanted {
+            Wanted::Catalog(catalog) => drop(remote.plan(catalog, self.fetch, true)?),
+            Wanted::Back(back) => drop(remote.way_back(&back.request)?),
+        }
         Ok(remote)
     }
 
@@ -299,7 +304,7 @@ impl Course<'_> {
         let begun = Instant::now();
         loop {
             if let (Ok(mut remote), _) = ssh::connect(target, self.ssh)
-                && let Ok(story) = remote.story(number)
+                && let Ok(story) = remote.story(Some(number), true)
             {
                 return (HostOutcome::lost(run, story), Some(remote));
             }
@@ -326,7 +331,7 @@ impl Course<'_> {
         });
     }
 
-    pub(super) fn tell_end(&self, outcomes: &[(String, HostOutcome)]) {
+    pub(in crate::many) fn tell_end(&self, outcomes: &[(String, HostOutcome)]) {
         for (name, outcome) in outcomes {
             if let HostOutcome::NotTried(_) = outcome {
                 self.record.host(name, outcome);

@@ -26,8 +26,9 @@ pub struct Conflict {
     pub changed: Option<SystemTime>,
     /// The later run that changed it.
     pub by_run: Option<i64>,
-    kind: String,
-    name: Vec<u8>,
+    /// The kind of thing in the journal, and its name there; empty in what another machine has told.
+    pub(crate) kind: String,
+    pub(crate) name: Vec<u8>,
 }
 
 impl Conflict {
