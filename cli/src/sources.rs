@@ -45,7 +45,8 @@ impl DirectorySources {
             Err(Errno::NOSYS | Errno::PERM) => self.open_by_name(path),
             opened => opened.map_err(|error| match error {
                 Errno::NOENT | Errno::NOTDIR => SourceError::NotFound,
-                Errno::XDEV | Errno::LOOP => SourceError::Refused("the path leads out of the project".into()),
+                Errno::XDEV => SourceError::Refused("the path leads out of the project".into()),
+                Errno::LOOP => SourceError::Refused("its symlinks lead in a circle, or through the machine's own files".into()),
                 error => failed(error.into()),
             }),
         }?;

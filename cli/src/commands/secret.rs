@@ -13,7 +13,7 @@ use stead_catalog::Value;
 use stead_compiler::Sources as _;
 use stead_compiler::config::Config;
 use stead_compiler::data::{self, Format, Kind};
-use stead_report::counted;
+use stead_report::{clean, counted};
 
 use crate::args::{
     SecretArguments, SecretCheckArguments, SecretCommand, SecretEditArguments, SecretKeygenArguments, SecretRekeyArguments,
@@ -55,13 +55,17 @@ fn key_path(text: &str) -> Result<KeyPath, Failure> {
 
 fn set(arguments: &SecretSetArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
     let key = key_path(&arguments.key)?;
-    let (_, config) = project_of(&arguments.file)?;
+    let (root, config) = project_of(&arguments.file)?;
     let recipients = Recipients::read(&config.secrets.recipients)?;
     let mut file = DataFile::read(&arguments.file, terminal)?;
     let value = read_value(&arguments.key)?;
     file.set(&key, &recipients.encrypt(&value)?)?;
     file.write()?;
-    terminal.note(&format!("set `{key}` in {}\n", arguments.file.display()));
+    terminal.note(&format!("set `{key}` in {}\n", clean(&arguments.file.to_string_lossy())));
+    let below = std::path::absolute(&arguments.file).ok().and_then(|file| file.strip_prefix(&root).ok().map(Path::to_owned));
+    if below.is_some_and(|below| !below.starts_with(&*config.data.directory)) {
+        terminal.note(&format!("that is no data of the project: it lies below {}/\n", clean(&config.data.directory)));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

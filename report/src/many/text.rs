@@ -129,7 +129,10 @@ impl Writer<'_> {
                 } else {
                     "  differently"
                 };
-                self.change(*index, note);
+                // Where there is no line for the nodes, it is told here which of them are meant.
+                let several = self.options.brief && subject.variants.len() > 1;
+                let names = several.then(|| format!("  on {}", self.overview.name_nodes(&change.nodes, NODES)));
+                self.change(*index, &format!("{note}{}", names.unwrap_or_default()));
             }
         }
     }

@@ -343,9 +343,12 @@ impl Course<'_> {
         self.stage.tell(&json::Event::rollout_finished(id.to_string(), nodes));
         self.stage.say(&format!("\n{}", summary::summary(outcomes)));
         let logs = stead_report::clean(&self.record.directory().to_string_lossy()).into_owned();
-        self.stage.say(&format!("logs in {logs}\n"));
+        self.stage.say(&format!("rollout {id}, logs in {logs}\n"));
         if outcomes.iter().any(|(_, outcome)| !outcome.is_good()) {
             self.stage.note(&format!("`stead apply --resume {id}` goes on with the hosts that are not done\n"));
+            if outcomes.iter().any(|(_, outcome)| outcome.run().is_some()) {
+                self.stage.note(&format!("`stead undo --rollout {id}` takes back what it did\n"));
+            }
         }
     }
 }
