@@ -29,7 +29,7 @@ pub use footprint::{Footprint, Place, PlaceKind};
 pub use outcome::OutcomeKind;
 pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Stretch, Summary, split_hint, with_hint};
 pub use resource::{Command, DriftPolicy, Meta, Origin, Orphan, Resource, ResourceId, Retry, SourceLocation};
-pub use schema::{AttributeSchema, Problem, Schema, Surroundings};
+pub use schema::{AttributeSchema, Mend, Problem, Schema, Surroundings};
 pub use secrets::Secrets;
 pub use target::{Group, Inventory, Target};
 pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type};

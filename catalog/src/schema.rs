@@ -36,6 +36,17 @@ pub struct Problem {
     pub message: String,
     /// The way out.
     pub hint: Option<String>,
+    /// The attribute that mends it, where there is one way out.
+    pub mend: Option<Mend>,
+}
+
+/// An attribute as it is to be written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mend {
+    /// Its name.
+    pub attribute: String,
+    /// Its value, in the language.
+    pub value: String,
 }
 
 /// What a lint of a resource type can know besides the attributes.

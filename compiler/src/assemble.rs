@@ -151,7 +151,7 @@ fn lint(project: &Project, found: &Found, explicit: &[requisites::Explicit], iss
             let problem = finish::discreet(problem, &secrets);
             let at = one.place_of(project, problem.attribute.as_deref());
             let issue = one.told(Issue::warning(problem.code, at, problem.message));
-            Issue { hint: problem.hint, ..issue }
+            Issue { hint: problem.hint, mend: problem.mend.map(Box::new), ..issue }
         })
     });
     issues.extend(linted.collect::<Vec<_>>());

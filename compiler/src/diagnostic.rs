@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use stead_catalog::{Mismatch, Problem};
+use stead_catalog::{Mend, Mismatch};
 use stead_grammar::SyntaxError;
 use stead_grammar::ast::Span;
 
@@ -68,6 +68,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What would mend it, where a hint has one obvious fix.
     pub suggestions: Vec<Suggestion>,
+    /// The attribute of the resource at its first place that would mend it.
+    pub mend: Option<Mend>,
 }
 
 /// A piece of text to write in the place of another.
@@ -92,6 +94,7 @@ impl Diagnostic {
             hints: Vec::new(),
             notes: Vec::new(),
             suggestions: Vec::new(),
+            mend: None,
         }
     }
 
@@ -193,15 +196,6 @@ impl Diagnostic {
             _ => format!("expected {}", mismatch.expected),
         };
         Self::error(mismatch.code, message).at(file, span, label).hint_opt(mismatch.hint.clone())
-    }
-
-    /// Turns a resource type's own finding into a diagnostic at `span`, with `other` as the place of its second attribute.
-    pub fn from_problem(file: &Arc<str>, span: Span, other: Option<Span>, problem: &Problem) -> Self {
-        let mut diagnostic = Self::error(problem.code, problem.message.clone()).at(file, span, "");
-        if let (Some(span), Some(name)) = (other, &problem.other) {
-            diagnostic = diagnostic.also(file, span, format!("`{name}` is given here"));
-        }
-        diagnostic.hint_opt(problem.hint.clone())
     }
 
     /// Offers `replacement` for what is `written` at `span` in a data file: inside the quotes, where it has some. Where escapes are written, the

@@ -1,6 +1,6 @@
 //! A finding of the compiler before it is told: places as file numbers, turned into a diagnostic at the end.
 
-use stead_catalog::{Mismatch, SourceLocation};
+use stead_catalog::{Mend, Mismatch, SourceLocation};
 use stead_grammar::ast::Span;
 
 use crate::diagnostic::{Diagnostic, Severity};
@@ -52,6 +52,8 @@ pub(crate) struct Issue {
     pub(crate) hint: Option<String>,
     /// What to write instead: at a place of its own, else at the first label.
     pub(crate) replacement: Option<Box<(Option<Span>, String)>>,
+    /// The attribute that mends it.
+    pub(crate) mend: Option<Box<Mend>>,
 }
 
 impl Issue {
@@ -63,6 +65,7 @@ impl Issue {
             labels: vec![(at.into(), String::new())],
             hint: None,
             replacement: None,
+            mend: None,
         }
     }
 
@@ -155,6 +158,7 @@ impl Issue {
             let (own, text) = *replacement;
             diagnostic = diagnostic.suggest(&file, own.unwrap_or(span), text);
         }
+        diagnostic.mend = self.mend.map(|mend| *mend);
         diagnostic.hint_opt(self.hint)
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn name_problem(attribute: &str, name: &str) -> Option<Problem> {
             "it starts with a lower-case letter or `_`, goes on with those, digits, `-` and `.`, and has at most 32 characters"
                 .into(),
         ),
+        mend: None,
     })
 }
 

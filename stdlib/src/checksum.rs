@@ -117,8 +117,7 @@ impl Wanted {
             hint: Some(
                 "write `sha256:` and the 64 digits that `sha256sum` prints, or the URL of a file that has them; sha512, sha384, sha1 and md5 work as well"
                     .into(),
-            ),
-        })
+            ), mend: None })
     }
 }
 

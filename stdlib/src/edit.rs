@@ -133,6 +133,7 @@ impl<'a> EditedFile<'a> {
                 other: None,
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if filesystem::is_root(self.path.as_path()) {

@@ -2,7 +2,7 @@
 
 mod secrets;
 
-use stead_catalog::{Attributes, Problem, Value};
+use stead_catalog::{Attributes, Mend, Problem, Value};
 
 /// Makes what a lint says.
 pub(crate) fn problem(
@@ -11,7 +11,19 @@ pub(crate) fn problem(
     message: impl Into<String>,
     hint: impl Into<String>,
 ) -> Problem {
-    Problem { code, attribute: attribute.map(Into::into), other: None, message: message.into(), hint: Some(hint.into()) }
+    Problem {
+        code,
+        attribute: attribute.map(Into::into),
+        other: None,
+        message: message.into(),
+        hint: Some(hint.into()),
+        mend: None,
+    }
+}
+
+/// The same, mended by an attribute that is written so.
+pub(crate) fn mended(problem: Problem, attribute: &str, value: impl Into<String>) -> Problem {
+    Problem { mend: Some(Mend { attribute: attribute.to_owned(), value: value.into() }), ..problem }
 }
 
 /// What there is to say about resources of any type: permission bits that let everybody in, secrets that everybody can read.
@@ -24,15 +36,16 @@ pub fn of_any_type(type_name: &str, attributes: &Attributes) -> Vec<Problem> {
             continue;
         }
         if mode & 0o002 != 0 && mode & 0o1000 == 0 {
-            let mended = mode & !0o002;
-            let hint =
-                format!("take the right to write away: {mended:04o}; a directory that all share has the sticky bit: 01777");
-            found.push(problem("world-writable", Some(name), format!("`{name} = {mode:04o}` lets everybody write"), hint));
+            let less = mode & !0o002;
+            let hint = format!("take the right to write away: {less:04o}; a directory that all share has the sticky bit: 01777");
+            let problem = problem("world-writable", Some(name), format!("`{name} = {mode:04o}` lets everybody write"), hint);
+            found.push(mended(problem, name, format!("{less:04o}")));
         }
         if &**name == "mode" && mode & 0o004 != 0 && secrets::are_in_content(attributes) {
-            let mended = mode & !0o007;
+            let less = format!("{:04o}", mode & !0o007);
             let message = format!("the file holds a secret, and `mode = {mode:04o}` lets everybody read it");
-            found.push(problem("readable-secret", Some(name), message, format!("write `mode = {mended:04o}`")));
+            let problem = problem("readable-secret", Some(name), message, format!("write `mode = {less}`"));
+            found.push(mended(problem, name, less));
         }
     }
     found

@@ -41,6 +41,13 @@ impl Problems {
     }
 
     fn push(&mut self, code: &'static str, attribute: &str, other: Option<&str>, message: String, hint: String) {
-        self.0.push(Problem { code, attribute: Some(attribute.into()), other: other.map(Into::into), message, hint: Some(hint) });
+        self.0.push(Problem {
+            code,
+            attribute: Some(attribute.into()),
+            other: other.map(Into::into),
+            message,
+            hint: Some(hint),
+            mend: None,
+        });
     }
 }

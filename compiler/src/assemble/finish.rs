@@ -47,7 +47,7 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
                     issue = issue.label(other_at, format!("`{other}` is given here"));
                 }
             }
-            issue.hint = problem.hint;
+            (issue.hint, issue.mend) = (problem.hint, problem.mend.map(Box::new));
             issues.push(one.told(issue));
         }
     }
@@ -59,7 +59,9 @@ pub(crate) fn finish(project: &Project, draft: Draft, extensions: &[Extension]) 
 
 /// What a type says of a resource may quote its values: the secrets among them are taken out.
 pub(super) fn discreet(problem: Problem, secrets: &Secrets) -> Problem {
-    Problem { message: secrets.scrub(problem.message), hint: problem.hint.map(|hint| secrets.scrub(hint)), ..problem }
+    let mend = problem.mend.filter(|mend| secrets.scrub(mend.value.clone()) == mend.value);
+    let hint = problem.hint.map(|hint| secrets.scrub(hint));
+    Problem { message: secrets.scrub(problem.message), hint, mend, ..problem }
 }
 
 /// The attributes as a resource type can look at them: with something of its type in the place of each value that nobody knows, and

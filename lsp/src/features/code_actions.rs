@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_type_would_write_is_written() {
+        let exec = |command: &str| format!("exec \"x\" {{ command = {command}, creates = \"/x\" }}\n");
+        check(&exec("\"apt-get up$0date\""), "Write `command =", &exec("[\"apt-get\", \"update\"]"));
+        absent(&format!("let c = \"true\"\n{}", exec("c$0")), "Write `command =");
+        check("file \"/x\" { mode = 06$046 }\n", "Write `mode = 0644`", "file \"/x\" { mode = 0644 }\n");
+    }
+
+    #[test]
     fn imports_are_organized() {
         check(
             "//- site.stead\nuse web { serve, other }$0\nuse base\nnode \"n\" { base.b(), serve(), other() }\n//- web/a.stead\nstate serve() { }\nstate other() { }\n//- base/a.stead\nstate b() { }\n",

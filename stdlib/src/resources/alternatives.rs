@@ -105,6 +105,7 @@ impl Alternatives {
                 other: other.map(Into::into),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if !choice::is_name(&self.name) {

@@ -238,6 +238,7 @@ impl Archive {
                 other: other.map(Into::into),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.destination.is_none() && (!self.name.starts_with('/') || self.name.contains("/../")) {

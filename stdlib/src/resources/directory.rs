@@ -123,7 +123,7 @@ impl Directory {
         let mut problems = Vec::new();
         let mut problem = |code, attribute: &str, other: Option<&str>, message: String, hint: String| {
             let (attribute, other) = (Some(attribute.to_owned()), other.map(str::to_owned));
-            problems.push(Problem { code, attribute, other, message, hint: Some(hint) });
+            problems.push(Problem { code, attribute, other, message, hint: Some(hint), mend: None });
         };
         let absent = self.state == State::Absent;
         for (given, name) in [(self.recursive, "recursive"), (self.purge, "purge"), (self.parents, "parents")] {

@@ -123,9 +123,10 @@ impl Exec {
             && !command.is_sensitive()
             && let Some(words) = lints::plain_words(line)
         {
-            let hint = format!("write `command = {}`", Value::list(words.iter().map(|word| Value::string(*word))));
+            let list = Value::list(words.iter().map(|word| Value::string(*word))).to_string();
+            let hint = format!("write `command = {list}`");
             let message = "the command needs no shell: a list of words is run as it is";
-            found.push(lints::problem("needless-shell", Some("command"), message, hint));
+            found.push(lints::mended(lints::problem("needless-shell", Some("command"), message, hint), "command", list));
         }
         found
     }
@@ -139,6 +140,7 @@ impl Exec {
                 other: other.map(Into::into),
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.refresh_only && !self.creates.is_empty() {

@@ -164,7 +164,8 @@ impl File {
             return Vec::new();
         }
         let message = format!("the file holds a secret, and everybody may read a new file: it gets {:04o}", NEW_MODE.0);
-        vec![lints::problem("readable-secret", None, message, "add `mode = 0600`, or 0640 with a `group`")]
+        let problem = lints::problem("readable-secret", None, message, "add `mode = 0600`, or 0640 with a `group`");
+        vec![lints::mended(problem, "mode", "0600")]
     }
 
     fn check(&self) -> Vec<Problem> {
@@ -176,6 +177,7 @@ impl File {
                 other: other.map(Into::into),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.content.is_some() && self.source.is_some() {

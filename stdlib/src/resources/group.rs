@@ -80,6 +80,7 @@ impl Group {
                 other: None,
                 message: "`exclusive_members` says that nobody else is a member, and `members` is missing".into(),
                 hint: Some("name them, or say `members = []` for none".into()),
+                mend: None,
             });
         }
         problems

@@ -108,6 +108,7 @@ impl Hostname {
                 other: None,
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if !is_hostname(&self.name) {

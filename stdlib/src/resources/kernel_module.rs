@@ -125,6 +125,7 @@ impl KernelModule {
                 other: other.map(Into::into),
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);

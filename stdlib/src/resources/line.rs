@@ -116,6 +116,7 @@ impl Line {
                 other: other.map(Into::into),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.line.reveal().contains(['\n', '\r']) {

@@ -87,6 +87,7 @@ impl Locale {
                 other: other.map(Into::into),
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if !is_locale(&self.name) {

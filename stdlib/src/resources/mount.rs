@@ -143,6 +143,7 @@ impl Mount {
                 other: other.map(Into::into),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.is_wanted() && self.device.is_none() {

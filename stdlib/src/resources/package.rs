@@ -139,6 +139,7 @@ impl Package {
                 hint: Some(
                     "it has lower-case letters, digits, `+`, `-` and `.`, with `:arch` behind it where one is meant".into(),
                 ),
+                mend: None,
             });
         }
         if self
@@ -152,6 +153,7 @@ impl Package {
                 other: None,
                 message: "this is no version".into(),
                 hint: Some("write one such as `1.22.1-9`, or a pattern such as `1.22.*`".into()),
+                mend: None,
             });
         }
         let mut conflict = |other: &str, message: &str, hint: &str| {
@@ -161,6 +163,7 @@ impl Package {
                 other: Some("state".into()),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.version.is_some() && self.state == State::Latest {

@@ -97,6 +97,7 @@ impl Service {
                 other: None,
                 message: format!("`{}` is no name of a unit", self.name),
                 hint: Some("a unit is named by letters, digits and `:-_.\\@`".into()),
+                mend: None,
             });
         }
         let mut conflict = |a: &str, b: &str, message: &str, hint: &str| {
@@ -106,6 +107,7 @@ impl Service {
                 other: Some(b.into()),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if self.masked == Some(true) {

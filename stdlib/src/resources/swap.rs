@@ -116,6 +116,7 @@ impl Swap {
                 other: other.map(Into::into),
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         let is_path = self.path.starts_with('/')

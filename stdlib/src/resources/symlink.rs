@@ -81,6 +81,7 @@ impl Symlink {
             other: None,
             message: message.into(),
             hint: Some(hint.into()),
+            mend: None,
         };
         let mut problems = Vec::new();
         match (&self.target, self.state) {

@@ -106,6 +106,7 @@ impl Sysctl {
                 other: other.map(Into::into),
                 message: message.into(),
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         let path = Setting::path(&self.key);

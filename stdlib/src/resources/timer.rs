@@ -192,6 +192,7 @@ impl Timer {
                 other: other.map(Into::into),
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if !syntax::is_name(&self.timer()) {

@@ -84,6 +84,7 @@ impl Timezone {
             other: None,
             message: format!("`{}` is no name of a zone", self.name),
             hint: Some("zones are named as `Europe/Berlin` or `Etc/UTC`: `timedatectl list-timezones` lists them".into()),
+            mend: None,
         }]
     }
 

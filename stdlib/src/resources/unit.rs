@@ -136,6 +136,7 @@ impl Unit {
                 other: other.map(Into::into),
                 message,
                 hint: Some(hint.into()),
+                mend: None,
             });
         };
         if !syntax::is_name(&self.unit()) {

@@ -202,7 +202,14 @@ impl User {
             problems.extend(accounts::name_problem("group", group));
         }
         let mut problem = |code, attribute: &str, message: String, hint: &str| {
-            problems.push(Problem { code, attribute: Some(attribute.into()), other: None, message, hint: Some(hint.into()) });
+            problems.push(Problem {
+                code,
+                attribute: Some(attribute.into()),
+                other: None,
+                message,
+                hint: Some(hint.into()),
+                mend: None,
+            });
         };
         let breaks_line = |text: &str| text.contains([':', '\n', '\0']);
         if self.comment.as_deref().is_some_and(breaks_line) {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use lsp_types::CodeActionKind;
-use stead_catalog::Type;
+use stead_catalog::{Mend, Type};
 use stead_compiler::Diagnostic;
-use stead_grammar::ast::{ExprKind, LetValue, Literal, Span, Stmt};
+use stead_grammar::ast::{Expr, ExprKind, LetValue, Literal, Resource, Span, Stmt};
 
 use super::Action;
 use super::imports::{import_edit_at, remove_import, whole_lines};
@@ -48,6 +48,7 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
         actions.push(action);
     }
     let Some(span) = found.primary().map(|label| label.span) else { return actions };
+    actions.extend(attribute_of(snapshot, found, span));
     actions.extend(silence(snapshot, found, span));
     let name = span.text(snapshot.text.as_str());
     let mend = |mut action: Action| {
@@ -109,6 +110,33 @@ fn resource_of(snapshot: &Snapshot, name: Span) -> Option<Span> {
         }
     });
     found
+}
+
+/// The attribute that mends what is said of a resource: written anew where its value stands there, else added.
+fn attribute_of(snapshot: &Snapshot, found: &Diagnostic, at: Span) -> Option<Action> {
+    let Mend { attribute, value } = found.mend.as_ref()?;
+    let mut own: Option<(&Resource, Option<&Expr>)> = None;
+    walk(&snapshot.source()?.tree.items, &mut |node| {
+        if let Node::Resource(resource) = node
+            && resource.span.contains(at)
+        {
+            let given = resource.attributes().iter().find(|one| *one.name.name == **attribute).map(|one| &one.value);
+            own = Some((resource, given));
+        }
+    });
+    let (resource, given) = own?;
+    let (at, text, title) = match given {
+        // What a name stands for may be meant for others as well.
+        Some(expr) if matches!(expr.kind, ExprKind::Literal(_)) => (expr.span, value.clone(), "Write"),
+        Some(_) => return None,
+        None => {
+            let body = resource.body.as_ref().map_or(Span::at(resource.span.end), |body| body.span);
+            let (at, text) = insertion(snapshot, body, &[format!("{attribute} = {value}")])?;
+            (at, text, "Add")
+        }
+    };
+    let action = Action::new(format!("{title} `{attribute} = {value}`"), CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
+    Some(Action { mends: Some(found.code), is_preferred: true, ..action })
 }
 
 /// The attribute whose name stands at a place, with what parts it from its neighbours.
