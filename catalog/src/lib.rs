@@ -27,7 +27,7 @@ pub use docs::deprecation;
 pub use facts::{OS_FAMILIES, facts_type};
 pub use footprint::{Footprint, Place, PlaceKind};
 pub use outcome::OutcomeKind;
-pub use plan::{Action, Cause, Change, Plan, PlannedResource, Shown, Stretch, Summary, split_hint, with_hint};
+pub use plan::{Action, Cause, Change, Plan, PlanError, PlannedResource, Shown, Stretch, Summary};
 pub use resource::{Command, DriftPolicy, Meta, Origin, Orphan, Resource, ResourceId, Retry, SourceLocation};
 pub use schema::{AttributeSchema, Mend, Problem, Schema, Surroundings};
 pub use secrets::Secrets;

@@ -1,5 +1,6 @@
 //! What would change on a node, resource by resource, attribute by attribute.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::{EdgeKind, ResourceId, SourceLocation, Value};
@@ -143,25 +144,31 @@ pub struct PlannedResource {
     pub unknown: Option<Arc<str>>,
     /// Why it does not act although it differs: a guard, `noop`, `on_changes` without a change.
     pub held: Option<Arc<str>>,
-    /// The resource could not be planned: the failure's code and message, with the way out as [`with_hint`] writes it.
-    pub error: Option<(Arc<str>, Arc<str>)>,
+    /// The resource could not be planned.
+    pub error: Option<PlanError>,
     /// Digest of the observed state the plan was computed from, where all of it was known.
     pub digest: Option<[u8; 32]>,
     /// Nothing declares it any more: Stead made it, and takes it away.
     pub orphan: bool,
 }
 
-/// Between a message and the way out in its last line.
-const HINT: &str = "\nhint: ";
-
-/// Puts the way out behind a message, where one is known.
-pub fn with_hint(message: &str, hint: Option<&str>) -> String {
-    hint.map_or_else(|| message.to_owned(), |hint| format!("{message}{HINT}{hint}"))
+/// Why a resource could not be planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanError {
+    /// Stable code.
+    pub code: Arc<str>,
+    /// What happened.
+    pub message: Arc<str>,
+    /// The way out, where one is known.
+    pub hint: Option<Arc<str>>,
 }
 
-/// Takes a message and the way out apart again.
-pub fn split_hint(message: &str) -> (&str, Option<&str>) {
-    message.split_once(HINT).map_or((message, None), |(message, hint)| (message, Some(hint)))
+impl fmt::Display for PlanError {
+    /// The message, and the way out on a line of its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
 }
 
 /// How many resources take which action.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stead_catalog::PlanError;
+
 /// What helps where the user that does the work may not.
 pub(crate) const PERMISSION_HINT: &str = "run as root (--become with --on), or leave this resource out with --except";
 
@@ -67,6 +69,12 @@ pub enum ObserveError {
         /// The way out.
         hint: String,
     },
+}
+
+impl From<&ObserveError> for PlanError {
+    fn from(error: &ObserveError) -> Self {
+        Self { code: error.code().into(), message: error.to_string().into(), hint: error.hint().map(Arc::from) }
+    }
 }
 
 impl ObserveError {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlannedResource, ResourceId, Secrets, with_hint};
+use stead_catalog::{Action, Catalog, Cause, EdgeKind, Place, PlaceKind, Plan, PlanError, PlannedResource, ResourceId, Secrets};
 
 use crate::discreet::discreet_among;
 use crate::graph::Graph;
@@ -318,8 +318,7 @@ impl<'a> Walk<'a> {
             }
             (_, Err(error)) => {
                 self.failed[index] = Some(index);
-                let message = with_hint(&error.to_string(), error.hint().as_deref());
-                entry.error = Some((error.code().into(), message.into()));
+                entry.error = Some(error.into());
                 return self.finish(entry, Action::None, false);
             }
             (None, Ok(_)) => Difference::NONE,
@@ -483,7 +482,7 @@ impl<'a> Walk<'a> {
                     entry.unknown.get_or_insert_with(|| format!("{word} `{command}` is asked after {because}").into());
                 }
                 Err(error) => {
-                    entry.error = Some((error.code().into(), format!("{word}: {error}").into()));
+                    entry.error = Some(PlanError { message: format!("{word}: {error}").into(), ..PlanError::from(&error) });
                     return Some(format!("{word}: `{command}` could not be asked").into());
                 }
             }

@@ -156,7 +156,7 @@ fn check(files: &[(&str, &str)], resources: &[(&str, &str)], edges: &[(u32, u32,
         .iter()
         .map(|entry| {
             let how = match (&entry.error, &entry.held) {
-                (Some((code, _)), _) => code.to_string(),
+                (Some(error), _) => error.code.to_string(),
                 (None, Some(_)) => "held".into(),
                 (None, None) => entry.action.name().into(),
             };
@@ -262,9 +262,9 @@ fn a_resource_of_a_type_that_is_not_known_is_told() {
     let resources = vec![resource("shed", "a", Attributes::new())];
     let catalog = Catalog { node: "n".into(), resources, edges: Vec::new() };
     let planned = plan(&catalog, &Registry::new(&[TypeEntry::of::<Word>()]), &Files::of(&[]), &PlanOptions::default());
-    let (code, message) = planned.plan.resources[0].error.clone().unwrap();
+    let error = planned.plan.resources[0].error.clone().unwrap();
     let page = include_str!("../../stdlib/errors/catalog-mismatch.md");
-    assert!(page.contains(&format!("\nerror[{code}]: {message}\n")), "{code}: {message}");
+    assert!(page.contains(&format!("\nerror[{}]: {error}\n", error.code)), "{error:?}");
 }
 
 #[test]

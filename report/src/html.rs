@@ -195,7 +195,7 @@ fn change_data(overview: &Overview, change: &SharedChange, outlier: bool) -> Cha
         states: change.states.iter().map(|state| clean(state).into_owned()).collect(),
         because: resource.because.iter().map(|cause| clean(&cause_words(cause, false)).into_owned()).collect(),
         notes: notes.iter().map(|note| cleaned(note)).collect(),
-        error: resource.error.as_ref().map(|(code, message)| cleaned(&format!("error[{code}]: {message}"))),
+        error: resource.error.as_ref().map(|error| cleaned(&format!("error[{}]: {error}", error.code))),
         lines: change
             .lines
             .iter()

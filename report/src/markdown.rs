@@ -63,8 +63,8 @@ fn block(resource: &PlannedResource) -> Block {
     if let Some(unknown) = &resource.unknown {
         let _ = write!(header, ", decided during apply: {}", code(unknown));
     }
-    if let Some((error, message)) = &resource.error {
-        let _ = write!(header, ", {}: {}", code(error), code(message));
+    if let Some(error) = &resource.error {
+        let _ = write!(header, ", {}: {}", code(&error.code), code(&error.to_string()));
     }
     header.push('\n');
     let mut body = String::new();

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stead_catalog::{Action, Cause, Change, EdgeKind, Plan, PlannedResource, ResourceId, Shown, SourceLocation, Value};
+use stead_catalog::{
+    Action, Cause, Change, EdgeKind, Plan, PlanError, PlannedResource, ResourceId, Shown, SourceLocation, Value,
+};
 
 pub(crate) const SECRET: &str = "hunter2-4711";
 
@@ -55,7 +57,11 @@ pub(crate) fn every_kind() -> Plan {
     );
     held.held = Some("noop".into());
     let mut error = resource("file", "/etc/shadow", Action::None, 60, vec![]);
-    error.error = Some(("permission-denied".into(), "no permission to read /etc/shadow\nrun as root".into()));
+    error.error = Some(PlanError {
+        code: "permission-denied".into(),
+        message: "no permission to read /etc/shadow".into(),
+        hint: Some("run as root".into()),
+    });
     let vhost = |name: &str, line| {
         resource(
             "file",
@@ -228,7 +234,7 @@ fn arbitrary_resource() -> impl Strategy<Value = PlannedResource> {
             because,
             unknown: unknown.map(Arc::from),
             held: held.map(Arc::from),
-            error: error.map(|message| (Arc::from("some-code"), Arc::from(message))),
+            error: error.map(|message| PlanError { code: "some-code".into(), message: message.into(), hint: None }),
             ..resource(&type_name, &name, action, 1, changes)
         })
 }

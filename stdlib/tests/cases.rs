@@ -102,8 +102,8 @@ fn outcome(resources: &str, world: &str) -> String {
             let _ = write!(text, "{}: ", entry.id);
         }
         match &entry.error {
-            Some((code, message)) => {
-                let _ = writeln!(text, "error {code}: {message}");
+            Some(error) => {
+                let _ = writeln!(text, "error {}: {error}", error.code);
             }
             None => {
                 let _ = writeln!(text, "{}", entry.action.name());

@@ -107,7 +107,7 @@ fn told(catalog: &Catalog, index: usize, schema: &Schema, registry: &Registry, w
     let mut told = String::new();
     for (at, entry) in planned.resources.iter().enumerate() {
         // A word of a file that everybody may read is told by another resource where it cannot be understood.
-        if at != index && matches!(&entry.error, Some((code, _)) if &**code == "malformed-file") {
+        if at != index && entry.error.as_ref().is_some_and(|error| &*error.code == "malformed-file") {
             continue;
         }
         told.push_str(&format!("{:?} {:?} {:?} ", entry.error, entry.unknown, entry.held));

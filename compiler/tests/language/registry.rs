@@ -88,6 +88,7 @@ fn check_file(attributes: &Attributes) -> Vec<Problem> {
             other: None,
             message: format!("`{owner}` is not one word"),
             hint: Some(format!("leave `{owner}` out")),
+            mend: None,
         }];
     }
     if attributes.get("content").is_none() || attributes.get("source").is_none() {
@@ -99,6 +100,7 @@ fn check_file(attributes: &Attributes) -> Vec<Problem> {
         other: Some("content".into()),
         message: "`source` and `content` both say what the file holds".into(),
         hint: Some("keep one of them".into()),
+        mend: None,
     }]
 }
 
@@ -110,6 +112,7 @@ fn check_service(attributes: &Attributes) -> Vec<Problem> {
         other: None,
         message: "nothing is limited".into(),
         hint: None,
+        mend: None,
     };
     if is_empty { vec![nothing] } else { Vec::new() }
 }

@@ -195,7 +195,7 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
         changes: vec![change.clone(), change.hidden()],
         unknown: Some("later".into()),
         held: None,
-        error: Some(("code".into(), "message".into())),
+        error: Some(stead_catalog::PlanError { code: "code".into(), message: "message".into(), hint: Some("hint".into()) }),
         digest: Some([1; 32]),
         orphan: true,
     };

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Action, Cause, Change, EdgeKind, Plan, PlannedResource, ResourceId, Shown, SourceLocation, Stretch};
+use stead_catalog::{
+    Action, Cause, Change, EdgeKind, Plan, PlanError, PlannedResource, ResourceId, Shown, SourceLocation, Stretch,
+};
 
 use super::value::{WireValue, content_hash};
 use super::{FrameError, WireCode};
@@ -32,7 +34,7 @@ pub(crate) struct WirePlanned {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<(WireCode, Arc<str>)>,
+    pub(crate) error: Option<(WireCode, Arc<str>, Option<Arc<str>>)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -94,7 +96,7 @@ impl WirePlanned {
             changes: entry.changes.iter().map(WireChange::of).collect(),
             unknown: entry.unknown.clone(),
             held: entry.held.clone(),
-            error: entry.error.as_ref().map(|(code, message)| (WireCode::from(&**code), message.clone())),
+            error: entry.error.as_ref().map(|error| (WireCode::from(&*error.code), error.message.clone(), error.hint.clone())),
             digest: entry.digest.as_ref().map(|digest| hex(digest)),
             orphan: entry.orphan,
         }
@@ -111,7 +113,7 @@ impl WirePlanned {
             changes: self.changes.into_iter().map(WireChange::read).collect::<Result<_, _>>()?,
             unknown: self.unknown,
             held: self.held,
-            error: self.error.map(|(code, message)| (code.into(), message)),
+            error: self.error.map(|(code, message, hint)| PlanError { code: code.into(), message, hint }),
             digest: self.digest.as_deref().map(content_hash).transpose()?,
             orphan: self.orphan,
         })

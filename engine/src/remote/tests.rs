@@ -50,8 +50,8 @@ fn a_catalog_goes_there_and_its_plan_comes_back() {
     let content = "content ".repeat(100_000);
     let planned = remote.plan(&catalog(content.as_bytes()), false, false).expect("a plan");
     // The worker of this test knows no resource type: that is the answer, and it went through the frames.
-    let (code, _) = planned.plan.resources[0].error.clone().expect("an error");
-    assert!(!code.is_empty());
+    let error = planned.plan.resources[0].error.clone().expect("an error");
+    assert_eq!((&*error.code, error.hint.is_some()), ("catalog-mismatch", true));
     assert_eq!(planned.saved.node, "web-1");
     let kept = std::fs::read_dir(directory.path().join("cache/blobs")).expect("a directory").count();
     assert_eq!(kept, 1, "the content is kept for the next time");

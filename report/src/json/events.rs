@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use stead_catalog::{Cause, Plan, PlannedResource, split_hint};
+use stead_catalog::{Cause, Plan, PlanError, PlannedResource};
 
 use super::{CauseDocument, ChangeDocument, FORMAT_VERSION, PlaceDocument};
 use crate::outcome::{Outcome, RunSummary};
@@ -213,10 +213,16 @@ pub struct SummaryDocument {
 }
 
 impl ErrorDocument {
-    /// Makes one of a message whose last line may be the way out, as a plan has it.
+    /// Makes one without a way out.
     pub fn new(code: &str, message: &str) -> Self {
-        let (message, hint) = split_hint(message);
-        Self { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) }
+        Self { code: code.to_owned(), message: message.to_owned(), hint: None }
+    }
+}
+
+impl From<&PlanError> for ErrorDocument {
+    fn from(error: &PlanError) -> Self {
+        let hint = error.hint.as_ref().map(ToString::to_string);
+        Self { code: error.code.to_string(), message: error.message.to_string(), hint }
     }
 }
 

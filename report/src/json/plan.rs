@@ -161,7 +161,7 @@ impl From<&PlannedResource> for ResourceDocument {
             changes: resource.changes.iter().map(ChangeDocument::from).collect(),
             unknown: resource.unknown.as_deref().map(str::to_owned),
             held: resource.held.as_deref().map(str::to_owned),
-            error: resource.error.as_ref().map(|(code, message)| ErrorDocument::new(code, message)),
+            error: resource.error.as_ref().map(ErrorDocument::from),
             orphan: resource.orphan,
         }
     }

@@ -29,9 +29,9 @@ impl Hash {
             self.part(&[u8::from(note.is_some())]);
             self.part(note.as_deref().unwrap_or_default().as_bytes());
         }
-        if let Some((code, message)) = &resource.error {
-            self.part(code.as_bytes());
-            self.part(message.as_bytes());
+        if let Some(error) = &resource.error {
+            self.part(error.code.as_bytes());
+            self.part(error.to_string().as_bytes());
         }
         self.part(&(states.len() as u64).to_le_bytes());
         for state in states {

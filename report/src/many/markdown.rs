@@ -165,8 +165,8 @@ impl Page<'_> {
         if let Some(unknown) = &resource.unknown {
             let _ = writeln!(body, "  - decided during apply: {}", code(unknown));
         }
-        if let Some((error, message)) = &resource.error {
-            let _ = writeln!(body, "  - {}: {}", code(error), code(message));
+        if let Some(error) = &resource.error {
+            let _ = writeln!(body, "  - {}: {}", code(&error.code), code(&error.to_string()));
         }
         for change in &resource.changes {
             write_change(&mut body, change);

@@ -109,8 +109,8 @@ pub(crate) fn write_notes(screen: &mut Screen, resource: &PlannedResource) {
     if let Some(unknown) = &resource.unknown {
         screen.prose(4, Style::Hidden, &format!("decided during apply: {unknown}"));
     }
-    if let Some((code, message)) = &resource.error {
-        screen.prose(4, Style::Error, &format!("error[{code}]: {message}"));
+    if let Some(error) = &resource.error {
+        screen.prose(4, Style::Error, &format!("error[{}]: {error}", error.code));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is decided of a resource without a look at it: whether it acts.
 
-use stead_catalog::{Action, EdgeKind, split_hint};
+use stead_catalog::{Action, EdgeKind, PlanError};
 
 use super::Scheduler;
 use crate::{ApplyError, Outcome, OutcomeKind};
@@ -18,9 +18,8 @@ impl Scheduler<'_> {
             return Some(Outcome::skipped("not-accepted", "it is not among the changes that were accepted"));
         }
         let entry = self.entry(index);
-        if let Some((code, message)) = &entry.error {
-            let (message, hint) = split_hint(message);
-            let (message, hint) = (Some(message.to_owned()), hint.map(str::to_owned));
+        if let Some(PlanError { code, message, hint }) = &entry.error {
+            let (message, hint) = (Some(message.to_string()), hint.as_ref().map(ToString::to_string));
             return Some(Outcome { code: Some(code.to_string()), message, hint, ..Outcome::new(OutcomeKind::Failed) });
         }
         if let Some(what) = self.saved.and_then(|saved| saved.moved(entry)) {
