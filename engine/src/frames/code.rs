@@ -66,7 +66,7 @@ mod tests {
                 format!(r#"{{"event": {{"reacted": {{"at": 0, "because": [], "failure": [{code}, "m"], "duration_ns": 0}}}}}}"#),
                 format!(
                     r#"{{"planned": {{"saved": "", "plan": {{"node": "a", "catalog_hash": "", "resources": [{{"id": ["file", "/a"],
-                    "action": "none", "source": ["a", 0, 1, 1, 1], "error": [{code}, "m"]}}]}}}}}}"#
+                    "action": "none", "source": ["a", 0, 1, 1, 1], "error": [{code}, "m", null]}}]}}}}}}"#
                 ),
             ]
         };
