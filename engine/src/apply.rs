@@ -372,7 +372,7 @@ fn look_at_records(shared: &Shared) {
     let records = std::mem::take(&mut *shared.records.lock().unwrap_or_else(PoisonError::into_inner));
     let look = |((kind, name), (restorer, sequence)): ((&str, String), (&Restorer, u32))| {
         let state = (restorer.look)(&*shared.observed, &name).ok()?;
-        let after = NewAfter { after: Before::Record { kind: kind.to_owned(), name, state } };
+        let after = NewAfter { after: Before::Record { kind: kind.to_owned(), name, state }, is_secret: None };
         Some(Op::After { sequence, after })
     };
     let ops: Vec<Op> = records.into_iter().filter_map(look).collect();

@@ -25,6 +25,7 @@ mod history;
 mod ledger;
 mod retention;
 mod schema;
+mod secret_paths;
 mod shown;
 mod writer;
 
@@ -35,6 +36,7 @@ pub(crate) use history::INTERRUPTED;
 pub use history::{ChangeRecord, RunRecord, RunStatus};
 pub(crate) use ledger::NewEntry;
 pub use retention::{CollectError, Collected, Retention};
+pub(crate) use secret_paths::SecretPaths;
 pub(crate) use shown::Detail;
 pub(crate) use writer::{NewAfter, NewBefore, NewRun, Op, Writer};
 

@@ -58,6 +58,8 @@ pub struct FileWrite {
     pub validate: Option<Command>,
     /// The content is secret: it is kept out of the journal's readable parts and out of messages.
     pub sensitive: bool,
+    /// What is there is a part of it.
+    pub keeps: bool,
 }
 
 /// A command to be run for its effect.

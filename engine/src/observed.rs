@@ -15,6 +15,7 @@ use stead_catalog::Command;
 
 use crate::cancel::Cancel;
 use crate::downloads::{Downloads, Fetched};
+use crate::journal::SecretPaths;
 use crate::machine::xattrs;
 use crate::net::{self, NoAnswer, Reply, Request};
 use crate::process::{Ended, Finished, RunAs, Spawn};
@@ -48,6 +49,7 @@ pub struct Observed {
     managed: Arc<ManagedPaths>,
     cancel: Arc<Cancel>,
     downloads: Option<Downloads>,
+    secrets: Option<SecretPaths>,
     /// The user and group that the engine works as.
     identity: (u32, u32),
 }
@@ -64,6 +66,7 @@ impl Observed {
             managed: Arc::default(),
             cancel: Arc::default(),
             downloads: None,
+            secrets: None,
             identity: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
         })
     }
@@ -97,11 +100,19 @@ impl Observed {
         self
     }
 
-    /// The same machine, with what earlier runs of this state directory know of downloads.
+    /// The same machine, with what earlier runs of this state directory know of downloads, and of files that hold secrets.
     #[must_use]
     pub fn remembering(mut self, state: &Path) -> Self {
         self.downloads = Some(Downloads::new(state));
+        self.secrets = Some(SecretPaths::new(state));
         self
+    }
+
+    /// Takes note whether a file holds a secret from now on.
+    pub(crate) fn note_secret(&self, path: &Path, is_secret: bool) {
+        if let Some(secrets) = &self.secrets {
+            secrets.note(path, is_secret);
+        }
     }
 
     pub(crate) fn downloads(&self) -> Option<&Downloads> {
@@ -213,6 +224,10 @@ fn guard_failed(command: &Command, message: &str) -> ObserveError {
 }
 
 impl World for Observed {
+    fn holds_secret(&self, path: &Path) -> bool {
+        self.secrets.as_ref().is_some_and(|secrets| secrets.has(path))
+    }
+
     fn stat(&self, path: &Path) -> Look<Option<Stat>> {
         self.at(path, |entry| stat_entry(entry, path)).map(Known::Is)
     }

@@ -102,6 +102,10 @@ impl<'a> Recorder<'a> {
 }
 
 impl World for Recorder<'_> {
+    fn holds_secret(&self, path: &Path) -> bool {
+        self.base.holds_secret(path)
+    }
+
     fn stat(&self, path: &Path) -> Look<Option<Stat>> {
         self.note_path(path);
         self.base.stat(path)

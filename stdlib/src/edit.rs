@@ -84,6 +84,8 @@ pub struct ObservedEdit {
     before: Known<Option<Arc<[u8]>>>,
     /// The content as wanted; `None` when nothing is to be written.
     after: Option<Arc<[u8]>>,
+    /// What the file holds is a secret that an earlier run wrote.
+    is_secret: bool,
     ownership: Ownership,
 }
 
@@ -190,7 +192,8 @@ impl<'a> EditedFile<'a> {
         } else {
             Ownership::NONE
         };
-        Ok(ObservedEdit { stat, before, after, ownership })
+        let is_secret = after.is_some() && world.holds_secret(path);
+        Ok(ObservedEdit { stat, before, after, is_secret, ownership })
     }
 
     /// Decides what to do about the content, and about mode and owner where they are given.
@@ -207,7 +210,7 @@ impl<'a> EditedFile<'a> {
         if let Some(after) = &observed.after {
             let stat = observed.stat.value().and_then(Option::as_ref);
             let change = shown_content(before.as_deref(), Some(&**after).filter(|_| !is_removed), stat);
-            changes.push(if self.sensitive { change.hidden() } else { change });
+            changes.push(if self.sensitive || observed.is_secret { change.hidden() } else { change });
         }
         if self.wanted {
             filesystem::mode_change(&observed.stat, self.mode, self.new_mode, &mut changes);
@@ -286,6 +289,7 @@ impl<'a> EditedFile<'a> {
             gid,
             validate: self.validate.cloned(),
             sensitive: self.sensitive,
+            keeps: true,
         })?;
         Ok(Applied::Staged(vec![staged]))
     }

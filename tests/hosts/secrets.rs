@@ -57,3 +57,51 @@ fn a_secret_in_an_error_is_not_told() {
     let found = site.host.run(&format!("grep -rlF -e {SECRET} /var/lib/stead 2>/dev/null"));
     assert_eq!(found.stdout, "", "a secret is kept");
 }
+
+#[test]
+fn what_holds_a_secret_is_not_told_when_something_else_is_to_be_there() {
+    let plain = |text: &str| format!("file \"/etc/app\" {{ content = \"{text}\\n\", mode = 0644 }}\n");
+    let Some(site) = Site::new(&plain("one")) else { return };
+    let host = &site.host;
+    host.write("/etc/app", "before\n");
+    let _ = site.apply().expect_code(0);
+    let secret = format!("file \"/etc/app\" {{ content = secret(\"pw = {SECRET}\\n\"), mode = 0644 }}\n");
+    host.write("/root/site.stead", &secret);
+    assert_silent(&site.apply().expect_code(0));
+    let silent = |arguments: &[&str]| {
+        let output = host.stead(arguments);
+        assert_silent(&output);
+        let kept = host.run(&format!("grep -rlF -e {SECRET} /var/lib/stead 2>/dev/null"));
+        assert_eq!(kept.stdout, "", "a secret is kept by {arguments:?}");
+        output
+    };
+
+    // The run before knew of no secret.
+    let _ = silent(&["undo", "1", "--yes"]).expect_code(1);
+    let _ = silent(&["undo", "1", "--json"]);
+    // Nor does somebody who edits the file, or writes it anew.
+    host.write("/root/site.stead", "line \"more\" { path = \"/etc/app\" }\n");
+    let _ = silent(&["plan", "/root/site.stead"]).expect_code(0);
+    let _ = silent(&["apply", "/root/site.stead", "--yes"]).expect_code(0);
+    host.write("/root/site.stead", &plain("two"));
+    let _ = silent(&["plan", "/root/site.stead", "--json"]).expect_code(0);
+    let _ = silent(&["plan", "/root/site.stead"]).expect_code(0);
+    let _ = silent(&["apply", "/root/site.stead", "--yes"]).expect_code(0);
+    let _ = silent(&["show", "last"]).expect_code(0);
+    let _ = silent(&["undo", "last", "--yes"]);
+    assert_eq!(host.read("/etc/app").as_deref(), Some("two\n"), "what was not kept does not come back");
+
+    // What is there by now is no secret.
+    host.write("/root/site.stead", &plain("three"));
+    let output = silent(&["plan", "/root/site.stead"]).expect_code(0);
+    assert!(output.stdout.contains("-two") && output.stdout.contains("+three"), "{output}");
+    let _ = silent(&["undo", "1", "--force", "--yes"]).expect_code(0);
+    assert_eq!(host.read("/etc/app").as_deref(), Some("before\n"));
+
+    // A forced undo takes the secret away, and keeps nothing of it.
+    host.write("/root/site.stead", &secret);
+    let _ = silent(&["apply", "/root/site.stead", "--yes"]).expect_code(0);
+    let _ = silent(&["undo", "1", "--force", "--yes"]).expect_code(0);
+    assert_eq!(host.read("/etc/app").as_deref(), Some("before\n"));
+    let _ = silent(&["undo", "last", "--yes"]);
+}

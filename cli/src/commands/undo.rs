@@ -106,7 +106,7 @@ pub(crate) fn roll_back(
 ) -> Result<ExitCode, Failure> {
     let missing = || Failure::NoSuchRun(run.to_string());
     let journal = Journal::look(state_dir).map_err(Failure::Journal)?.ok_or_else(missing)?;
-    let observed = Observed::new(root).map_err(Failure::Machine)?;
+    let observed = Observed::new(root).map_err(Failure::Machine)?.remembering(state_dir);
     let options = UndoOptions { leave_conflicts: true, ..UndoOptions::default() };
     let undo = Undo::of(journal, run, &stead_stdlib::registry(), &observed, &|_| Asked::Back, &options).map_err(Failure::Undo)?;
     let planned = undo.plan(&observed);
@@ -136,7 +136,7 @@ fn way_back(
     let missing = || Failure::NoSuchRun(run.to_string());
     let journal = Journal::look(&state_dir).map_err(Failure::Journal)?.ok_or_else(missing)?;
     let number = run.number(&journal)?.ok_or_else(missing)?;
-    let observed = Observed::new(root).map_err(Failure::Machine)?;
+    let observed = Observed::new(root).map_err(Failure::Machine)?.remembering(&state_dir);
     let registry = stead_stdlib::registry();
     let selection = UndoSelection { only: select.only.clone(), except: select.except.clone() };
     let asked = |id: &ResourceId| selection.asked(id);

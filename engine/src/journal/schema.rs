@@ -109,7 +109,19 @@ const STEPS: &[&str] = &[
         PRIMARY KEY (project, resource, thing)
     ) WITHOUT ROWID;
 ",
+    // The paths whose content a run wrote as a secret, and nobody has replaced or removed since.
+    "
+    CREATE TABLE secret_paths (name BLOB PRIMARY KEY) WITHOUT ROWID;
+    INSERT INTO secret_paths SELECT a.name FROM afters a
+        JOIN (SELECT max(id) AS id FROM afters WHERE kind = 'path' GROUP BY name) last ON last.id = a.id
+        WHERE a.state LIKE '%\"withheld\":true%';
+",
 ];
+
+/// The paths whose content is a secret, in a journal that is older than their table.
+pub(super) const SECRET_PATHS_OF_OLD: &str = "SELECT a.name FROM afters a
+     JOIN (SELECT max(id) AS id FROM afters WHERE kind = 'path' GROUP BY name) last ON last.id = a.id
+     WHERE a.state LIKE '%\"withheld\":true%'";
 
 /// The version of the tables that this version of Stead writes.
 pub(super) const CURRENT: usize = STEPS.len();

@@ -32,6 +32,8 @@ pub(crate) struct NewBefore {
 #[derive(Clone, Debug)]
 pub(crate) struct NewAfter {
     pub(crate) after: Before,
+    /// Whether the content is a secret from now on; as it was where that is not said.
+    pub(crate) is_secret: Option<bool>,
 }
 
 /// One thing to be written.
@@ -282,6 +284,9 @@ fn put(to: &Transaction<'_>, run: i64, op: &Op, details: &mut impl Iterator<Item
             let (kind, name, state, digest) = row(&after.after)?;
             to.prepare_cached("INSERT INTO afters (run, sequence, kind, name, state, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
                 .execute(params![run, sequence, kind, name, state, digest])?;
+            if let (Before::Path { path, .. }, Some(is_secret)) = (&after.after, after.is_secret) {
+                super::secret_paths::put(to, path, is_secret)?;
+            }
         }
         Op::Reacted { sequence, because } => {
             let because = serde_json::to_string(&shown::causes(because)).unwrap_or_default();

@@ -50,6 +50,7 @@ impl Machine {
             return Ok(None);
         }
         let entry = self.shared.observed.root().parent(path)?;
+        let withhold = if self.shared.observed.holds_secret(path) { Withhold::Whether(true) } else { withhold };
         let keep = if need == Need::Content { Keep::Content(withhold) } else { Keep::State };
         let found = match &entry {
             Some(entry) => look(entry, path, keep, &self.shared.blobs)?,
@@ -278,15 +279,29 @@ pub(crate) fn look_now(observed: &Observed, path: &Path, digest: bool) -> Result
 
 /// Looks at what a change has left at the paths it was recorded for, for the journal. What cannot be looked at is left out.
 pub(crate) fn afters(observed: &Observed, scope: &Scope) -> Vec<NewAfter> {
-    let mut placed = std::mem::take(&mut *scope.placed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let placed = std::mem::take(&mut *scope.placed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     let recorded = scope.recorded();
     let looked = recorded.iter().filter(|(path, _)| !placed.contains_key(*path)).filter_map(|(path, with_content)| {
         let (state, blob) = look_now(observed, path, *with_content).ok()?;
         Some(Before::Path { path: path.clone(), state, blob })
     });
-    let mut found: Vec<NewAfter> = looked.map(|after| NewAfter { after }).collect();
-    found.extend(placed.values_mut().map(|after| NewAfter { after: after.clone() }));
+    let looked = looked.map(|after| NewAfter { is_secret: now_secret(observed, &after, false), after });
+    let mut found: Vec<NewAfter> = looked.collect();
+    found.extend(placed.values().map(|after| NewAfter { is_secret: now_secret(observed, after, true), after: after.clone() }));
     found
+}
+
+/// Takes note whether what is at a path is a secret from now on. `None` where nothing new is known: what was not `placed` was written by a
+/// command, and may hold what was there.
+fn now_secret(observed: &Observed, after: &Before, placed: bool) -> Option<bool> {
+    let Before::Path { path, state, .. } = after else { return None };
+    let (is_secret, was) = (matches!(state, FileState::File { withheld: true, .. }), observed.holds_secret(path));
+    let is_known = is_secret || placed || !matches!(state, FileState::File { .. });
+    if !is_known || is_secret == was {
+        return None;
+    }
+    observed.note_secret(path, is_secret);
+    Some(is_secret)
 }
 
 /// Extended attributes for the journal; none where the file system has none.

@@ -15,11 +15,11 @@ use stead_catalog::Command;
 use super::attributes::put_xattrs;
 use super::before::{Need, Withhold, attributes_of, read_xattrs, xattrs};
 use super::{FileWrite, Machine, Shared, refused, temporary};
-use crate::ApplyError;
 use crate::journal::{Before, FileAttributes, FileState, NewBefore};
 use crate::observed::open_regular;
 use crate::process::{Ended, Spawn};
 use crate::root::Entry;
+use crate::{ApplyError, World as _};
 
 /// Longest time a validation may take that no `timeout` limits.
 const VALIDATION_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
@@ -82,7 +82,8 @@ impl Drop for Staged {
 /// Writes the file. It is private until it is complete, and never open to more than it will be.
 pub(super) fn stage(machine: &Machine, write: &FileWrite) -> Result<Staged, ApplyError> {
     // Whatever the type says: a secret that was given to any attribute may have got into the content.
-    let sensitive = write.sensitive || machine.scope.secrecy.is_in(&write.content);
+    let keeps_secret = write.keeps && machine.shared.observed.holds_secret(&write.path);
+    let sensitive = write.sensitive || keeps_secret || machine.scope.secrecy.is_in(&write.content);
     write_beside(machine, write, sensitive, &mut |file| {
         file.write_all(&write.content).map_err(|error| ApplyError::io("write", &write.path, &error))
     })

@@ -20,6 +20,10 @@ use crate::{
 };
 
 impl World for Predicted<'_> {
+    fn holds_secret(&self, path: &Path) -> bool {
+        self.base.holds_secret(path)
+    }
+
     fn stat(&self, path: &Path) -> Look<Option<Stat>> {
         match self.find(&self.resolve(path)) {
             Found::Entry(Entry::Present { stat, .. }) => Ok(Known::Is(Some(stat.clone()))),

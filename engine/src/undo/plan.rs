@@ -1,6 +1,6 @@
 //! From what the journal says of a run to a catalog that takes it back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -176,9 +176,17 @@ impl Undo {
             return Err(UndoError::NothingSelected(run));
         }
         let afters = journal.afters(run)?;
+        // What is there is by a later run, for all that this one knows.
+        let secrets = journal.secret_paths()?;
         let journal = Arc::new(Mutex::new(journal));
-        let mut gathered =
-            Gathered { journal: journal.clone(), registry, options, not_undone: kept.into_iter().collect(), items: Vec::new() };
+        let mut gathered = Gathered {
+            journal: journal.clone(),
+            registry,
+            options,
+            secrets,
+            not_undone: kept.into_iter().collect(),
+            items: Vec::new(),
+        };
         let states = paths(&changes);
         let whole = trees(&changes, registry);
         let (mut conflicts, now) = conflicts::of_paths(&states, &afters, &record, &changes, observed, &whole);
@@ -306,6 +314,8 @@ struct Gathered<'a> {
     journal: Arc<Mutex<Journal>>,
     registry: &'a Registry,
     options: &'a UndoOptions,
+    /// Paths whose content is a secret by now.
+    secrets: HashSet<PathBuf>,
     not_undone: BTreeSet<NotUndone>,
     items: Vec<Item>,
 }
@@ -359,7 +369,7 @@ impl Gathered<'_> {
                 fetch: fetch.clone(),
                 text: OnceLock::new(),
                 names: names.clone(),
-                sensitive: was.sensitive,
+                sensitive: was.sensitive || self.secrets.contains(path),
                 force: self.options.force,
             };
             let now = now.get(path).map(|(state, _)| state);

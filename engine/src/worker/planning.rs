@@ -107,7 +107,8 @@ impl Worker<'_> {
     }
 
     fn world(&self, fetch: bool) -> Result<Observed, Refused> {
-        let world = Observed::new(&RootSpec::Machine).map_err(|error| refused!(error))?.cancelled_by(self.options.cancel.clone());
+        let world = Observed::new(&RootSpec::Machine).map_err(|error| refused!(error))?;
+        let world = world.cancelled_by(self.options.cancel.clone()).remembering(&self.options.state);
         Ok(match self.options.cache.as_deref().filter(|_| fetch) {
             Some(cache) => world.reading_ahead(cache),
             None => world,
@@ -118,7 +119,7 @@ impl Worker<'_> {
     fn planned(&self, catalog: &Catalog, fetch: bool, is_drift: bool) -> Result<Planned, Refused> {
         let (world, state) = (self.world(fetch)?, &self.options.state);
         if is_drift {
-            return Ok(plan(catalog, self.registry, &world.remembering(state), &PlanOptions::default()));
+            return Ok(plan(catalog, self.registry, &world, &PlanOptions::default()));
         }
         // Reactions that cannot be known are told where the run begins: it opens the journal for itself.
         let owed = Journal::look(state).and_then(|journal| journal.map_or(Ok(Vec::new()), |journal| journal.pending()));

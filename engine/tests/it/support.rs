@@ -158,6 +158,7 @@ impl ResourceType for Text {
             gid: None,
             validate: self.validate.clone(),
             sensitive: self.secret,
+            keeps: false,
         })?]))
     }
 }

@@ -409,6 +409,7 @@ impl ResourceType for File {
             gid,
             validate: self.validate.clone(),
             sensitive: self.is_sensitive(),
+            keeps: false,
         })?;
         Ok(Applied::Staged(vec![staged]))
     }

@@ -473,6 +473,7 @@ impl ResourceType for Repository {
                     gid: Some(0),
                     validate: None,
                     sensitive: false,
+                    keeps: false,
                 })?),
             }
         }

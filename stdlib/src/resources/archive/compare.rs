@@ -427,12 +427,14 @@ fn content_change(
 ) -> Result<Change, ObserveError> {
     let text = |bytes: &[u8]| (!bytes.contains(&0)).then(|| std::str::from_utf8(bytes).ok().map(Arc::<str>::from)).flatten();
     let is_public = found.mode & 0o004 != 0;
-    if let Some(after) = member.content.as_deref().filter(|_| is_public && found.size <= 256 << 10).and_then(text)
+    let is_secret = world.holds_secret(path);
+    if let Some(after) = member.content.as_deref().filter(|_| is_public && !is_secret && found.size <= 256 << 10).and_then(text)
         && let Known::Is(Some(before)) = world.read(path)?
         && let Some(before) = text(&before)
     {
         return Ok(Change::value(attribute, Shown::Text(before), Shown::Text(after)));
     }
     let shown = |hash: [u8; 32], size| Shown::Digest { hash: blake3::Hash::from_bytes(hash).to_hex().as_str().into(), size };
-    Ok(Change::value(attribute, shown(digest.0, digest.1), shown(member.hash, member.size)))
+    let change = Change::value(attribute, shown(digest.0, digest.1), shown(member.hash, member.size));
+    Ok(if is_secret { change.hidden() } else { change })
 }

@@ -247,7 +247,7 @@ impl<'a> Unpacking<'a> {
                 (mode.unwrap_or(found.mode), uid.or_else(|| id(&found.uid)), gid.or_else(|| id(&found.gid)))
             }
         };
-        let write = FileWrite { path: destination, content, mode, uid, gid, validate: None, sensitive: false };
+        let write = FileWrite { path: destination, content, mode, uid, gid, validate: None, sensitive: false, keeps: false };
         self.staged.push(self.machine.stage_file(&write)?);
         Ok(())
     }

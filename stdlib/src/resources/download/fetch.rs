@@ -106,6 +106,7 @@ impl Download {
             gid,
             validate: self.validate.clone(),
             sensitive: false,
+            keeps: false,
         };
         let staged = match self.origin() {
             Some(Origin::Url(url)) => {

@@ -19,6 +19,8 @@ pub(super) enum Content {
     Bytes(Arc<[u8]>),
     /// It is too large to be kept, or is not to be shown: BLAKE3 and size.
     Digest([u8; 32], u64),
+    /// It is a secret that an earlier run wrote: the same.
+    Secret([u8; 32], u64),
     /// Known later.
     Unknown(Arc<str>),
 }
@@ -68,7 +70,7 @@ impl File {
                 Known::Unknown(because) => return Ok(Content::Unknown(because)),
             }
         }
-        if stat.size > limit || wanted.len() as u64 > limit || self.is_sensitive() {
+        if stat.size > limit || wanted.len() as u64 > limit || self.is_sensitive() || world.holds_secret(path) {
             return self.observe_digest(world);
         }
         Ok(match world.read(path)? {
@@ -80,7 +82,9 @@ impl File {
     }
 
     pub(super) fn observe_digest(&self, world: &dyn World) -> Result<Content, ObserveError> {
-        Ok(match world.digest(self.path.as_path())? {
+        let path = self.path.as_path();
+        Ok(match world.digest(path)? {
+            Known::Is(Some((hash, size))) if world.holds_secret(path) => Content::Secret(hash, size),
             Known::Is(Some((hash, size))) => Content::Digest(hash, size),
             Known::Is(None) => Content::Unasked,
             Known::Unknown(because) => Content::Unknown(because),
@@ -94,19 +98,20 @@ impl File {
         let digest =
             |hash: &[u8; 32], size: u64| Shown::Digest { hash: blake3::Hash::from_bytes(*hash).to_hex().as_str().into(), size };
         let after_digest = || digest(&self.wanted_hash(), wanted.len() as u64);
+        let is_secret = matches!(before, Content::Secret(..));
         let (before, after) = match (before, after_text) {
             (Content::Bytes(bytes), Some(after)) => match text(bytes, self.diff_limit) {
                 Some(before) => (Shown::Text(before), Shown::Text(after)),
                 None => (digest(blake3::hash(bytes).as_bytes(), bytes.len() as u64), after_digest()),
             },
             (Content::Bytes(bytes), None) => (digest(blake3::hash(bytes).as_bytes(), bytes.len() as u64), after_digest()),
-            (Content::Digest(hash, size), _) => (digest(hash, *size), after_digest()),
+            (Content::Digest(hash, size) | Content::Secret(hash, size), _) => (digest(hash, *size), after_digest()),
             (Content::Unknown(because), after) => (Shown::Unknown(because.clone()), after.map_or_else(after_digest, Shown::Text)),
             (Content::Unasked | Content::Wanted, after) => (Shown::Absent, after.map_or_else(after_digest, Shown::Text)),
         };
         let after = if self.state == State::Absent { Shown::Absent } else { after };
         let change = content_change(before, after, Private::found(found));
-        if self.is_sensitive() { change.hidden() } else { change }
+        if self.is_sensitive() || is_secret { change.hidden() } else { change }
     }
 
     /// The wanted content as text that can be shown, unless there is a reason to tell it by hash.
@@ -126,7 +131,7 @@ impl File {
             Content::Unasked => return true,
             Content::Wanted => self.wanted_hash(),
             Content::Bytes(bytes) => *blake3::hash(bytes).as_bytes(),
-            Content::Digest(hash, _) => *hash,
+            Content::Digest(hash, _) | Content::Secret(hash, _) => *hash,
             Content::Unknown(_) => return false,
         };
         hasher.update(&hash);
