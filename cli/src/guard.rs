@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
-use stead_engine::{Journal, RootSpec, make_state_dir};
+use stead_engine::{Journal, RootSpec, RunRecord, RunStatus, make_state_dir};
 
 use crate::commands::roll_back;
 use crate::failure::Failure;
@@ -26,6 +26,10 @@ const CLAIMED: &str = "confirm-within.undoing";
 const LOG: &str = "confirm-within.log";
 /// How often the guardian looks.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often it looks whether somebody has undone the run.
+const LOOK: Duration = Duration::from_secs(1);
+/// More runs than these there are not while one waits.
+const LATEST: u32 = 100;
 
 /// What became of a confirmation.
 pub(crate) enum Confirmed {
@@ -114,18 +118,32 @@ pub(crate) fn watch(state_dir: &Path, root: &RootSpec, within: Duration, termina
     while is_running(apply, state_dir) {
         std::thread::sleep(PAUSE);
     }
-    let run = Journal::look(state_dir).ok().flatten().and_then(|journal| journal.last_run().ok().flatten());
-    let Some(run) = run.filter(|run| run.id > before) else {
-        // The apply did nothing: there is nothing to confirm.
+    // The apply did nothing, or somebody has undone it already: there is nothing to confirm, and an undo is not to be undone.
+    let settled = || {
         let _ = fs::remove_file(&waiting);
-        return Ok(ExitCode::SUCCESS);
+        Ok(ExitCode::SUCCESS)
+    };
+    let Some(run) = runs_since(state_dir, before).into_iter().rfind(|run| run.undoes.is_none()) else { return settled() };
+    let is_undone = || {
+        let undoing = |other: &RunRecord| other.undoes == Some(run.id) && other.status != RunStatus::Running;
+        runs_since(state_dir, before).iter().any(undoing)
     };
     let end = Instant::now().checked_add(within);
+    let mut looked = Instant::now();
     while end.is_none_or(|end| Instant::now() < end) {
         if !waiting.exists() {
             return Ok(ExitCode::SUCCESS);
         }
+        if looked.elapsed() > LOOK {
+            if is_undone() {
+                return settled();
+            }
+            looked = Instant::now();
+        }
         std::thread::sleep(PAUSE);
+    }
+    if is_undone() {
+        return settled();
     }
     // One step: a confirmation comes before it, or too late.
     if fs::rename(&waiting, state_dir.join(CLAIMED)).is_err() {
@@ -133,6 +151,12 @@ pub(crate) fn watch(state_dir: &Path, root: &RootSpec, within: Duration, termina
     }
     terminal.note(&format!("run {} was not confirmed in time and is undone\n", run.id));
     roll_back(run.id, root, state_dir, false, terminal)
+}
+
+/// The runs after this one, the newest first.
+fn runs_since(state_dir: &Path, before: i64) -> Vec<RunRecord> {
+    let runs = Journal::look(state_dir).ok().flatten().and_then(|journal| journal.history(LATEST).ok()).unwrap_or_default();
+    runs.into_iter().filter(|run| run.id > before).collect()
 }
 
 /// Says whether the apply is still at work: its process is there, or holds the machine's lock.

@@ -11,10 +11,10 @@ use std::time::Instant;
 use stead_catalog::{Action, Catalog, EdgeKind, OutcomeKind, PlannedResource, ResourceId};
 
 use crate::drift::wanted;
-use crate::journal::{Before, Blobs, Journal, JournalError, NewAfter, NewEntry, NewRun, Op, RunStatus, Writer};
+use crate::journal::{Before, Blobs, FileState, Journal, JournalError, NewAfter, NewEntry, NewRun, Op, RunStatus, Writer};
 use crate::ledger::thing;
 use crate::lock::{Holder, Lock, LockError};
-use crate::machine::{Shared, random, sweep};
+use crate::machine::{Shared, look_now, random, sweep};
 use crate::observed::Observed;
 use crate::root::Root;
 use crate::{
@@ -199,11 +199,13 @@ pub fn apply(
         audit: options.audit,
         token,
         records: Mutex::default(),
+        left: planned.plan.resources.iter().any(is_of_package).then(Mutex::default),
     });
     let Carried { results, pending, new } = carry_out(catalog, registry, planned, options, events, &shared, pending);
     // What was removed is not put in place with others.
     shared.observed.system().systemd.read_changed();
     look_at_records(&shared);
+    look_again(&shared);
     remember(&shared, catalog, planned, &results, options);
     if let Some(project) = &options.ledger {
         note(&shared, catalog, registry, planned, &results, &new, project);
@@ -376,6 +378,35 @@ fn look_at_records(shared: &Shared) {
         Some(Op::After { sequence, after })
     };
     let ops: Vec<Op> = records.into_iter().filter_map(look).collect();
+    if !ops.is_empty() {
+        // What is not written is not compared; the run itself is over.
+        let _ = shared.journal.write(ops);
+    }
+}
+
+/// Says whether a package comes or goes, with files that others write as well.
+fn is_of_package(entry: &PlannedResource) -> bool {
+    entry.id.type_name.as_ref() == "package" && entry.action != Action::None
+}
+
+/// Notes what has become of paths since their own change: a package that went has taken its files along, and what is gone then was
+/// removed by the run and by nobody else.
+fn look_again(shared: &Shared) {
+    let Some(left) = &shared.left else { return };
+    let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+    let look = |(sequence, before): (u32, Before)| {
+        let Before::Path { path, state, blob } = before else { return None };
+        let (mut now, digest) = look_now(&shared.observed, &path, blob.is_some()).ok()?;
+        if let (FileState::File { withheld, .. }, FileState::File { withheld: was, .. }) = (&mut now, &state) {
+            *withheld = *was;
+        }
+        if (&now, digest) == (&state, blob) {
+            return None;
+        }
+        let after = Before::Path { path, state: now, blob: digest };
+        Some(Op::After { sequence, after: NewAfter { after, is_secret: None } })
+    };
+    let ops: Vec<Op> = left.into_iter().filter_map(look).collect();
     if !ops.is_empty() {
         // What is not written is not compared; the run itself is over.
         let _ = shared.journal.write(ops);

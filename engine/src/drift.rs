@@ -68,6 +68,8 @@ impl Drift {
                 // What only reacts, runs anew each time, or tells only an apply how it is, has not been changed by anybody.
                 Some(left) if left.wanted == wanted(resource) && !entry.changes.is_empty() && entry.unknown.is_none() => {
                     let (changed, by) = traces(resource, registry, root);
+                    // It was as wanted after that: something else has changed it.
+                    let changed = changed.filter(|changed| *changed >= left.at);
                     drift.drifted.push(Drifted { resource: entry.clone(), run: left.run, since: left.at, changed, by });
                 }
                 _ => drift.pending.push(entry.clone()),

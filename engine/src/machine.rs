@@ -109,6 +109,8 @@ pub(crate) struct Shared {
     pub(crate) token: u32,
     /// What besides paths was recorded in this run, with the last change that did.
     pub(crate) records: Mutex<Records>,
+    /// What changes have left at paths, where a package may go or come with files of its own afterwards.
+    pub(crate) left: Option<Mutex<Vec<(u32, Before)>>>,
 }
 
 /// What is known of one change while it is made.

@@ -394,3 +394,18 @@ fn what_may_change_a_server_is_sent_by_an_apply_only() {
     assert_eq!(output.outcome("http_check[\"jobs\"]"), "failed", "{output}");
     assert!(!asked().is_empty());
 }
+
+#[test]
+fn a_clone_that_failed_leaves_nothing_to_be_undone() {
+    let Some(site) =
+        Site::with_tools("file \"/etc/first\" { content = \"x\\n\" }\ngit \"/opt/app\" { url = \"file:///nowhere\" }\n")
+    else {
+        return;
+    };
+    let host = &site.host;
+    let _ = site.stead("apply", &["--yes"]).expect_code(1);
+    assert_eq!((host.stat("/opt/app"), host.read("/etc/first").as_deref()), (None, Some("x\n")));
+    let undone = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert!(!undone.stdout.contains(".git"), "{undone}");
+    assert_eq!((host.stat("/opt/app"), host.read("/etc/first")), (None, None));
+}

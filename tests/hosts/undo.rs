@@ -177,6 +177,75 @@ fn a_session_that_is_cut_brings_back_what_it_had_changed() {
 }
 
 #[test]
+fn what_is_undone_already_waits_for_no_confirmation() {
+    let Some(site) = Site::new("file \"/etc/first\" { content = \"x\\n\" }\nexec \"bad\" { command = \"false\" }\n") else {
+        return;
+    };
+    let host = &site.host;
+    let output = site.stead("apply", &["--yes", "--rollback-on-failure", "--confirm-within", "1s"]).expect_code(1);
+    assert!(!output.stderr.contains("unless `stead confirm`"), "{output}");
+    assert_eq!(host.read("/etc/first"), None);
+
+    // The same by hand, before the guardian looks again.
+    let _ = site.stead("apply", &["--yes", "--confirm-within", "4s"]).expect_code(1);
+    assert_eq!(host.read("/etc/first").as_deref(), Some("x\n"));
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    host.wait_for("nothing to be confirmed", Duration::from_secs(60), |host| {
+        host.stead(&["confirm"]).stderr.contains("error[nothing-to-confirm]")
+    });
+    host.must("sleep 5");
+    assert_eq!(host.read("/etc/first"), None, "an undo is not undone");
+    let runs = host.stead(&["history"]).stdout;
+    assert_eq!(runs.lines().count(), 4, "two applies and their undos: {runs}");
+    let _ = site.stead("apply", &["--yes"]).expect_code(1);
+}
+
+#[test]
+fn an_undo_that_took_a_package_away_can_be_undone() {
+    let Some(site) = Site::new(
+        "package \"demo-web\"\n\
+         line \"more = 1\" { path = \"/etc/demo-web/demo.conf\", require = [package[\"demo-web\"]] }\n\
+         package \"demo-multi\" { version = \"1.0\", hold = true }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    let edited = || host.read("/etc/demo-web/demo.conf").is_some_and(|text| text.contains("more = 1"));
+    let installed =
+        || host.must("dpkg-query -W -f '${Package} ${db:Status-Abbrev};' 'demo-web' 'demo-multi' 2>/dev/null || true");
+    site.converge();
+    assert!(edited());
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!((installed().as_str(), host.read("/etc/demo-web/demo.conf")), ("", None), "what the run put on hold goes as well");
+    // Nobody has touched what the package took along.
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert!(edited(), "{}", installed());
+    site.nothing_is_left();
+    // What is undone already loses nothing when it is undone again.
+    site.source("group \"ops\"\nuser \"deploy\" { group = \"ops\" }\n");
+    site.converge();
+    let _ = host.stead(&["undo", "4", "--yes"]).expect_code(0);
+    let again = host.stead(&["undo", "4", "--yes"]).expect_code(0);
+    assert!(again.stdout.contains("nothing to do"), "{again}");
+}
+
+#[test]
+fn a_service_that_was_reloaded_is_reloaded_again() {
+    let Some(site) = Site::new(
+        "file \"/etc/motd\" { content = \"hello\\n\" }\nservice \"ssh\" { state = running, reload = true, watch = [file[\"/etc/motd\"]] }\n",
+    ) else {
+        return;
+    };
+    let host = &site.host;
+    let pid = || host.must("systemctl show -p MainPID --value ssh");
+    let before = pid();
+    site.converge();
+    assert_eq!(pid(), before);
+    let _ = host.stead(&["undo", "last", "--yes"]).expect_code(0);
+    assert_eq!(pid(), before, "no connection is cut");
+}
+
+#[test]
 fn what_was_mounted_is_mounted_as_it_was() {
     let Some(site) = Site::new("mount \"/mnt/old\" { state = absent }\n") else { return };
     let host = &site.host;

@@ -105,8 +105,9 @@ pub(crate) fn run(arguments: &ApplyArguments, terminal: &Terminal) -> Result<Exi
     if let (true, Some(run), true) = (arguments.rollback_on_failure, report.run, counts.failed + counts.not_converged > 0) {
         terminal.note(&format!("\nrun {run} failed and is undone\n"));
         roll_back(run, &root, &state_dir, arguments.json, terminal)?;
-    }
-    if let Some(within) = arguments.confirm_within {
+        // It is undone, or its undo is to be looked at: there is nothing left to be confirmed.
+        let _ = guard::confirm(&state_dir);
+    } else if let Some(within) = arguments.confirm_within {
         let within = Value::Duration(within);
         terminal.note(&format!("\nundone in {within}, unless `stead confirm` comes first\n"));
     }

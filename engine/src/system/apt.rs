@@ -170,9 +170,13 @@ impl Apt {
         }
         for change in &forecast.changes {
             let state = database.state(&change.name);
-            let before = serde_json::json!({
+            let mut before = serde_json::json!({
                 "version": change.from, "after": change.to, "config_files": state.config_files, "purge": change.purge,
             });
+            if state.held {
+                // What goes takes its hold along.
+                before["held"] = true.into();
+            }
             machine.record(&PACKAGE, &change.name, before)?;
         }
         self.hand_over(&files::offered(&forecast.changes, &open));
@@ -437,6 +441,8 @@ pub static PACKAGE: Restorer = Restorer {
                 let rest = before.get("config_files").and_then(serde_json::Value::as_bool) == Some(true);
                 Restore::resource("package", "name", name)
                     .with("state", if rest { "absent" } else { "purged" })
+                    // What the run has put on hold goes all the same.
+                    .with("hold", false)
                     .without(
                         true,
                         &format!("what the scripts of the package {name} made and its removal leaves, such as an account"),

@@ -83,6 +83,7 @@ pub static UNIT: Restorer = Restorer {
     restore: |name, before| {
         let word = |key: &str| before.get(key).and_then(serde_json::Value::as_str);
         let mut service = Restore::resource("service", "name", name);
+        let only_reloaded = word("restarts") == Some("reload");
         match word("active") {
             Some("active" | "activating") => service = service.with("state", "running"),
             Some("inactive" | "failed") => service = service.with("state", "stopped"),
@@ -95,7 +96,10 @@ pub static UNIT: Restorer = Restorer {
             Some("static" | "indirect") => service = service.with("masked", false),
             _ => {}
         }
-        if service.attributes.len() == 1 { Restore::Nothing } else { service.into() }
+        if service.attributes.len() == 1 {
+            return Restore::Nothing;
+        }
+        if only_reloaded { service.with("reload", true).into() } else { service.into() }
     },
 };
 
@@ -130,7 +134,10 @@ impl Systemd {
         }
         let bus = self.bus()?;
         let before = bus.unit(&self.root, name)?;
-        let restarts = matches!(job, Job::Restart | Job::Reload | Job::ReloadOrRestart);
+        let restarts = match job {
+            Job::Reload | Job::ReloadOrRestart => serde_json::json!("reload"),
+            job => serde_json::json!(matches!(job, Job::Restart)),
+        };
         machine.record(
             &UNIT,
             name,

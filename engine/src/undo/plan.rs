@@ -193,7 +193,7 @@ impl Undo {
         gathered.add_paths(&states, &now);
         gathered.add_records(&changes);
         gathered.tell_lost(&changes);
-        let records: Vec<(String, String)> = records(&changes).into_keys().collect();
+        let records = records(&changes);
         conflicts.extend(conflicts::of_records(&records, &afters, registry, observed));
         let locked = journal.lock().unwrap_or_else(PoisonError::into_inner);
         conflicts.iter_mut().for_each(|conflict| conflict.name_run(&locked, run));
@@ -278,6 +278,17 @@ fn paths(changes: &[ChangeRecord]) -> BTreeMap<PathBuf, Was> {
             if was.sequence == change.sequence && was.blob.is_none() && blob.is_some() {
                 (was.state, was.blob) = (state.clone(), *blob);
             }
+        }
+    }
+    // What was in a directory that was not there before the run was made by it, and taken away again: a clone that failed.
+    let is_made = |(path, was): (&PathBuf, &Was)| {
+        let above = path.ancestors().skip(1).filter_map(|above| found.get(above));
+        above.into_iter().any(|above| above.state == FileState::Absent && above.written < was.written).then(|| path.clone())
+    };
+    let made: Vec<PathBuf> = found.iter().filter(|(_, was)| was.state != FileState::Absent).filter_map(is_made).collect();
+    for path in made {
+        if let Some(was) = found.get_mut(&path) {
+            (was.state, was.blob) = (FileState::Absent, None);
         }
     }
     found

@@ -53,6 +53,10 @@ impl Scheduler<'_> {
             let (code, message) = (outcome.code.clone(), outcome.message.clone());
             let sequence = scope.sequence;
             let afters = std::mem::take(&mut *scope.afters.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+            if let Some(left) = &self.work.shared.left {
+                let paths = afters.iter().filter(|new| new.after.path().is_some()).map(|new| (sequence, new.after.clone()));
+                left.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(paths);
+            }
             self.finish.extend(afters.into_iter().map(|after| Op::After { sequence, after }));
             self.finish.push(Op::Finish { sequence: scope.sequence, outcome: outcome.kind, code, message });
         } else if outcome.kind.is_bad() {

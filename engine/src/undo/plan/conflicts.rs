@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
+use serde_json::Value as Json;
 
 use super::{Was, nanoseconds};
 use crate::journal::{Before, ChangeRecord, FileAttributes, FileState, Journal, RunRecord};
@@ -173,22 +174,34 @@ pub(super) fn difference(a: (&FileState, Option<[u8; 32]>), b: (&FileState, Opti
     (!differs.is_empty()).then(|| differs.into_iter().collect::<Vec<_>>().join(", "))
 }
 
+/// Says whether something is what a record says, as far as that goes.
+fn is_as(now: &Json, recorded: &Json) -> bool {
+    match (now.as_object(), recorded.as_object()) {
+        (Some(now), Some(recorded)) => {
+            let mut known = recorded.iter().filter_map(|(key, value)| Some((now.get(key)?, value))).peekable();
+            known.peek().is_some() && known.all(|(now, was)| now == was)
+        }
+        _ => now == recorded,
+    }
+}
+
 /// Finds what is no path and not as the run left it.
 pub(super) fn of_records(
-    records: &[(String, String)],
+    records: &BTreeMap<(String, String), (Json, i64)>,
     afters: &[(u32, Before)],
     registry: &Registry,
     observed: &Observed,
 ) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    for (kind, name) in records {
+    for ((kind, name), (before, _)) in records {
         let left = afters.iter().rev().find_map(|(_, after)| match after {
             Before::Record { kind: k, name: n, state } if k == kind && n == name => Some(state),
             _ => None,
         });
         let (Some(left), Some(restorer)) = (left, registry.restorer(kind)) else { continue };
         let Ok(now) = (restorer.look)(observed, name) else { continue };
-        if now == *left {
+        // Back to what it was before the run it may have come by another undo.
+        if now == *left || is_as(&now, before) {
             continue;
         }
         let differs = match (now.as_object(), left.as_object()) {
