@@ -203,7 +203,7 @@ pub fn apply(
     });
     let Carried { results, pending, new } = carry_out(catalog, registry, planned, options, events, &shared, pending);
     // What was removed is not put in place with others.
-    shared.observed.system().systemd.read_changed();
+    shared.observed.system().systemd.read_links();
     look_at_records(&shared);
     look_again(&shared);
     remember(&shared, catalog, planned, &results, options);

@@ -91,6 +91,22 @@ fn systemd_reads_the_units_of_an_apply_once() {
     let after = reloads();
     assert!(after - before <= 2, "{} reloads for twenty units", after - before);
     assert_eq!(host.must("systemctl show -p LoadState --value demo-7").trim(), "loaded");
+
+    // The same with services of them that are to start with the machine.
+    let services: String = (0..8)
+        .map(|index| {
+            format!(
+                "unit \"more-{index}\" {{ content = \"[Service]\\nExecStart=/bin/sleep infinity\\n[Install]\\nWantedBy=multi-user.target\\n\" }}\n\
+                 service \"more-{index}\" {{ state = running, enabled = true }}\n"
+            )
+        })
+        .collect();
+    site.source(&services);
+    let before = reloads();
+    site.converge();
+    let count = reloads() - before;
+    assert!(count <= 4, "{count} reloads for eight services");
+    assert!(host.must("systemctl show -p Wants --value multi-user.target").contains("more-7.service"), "systemd knows it");
 }
 
 #[test]

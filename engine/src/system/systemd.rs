@@ -27,6 +27,8 @@ pub struct Systemd {
     bus: Mutex<Option<Arc<Bus>>>,
     /// Files that it reads have changed since it was last told.
     changed: AtomicBool,
+    /// Units were enabled since then.
+    linked: AtomicBool,
 }
 
 /// What is done to a unit that is or is not running.
@@ -106,7 +108,7 @@ pub static UNIT: Restorer = Restorer {
 impl Systemd {
     /// systemd of the system at `root`. Connects to nothing yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), bus: Mutex::default(), changed: AtomicBool::new(false) }
+        Self { root: root.to_owned(), bus: Mutex::default(), changed: AtomicBool::new(false), linked: AtomicBool::new(false) }
     }
 
     /// Returns what systemd says of a unit, by name with suffix.
@@ -118,7 +120,7 @@ impl Systemd {
         if self.is_tree() {
             return links::unit(&self.root, name);
         }
-        self.bus()?.unit(&self.root, name)
+        self.bus()?.unit(&self.root, name, self.linked.load(Ordering::Relaxed))
     }
 
     /// Does something to a unit and waits for the outcome; a simple service that has just been started is watched
@@ -133,7 +135,7 @@ impl Systemd {
             return Ok(());
         }
         let bus = self.bus()?;
-        let before = bus.unit(&self.root, name)?;
+        let before = bus.unit(&self.root, name, false)?;
         let restarts = match job {
             Job::Reload | Job::ReloadOrRestart => serde_json::json!("reload"),
             job => serde_json::json!(matches!(job, Job::Restart)),
@@ -147,7 +149,7 @@ impl Systemd {
         bus.run(name, job, limit, &|| machine.is_aborted())
     }
 
-    /// Enables, disables, masks or unmasks a unit, and lets systemd read its unit files again.
+    /// Enables, disables, masks or unmasks a unit. What systemd has to know of it now it reads at once, the rest with [`Systemd::read_links`].
     ///
     /// # Errors
     /// `missing-unit`, `unit-static`; what systemd refused.
@@ -162,7 +164,11 @@ impl Systemd {
             sysv::change(machine, name, change)?;
             return Ok(self.bus()?.reload()?);
         }
-        self.bus()?.change_files(name, change)
+        self.bus()?.change_files(name, change)?;
+        if change == FileChange::Enable {
+            self.linked.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Lets systemd read its unit files again.
@@ -190,6 +196,14 @@ impl Systemd {
         if self.changed.swap(false, Ordering::Relaxed) && !self.is_tree() && Path::new("/run/systemd/system").is_dir() {
             let _ = self.bus().and_then(|bus| bus.reload());
         }
+    }
+
+    /// As [`Systemd::read_changed`], and for units that were enabled as well: at the end of a run, once for all of them.
+    pub(crate) fn read_links(&self) {
+        if self.linked.swap(false, Ordering::Relaxed) {
+            self.changed.store(true, Ordering::Relaxed);
+        }
+        self.read_changed();
     }
 
     fn is_tree(&self) -> bool {

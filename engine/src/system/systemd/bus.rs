@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zbus::Message;
 use zbus::blocking::{Connection, MessageIterator, connection};
-use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Type, Value};
+use zbus::zvariant::{DynamicType, OwnedObjectPath, OwnedValue, Str, Type, Value};
 
 use super::{FileChange, Job, impossible, not_maskable, sysv};
 use crate::{ActiveState, ApplyError, EnableState, Known, ObserveError, UnitState};
@@ -96,9 +96,14 @@ impl Bus {
         !self.connection.is_closed()
     }
 
-    /// Asks for a unit. Asking for an object of a unit loads the unit: one call does for both.
-    pub(super) fn unit(&self, root: &Path, name: &str) -> Result<UnitState, ObserveError> {
-        self.properties(&unit_path(name), UNIT).map_err(refused).map(|properties| properties.state(root, name))
+    /// Asks for a unit. Asking for an object of a unit loads the unit: one call does for both. What it says of its links is what it has read
+    /// last; they are looked up anew where they may have changed since.
+    pub(super) fn unit(&self, root: &Path, name: &str, links_changed: bool) -> Result<UnitState, ObserveError> {
+        let mut properties = self.properties(&unit_path(name), UNIT).map_err(refused)?;
+        if links_changed && let Ok(word) = self.manager::<String>("GetUnitFileState", &(name,)) {
+            properties.0.insert("UnitFileState", Str::from(word).into());
+        }
+        Ok(properties.state(root, name))
     }
 
     /// Does something to a unit and waits for it.
@@ -143,7 +148,7 @@ impl Bus {
         if starts { self.settle(name, job, &path) } else { Ok(()) }
     }
 
-    /// Makes or removes links of a unit.
+    /// Makes or removes links of a unit. They are read at once, but for new ones of what starts it: with the next [`Bus::reload`].
     pub(super) fn change_files(&self, name: &str, change: FileChange) -> Result<(), ApplyError> {
         type Links = Vec<(String, String, String)>;
         let failed = |error: zbus::Error| match error_name(&error) {
@@ -177,7 +182,10 @@ impl Bus {
                 let _: Links = self.manager("UnmaskUnitFiles", &(&[name][..], true)).map_err(failed)?;
             }
         }
-        Ok(self.reload()?)
+        if change != FileChange::Enable {
+            self.reload()?;
+        }
+        Ok(())
     }
 
     /// Lets the service manager read its unit files again.
