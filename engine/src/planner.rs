@@ -17,7 +17,7 @@ use crate::graph::Graph;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
 use crate::reads::{Reads, Recorder};
-use crate::{Difference, Forecast, Known, Managed, Observation, ObserveError, Predicted, Registry, World};
+use crate::{Difference, FileKind, Forecast, Known, Managed, Observation, ObserveError, Predicted, Registry, World};
 
 /// A reaction that an earlier run owed and did not get to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -329,6 +329,9 @@ impl<'a> Walk<'a> {
         let is_taken = entry.orphan && difference.action == Action::Update;
         entry.action = if is_taken { Action::Delete } else { difference.action };
         let reaction = self.decide(index, managed, &difference, &mut entry);
+        if entry.orphan && entry.action == Action::None && entry.held.is_none() && self.is_occupied(index) {
+            entry.held = Some("no longer declared, and left alone: it is not empty".into());
+        }
         if let (Some(managed), Ok(observed)) = (managed, observed) {
             if entry.action != Action::None {
                 entry.digest = managed.digest(observed);
@@ -518,6 +521,17 @@ impl<'a> Walk<'a> {
             all.dedup();
             self.bringers[index] = all.into();
         }
+    }
+
+    /// Says whether an orphan is a directory that stays, for what is in it.
+    fn is_occupied(&self, index: usize) -> bool {
+        let resource = &self.catalog.resources[index];
+        let Some(schema) = self.registry.schema(&resource.id.type_name) else { return false };
+        let owns = (schema.footprint)(&resource.attributes).owns;
+        owns.iter().filter(|place| place.kind == PlaceKind::Path).any(|place| {
+            let seen = self.predicted.stat(Path::new(&*place.name));
+            matches!(seen, Ok(Known::Is(Some(stat))) if stat.kind == FileKind::Directory)
+        })
     }
 
     /// What the resource owns and brings is known only after it.
