@@ -194,3 +194,37 @@ fn a_signature_that_does_not_fit_is_told_and_nothing_is_written() {
     site.converge();
     assert_eq!(host.must("demo-tool"), "demo-tool 3.3\n");
 }
+
+#[test]
+fn a_repository_that_cannot_be_reached_once_is_used_once_it_can() {
+    let Some(site) = with_repository() else { return };
+    let host = &site.host;
+    let address = "http://127.0.0.1:8764/debian";
+    let key = read(host, "/srv/keys/maker.asc").replace('\n', "\\n");
+    site.source(&format!(
+        "repository \"extra\" {{ uris = \"{address}\", suites = \"./\", key = \"{key}\" }}\npackage \"demo-tool\" {{}}\n"
+    ));
+    assert_refused(&site, "repository-unusable", &["apt cannot reach", "extra.sources", "`refresh = false`"]);
+
+    host.must("mkdir /srv/http; ln -s /srv/signed /srv/http/debian");
+    host.must("systemd-run --quiet --unit=packages-server python3 -m http.server -d /srv/http --bind 127.0.0.1 8764");
+    host.must("for i in $(seq 50); do python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8764))' 2>/dev/null && break; sleep 0.1; done");
+    site.converge();
+    assert_eq!(host.must("demo-tool"), "demo-tool 3.3\n");
+
+    // A run was cut short between its source and its index.
+    host.must("apt-get -q -y purge demo-tool; rm /var/lib/apt/lists/127.0.0.1:8764*; touch /var/lib/apt/lists");
+    let plan = site.plan();
+    let repository = planned(&plan, ID);
+    assert_eq!(repository.action, "update", "{plan:?}");
+    assert!(repository.raw.to_string().contains("fetched"), "{plan:?}");
+    assert!(planned(&plan, "package[\"demo-tool\"]").raw.to_string().contains("3.3"), "read from the index: {plan:?}");
+    site.converge();
+    assert_eq!(host.must("demo-tool"), "demo-tool 3.3\n");
+
+    // The same, and the server is away: nothing changes, and the next plan has it again.
+    host.must("rm /var/lib/apt/lists/127.0.0.1:8764*; touch /var/lib/apt/lists; systemctl stop packages-server");
+    let output = site.apply().expect_code(1);
+    assert_eq!(output.outcome(ID), "failed", "{output}");
+    assert_eq!(planned(&site.plan(), ID).action, "update");
+}

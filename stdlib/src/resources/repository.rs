@@ -3,7 +3,7 @@
 mod apt;
 mod provider;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -25,7 +25,7 @@ use crate::{Choice, Resource};
 ///
 /// The index is fetched together with the source, and before any package. A plan fetches it as well, into a place of its own,
 /// where the repository can be reached: the packages that come from it are then planned with their versions and with what they bring.
-/// A repository whose signature does not fit is refused before anything is written. On Debian and its kin the source is a file
+/// A repository whose signature does not fit, or that cannot be reached, is refused before anything is written. On Debian and its kin the source is a file
 /// below `/etc/apt/sources.list.d`, the key one below `/etc/apt/keyrings` that only this source is checked with. Compares
 /// to Salt's `pkgrepo.managed`, Puppet's `apt::source`, and Ansible's `deb822_repository` and `apt_repository`.
 ///
@@ -154,6 +154,10 @@ pub struct ObservedRepository {
     files: Vec<(WantedFile, FoundFile)>,
     /// The directory of keys, where it is to be made.
     no_keyrings: Option<&'static Path>,
+    /// Files of its index that are to be fetched, and are not there.
+    unfetched: Vec<PathBuf>,
+    /// Its source is there as wanted, and the machine does not have its index.
+    lacks_index: bool,
 }
 
 impl Repository {
@@ -257,6 +261,11 @@ impl Repository {
             problems.invalid("options", format!("`{name}` is no name of an option"), "write one such as `Languages`");
         }
         problems.finish()
+    }
+
+    /// Whether its index is fetched with it.
+    fn is_refreshed(&self) -> bool {
+        self.state == State::Present && self.refresh && self.enabled
     }
 
     /// Says what is wrong with a key.
@@ -367,7 +376,12 @@ impl ResourceType for Repository {
         let has_key = files.iter().any(|(file, _)| file.what == "key" && file.content.is_some());
         let is_missing = |path: &Path| Ok::<_, ObserveError>(matches!(world.stat(path)?, Known::Is(None)));
         let no_keyrings = if has_key && is_missing(provider.keyrings())? { Some(provider.keyrings()) } else { None };
-        Ok(ObservedRepository { files, no_keyrings })
+        let is_there = files.iter().any(|(file, found)| {
+            file.what == "source" && file.content.is_some() && found.is_as_wanted(file)
+        });
+        let is_fetched = self.is_refreshed() && world.is_live();
+        let unfetched = if is_fetched { provider.unfetched(self, world)? } else { Vec::new() };
+        Ok(ObservedRepository { files, no_keyrings, lacks_index: is_there && !unfetched.is_empty(), unfetched })
     }
 
     fn diff(&self, observed: &ObservedRepository) -> Difference {
@@ -404,6 +418,9 @@ impl ResourceType for Repository {
                 changes.push(Change::value(file.what, before, after));
             }
         }
+        if changes.is_empty() && observed.lacks_index {
+            changes.push(Change::value("index", Shown::Absent, Shown::Value(stead_catalog::Value::string("fetched"))));
+        }
         if changes.is_empty() {
             return Difference::NONE;
         }
@@ -416,6 +433,7 @@ impl ResourceType for Repository {
     }
 
     fn digest(&self, observed: &ObservedRepository, hasher: &mut blake3::Hasher) -> bool {
+        hasher.update(&[u8::from(observed.lacks_index)]);
         observed.files.iter().all(|(_, found)| match &found.content {
             Known::Is(content) => {
                 hasher.update(content.as_deref().unwrap_or_default());
@@ -429,6 +447,13 @@ impl ResourceType for Repository {
         let root = |kind, mode, size| Stat { kind, mode, uid: Owner::Id(0), gid: Owner::Id(0), size, target: None };
         if let Some(keyrings) = observed.no_keyrings {
             effects.put(keyrings, root(FileKind::Directory, 0o755, 0), None);
+        }
+        let source = observed.files.iter().find(|(file, _)| file.what == "source");
+        if let Some((file, _)) = source.filter(|_| observed.lacks_index) {
+            effects.refresh_source(&file.path);
+        }
+        for list in &observed.unfetched {
+            effects.appear(list, &format!("repository[\"{}\"]", self.name));
         }
         for (file, found) in observed.files.iter().filter(|(file, found)| !found.is_as_wanted(file)) {
             match &file.content {
@@ -449,10 +474,11 @@ impl ResourceType for Repository {
     fn apply(&self, observed: &ObservedRepository, _: &Difference, machine: &Machine) -> Result<Applied, ApplyError> {
         let provider = provider::of(machine.world());
         let open = || observed.files.iter().filter(|(file, found)| !found.is_as_wanted(file));
-        let is_tree = machine.system().is_tree();
-        if self.state == State::Present && self.refresh && self.enabled && !is_tree {
-            // Before anything is written: what apt refuses never becomes a source.
-            let files = open().map(|(file, _)| {
+        let fetches = self.is_refreshed() && !machine.system().is_tree();
+        let source = observed.files.iter().find(|(file, _)| file.what == "source" && file.content.is_some());
+        if fetches {
+            // Before anything is written: what apt refuses, or cannot reach, never becomes a source.
+            let files = open().chain(source.filter(|_| observed.lacks_index)).map(|(file, _)| {
                 let content = file.content.clone().map(Known::known).transpose()?;
                 Ok((file.path.clone(), content))
             });
@@ -478,11 +504,8 @@ impl ResourceType for Repository {
             }
         }
         machine.commit(staged)?;
-        if self.state == State::Present && self.refresh && self.enabled && !is_tree {
-            let source = observed.files.iter().find(|(file, _)| file.what == "source" && file.content.is_some());
-            if let Some((file, _)) = source {
-                provider.refresh(machine, &file.path)?;
-            }
+        if let Some((file, _)) = source.filter(|_| fetches) {
+            provider.refresh(machine, &file.path)?;
         }
         Ok(Applied::Done)
     }

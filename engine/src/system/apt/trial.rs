@@ -35,7 +35,7 @@ impl Drop for Own {
 }
 
 impl Apt {
-    /// Asks apt whether it takes these sources, before they are written. One that cannot be reached is found out later.
+    /// Asks apt whether it takes these sources, before they are written.
     ///
     /// # Errors
     /// `repository-unusable`.
@@ -48,19 +48,16 @@ impl Apt {
         let view = self.prepare(&own.0, ahead).map_err(failed)?;
         for (path, _) in ahead.files.iter().filter(|(path, content)| content.is_some() && is_source(path)) {
             let copy = own.0.join("etc").join(path.strip_prefix("/etc/apt").unwrap_or(path));
-            let mut argv: Vec<String> = ["apt-get", "-o", "Acquire::Retries=0"].map(str::to_owned).into();
-            argv.extend(["http", "https"].into_iter().flat_map(|way| ["-o".to_owned(), format!("Acquire::{way}::Timeout=10")]));
+            let mut argv: Vec<String> = ["apt-get", "-o", "Acquire::Retries=1"].map(str::to_owned).into();
+            argv.extend(["http", "https"].into_iter().flat_map(|way| ["-o".to_owned(), format!("Acquire::{way}::Timeout=15")]));
             argv.extend(arguments(&copy));
             let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
             let output = self.ask_with(&argv, Some(&view), None, INDEXING)?;
             if output.status == 0 {
                 continue;
             }
-            let said = errors(&String::from_utf8_lossy(&output.stderr));
-            if UNREACHABLE.iter().any(|words| said.contains(words)) {
-                return Ok(());
-            }
-            return Err(unusable(path, &said.replace(&own.0.display().to_string(), "")));
+            let said = errors(&String::from_utf8_lossy(&output.stderr)).replace(&own.0.display().to_string(), "");
+            return Err(unusable(path, &said));
         }
         Ok(())
     }
@@ -74,13 +71,19 @@ impl Apt {
     }
 }
 
-/// The failure of a repository that apt refuses.
+/// The failure of a repository that apt refuses, or cannot get at.
 pub(super) fn unusable(path: &Path, said: &str) -> ObserveError {
     let first = said.lines().next().unwrap_or("it says nothing").trim_start_matches(['E', 'W', ':', ' ']);
+    let (what, way_out) = if UNREACHABLE.iter().any(|words| said.contains(words)) {
+        let way_out = "check the address, and that this machine gets at it; `refresh = false` writes the source without fetching its index";
+        ("cannot reach", way_out)
+    } else {
+        ("refuses", "compare the address, the suite and the signing key with what its maker says")
+    };
     ObserveError::Impossible {
         code: "repository-unusable",
-        message: format!("apt refuses the repository in {}: {first}", path.display()),
-        hint: format!("compare the address, the suite and the signing key with what its maker says\napt wrote:\n{said}"),
+        message: format!("apt {what} the repository in {}: {first}", path.display()),
+        hint: format!("{way_out}\napt wrote:\n{said}"),
     }
 }
 

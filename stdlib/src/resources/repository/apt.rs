@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use stead_engine::net::UrlParts;
 use stead_engine::system::apt::SourcesAhead;
-use stead_engine::{ApplyError, Known, Machine};
+use stead_engine::{ApplyError, Known, Machine, ObserveError, World};
 
 use super::provider::{Abilities, Provider, WantedFile};
 use super::{Format, Kind, Repository, State};
 use crate::openpgp;
+
+/// Where apt keeps the indexes of its sources.
+const LISTS: &str = "/var/lib/apt/lists";
 
 /// Where keys are that only the sources which name them are checked with.
 const KEYRINGS: &str = "/etc/apt/keyrings";
@@ -51,6 +54,17 @@ impl Provider for Apt {
         Ok(machine.system().apt.try_sources(&SourcesAhead { files, ..SourcesAhead::default() })?)
     }
 
+    fn unfetched(&self, repository: &Repository, world: &dyn World) -> Result<Vec<PathBuf>, ObserveError> {
+        let Known::Is(Some(entries)) = world.list(Path::new(LISTS))? else { return Ok(Vec::new()) };
+        let names: Vec<_> = entries.iter().filter_map(|(name, _)| name.to_str()).collect();
+        // With no index at all, of no source, the lists were cleared: whoever needs one fetches them all.
+        if names.iter().all(|name| matches!(*name, "lock" | "partial" | "auxfiles")) {
+            return Ok(Vec::new());
+        }
+        let missing = list_names(repository).filter(|start| !names.iter().any(|name| name.starts_with(start)));
+        Ok(missing.map(|start| Path::new(LISTS).join(format!("{start}InRelease"))).collect())
+    }
+
     fn refresh(&self, machine: &Machine, source: &Path) -> Result<(), ApplyError> {
         machine.system().apt.refresh_source(machine, source)
     }
@@ -77,6 +91,48 @@ fn all_paths(repository: &Repository) -> Vec<PathBuf> {
     paths.extend(key_paths(repository));
     paths.push(pin_path(repository));
     paths
+}
+
+/// How the names of the lists begin that apt makes of a repository, for each address and suite. An address of another kind, or with
+/// what apt fills in, has none here.
+fn list_names(repository: &Repository) -> impl Iterator<Item = String> {
+    let all = repository.uris.iter().flat_map(|uri| repository.suites.iter().map(move |suite| (uri, suite)));
+    all.filter_map(|(uri, suite)| {
+        let (way, rest) = uri.split_once(':')?;
+        let place = match way {
+            "file" => rest.strip_prefix("//").unwrap_or(rest),
+            "http" | "https" => {
+                let rest = rest.strip_prefix("//")?;
+                let host = rest.split('/').next().unwrap_or(rest);
+                // Names and passwords are not part of a file's name.
+                &rest[host.rfind('@').map_or(0, |at| at + 1)..]
+            }
+            _ => return None,
+        };
+        if place.contains(['$', '%']) || suite.contains(['$', '%']) {
+            return None;
+        }
+        let slash = if place.ends_with('/') { "" } else { "/" };
+        let below = match (suite.as_str(), suite.ends_with('/')) {
+            ("/", _) => String::new(),
+            (_, true) => suite.clone(),
+            (_, false) => format!("dists/{suite}/"),
+        };
+        Some(list_name(&format!("{place}{slash}{below}")))
+    })
+}
+
+/// A part of an address as it is in the name of a list: apt's `URItoFileName`.
+fn list_name(address: &str) -> String {
+    let mut name = String::new();
+    for byte in address.bytes() {
+        match byte {
+            b'/' => name.push('_'),
+            b' '.. b'\x7f' if !b" \\|{}[]<>\"^~_=!@#$%&*".contains(&byte) => name.push(char::from(byte)),
+            _ => name.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    name
 }
 
 /// All files with what they are to hold: the key first, for the source names it.
@@ -168,4 +224,28 @@ fn pin(repository: &Repository) -> Option<String> {
     };
     let what = repository.pin_for.as_ref().map_or_else(of_host, |given| given.to_string());
     Some(format!("Package: *\nPin: {what}\nPin-Priority: {priority}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::made;
+    use stead_catalog::Value;
+
+    fn check(uri: &str, suite: &str, expected: &[&str]) {
+        let text = |text: &str| Value::string(text);
+        let repository: Repository = made([("name", text("x")), ("uris", text(uri)), ("suites", text(suite))]);
+        assert_eq!(list_names(&repository).collect::<Vec<_>>(), expected, "{uri} {suite}");
+    }
+
+    #[test]
+    fn lists_are_named_as_apt_names_them() {
+        check("https://deb.debian.org/debian", "bookworm", &["deb.debian.org_debian_dists_bookworm_"]);
+        check("http://u:p@127.0.0.1:8765//repo/", "./", &["127.0.0.1:8765__repo_._"]);
+        check("http://127.0.0.1:8765/re_po~+", "stable/x", &["127.0.0.1:8765_re%5fpo%7e+_dists_stable_x_"]);
+        check("file:///srv/packages", "./", &["_srv_packages_._"]);
+        check("file:/srv/packages", "/", &["_srv_packages_"]);
+        check("mirror://mirrors.example.com/list", "stable", &[]);
+        check("https://example.com/$(ARCH)", "stable", &[]);
+    }
 }

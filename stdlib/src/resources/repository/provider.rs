@@ -58,6 +58,12 @@ pub(super) trait Provider: Sync {
     /// `repository-unusable`.
     fn try_files(&self, machine: &Machine, files: Vec<(PathBuf, Option<Arc<[u8]>>)>) -> Result<(), ApplyError>;
 
+    /// Files of the index that the machine lacks while it has those of others: fetching it failed or was cut short.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    fn unfetched(&self, repository: &Repository, world: &dyn World) -> Result<Vec<PathBuf>, ObserveError>;
+
     /// Fetches the index of the source in this file.
     ///
     /// # Errors
