@@ -1,7 +1,7 @@
 //! TOML, by `toml_edit`, which keeps comments and blanks.
 
 use serde_json::Value as Json;
-use toml_edit::{Array, ArrayOfTables, DocumentMut, Formatted, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Formatted, InlineTable, Item, RawString, Table, TableLike, Value};
 
 use super::{Format, Operation, Step, refused};
 use crate::edit::Flaw;
@@ -62,13 +62,7 @@ impl Format for TomlFormat {
             }
             (Operation::Remove(_), Step::Index(index)) => {
                 if let Some(array) = parent.as_array_mut() {
-                    array.remove(*index);
-                    if let Some(first) = array.get_mut(0).filter(|_| *index == 0) {
-                        // The item that is first now was set off from the one before it by a blank.
-                        if first.decor().prefix().and_then(|prefix| prefix.as_str()) == Some(" ") {
-                            first.decor_mut().set_prefix("");
-                        }
-                    }
+                    take_item(array, *index).ok_or_else(lost)?;
                 } else {
                     parent.as_array_of_tables_mut().ok_or_else(lost)?.remove(*index);
                 }
@@ -95,6 +89,14 @@ fn set(parent: &mut Item, key: &str, new: &Json) -> Option<()> {
             let decor = found.decor().clone();
             *found = value(new);
             *found.decor_mut() = decor;
+        }
+        // A table stays where it is in the file, with what is said above it.
+        (Some(Item::Table(table)), Json::Object(map)) if !is_inline && !table.is_dotted() => {
+            let mut fresh = new_table(map);
+            fresh.set_implicit(fresh.is_implicit() && table.is_implicit());
+            fresh.set_position(table.position());
+            *fresh.decor_mut() = table.decor().clone();
+            *table = fresh;
         }
         (Some(found), new) => {
             // What is said above a table is said above the value that takes its place.
@@ -152,14 +154,57 @@ fn push(parent: &mut Item, new: &Json) -> Option<()> {
     // An item goes on a line of its own where the others do.
     let prefix = array.iter().last().and_then(|last| last.decor().prefix()?.as_str()).map(str::to_owned);
     let is_first = array.is_empty();
+    // What is said behind the last item stays behind it.
+    let last = array.len().checked_sub(1).and_then(|last| array.get_mut(last));
+    let suffix = last.as_ref().map(|last| text(last.decor().suffix())).unwrap_or_default();
+    let rest = format!("{suffix}{}", text(Some(array.trailing())));
+    let (said, below) = rest.split_once('\n').filter(|(said, _)| !is_first && said.contains('#')).unwrap_or_default();
+    if !said.is_empty() {
+        if let Some(last) = array.len().checked_sub(1).and_then(|last| array.get_mut(last)) {
+            last.decor_mut().set_suffix("");
+        }
+        array.set_trailing(format!("\n{below}"));
+    }
     array.push(value(new));
-    if let Some(prefix) = prefix.filter(|prefix| !is_first && prefix.contains('\n'))
+    let indent = prefix.as_deref().filter(|prefix| prefix.contains('\n')).and_then(|prefix| prefix.rsplit('\n').next());
+    if (!is_first && indent.is_some() || !said.is_empty())
         && let Some(last) = array.len().checked_sub(1).and_then(|last| array.get_mut(last))
     {
-        let lines = prefix.rsplit('\n').next().map(|indent| format!("\n{indent}"));
-        last.decor_mut().set_prefix(lines.unwrap_or(prefix));
+        last.decor_mut().set_prefix(format!("{}\n{}", said.trim_end(), indent.unwrap_or_default()));
     }
     Some(())
+}
+
+/// Takes an item away, with what is said behind it on its line and above it. What is said of the item before it stays there.
+fn take_item(array: &mut Array, index: usize) -> Option<()> {
+    array.get(index)?;
+    let removed = array.remove(index);
+    let before = text(removed.decor().prefix());
+    let between = |after: &str| match after.split_once('\n') {
+        Some((own, rest)) => {
+            let ending = if own.ends_with('\r') { "\r\n" } else { "\n" };
+            format!("{}{ending}{rest}", before.split('\n').next().unwrap_or_default().trim_end())
+        }
+        None => before.clone(),
+    };
+    if let Some(next) = array.get_mut(index) {
+        let prefix = between(&text(next.decor().prefix()));
+        next.decor_mut().set_prefix(prefix);
+        return Some(());
+    }
+    let after = format!("{}{}", text(removed.decor().suffix()), text(Some(array.trailing())));
+    if after.contains('\n') {
+        array.set_trailing(between(&after));
+    } else if let Some((said, _)) = before.split_once('\n').filter(|(said, _)| said.contains('#')) {
+        array.set_trailing(format!("{said}\n"));
+    } else {
+        array.set_trailing(if array.is_empty() { "" } else { &after });
+    }
+    Some(())
+}
+
+fn text(raw: Option<&RawString>) -> String {
+    raw.and_then(RawString::as_str).unwrap_or_default().to_owned()
 }
 
 /// Takes a key away and returns the comments above it that no key below it could take.
@@ -251,4 +296,52 @@ fn new_table(map: &serde_json::Map<String, Json>) -> Table {
         table.insert(key, item(new, false));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Step {
+        Step::Key(name.into())
+    }
+
+    #[track_caller]
+    fn check(text: &str, operation: Operation, expected: &str) {
+        let changed = TomlFormat.change(text, &operation).expect("it can be changed");
+        assert_eq!(changed, expected);
+        TomlFormat.read(&changed).expect("it is TOML");
+    }
+
+    #[test]
+    fn a_table_stays_where_it_is() {
+        let text = "# head\n[x]\na = 1\n# mid\n[y]\nb = 2\n";
+        let set = |map: Json| Operation::Set(vec![key("x")], map);
+        check(text, set(serde_json::json!({})), "# head\n[x]\n# mid\n[y]\nb = 2\n");
+        check(text, set(serde_json::json!({ "c": 3 })), "# head\n[x]\nc = 3\n# mid\n[y]\nb = 2\n");
+        check(text, set(serde_json::json!({ "c": { "d": 1 } })), "# head\n[x]\n\n[x.c]\nd = 1\n# mid\n[y]\nb = 2\n");
+    }
+
+    #[test]
+    fn a_comment_behind_an_item_goes_with_it() {
+        let text = "l = [ 1, # one\n  2, # two\n  3, # three\n]\n";
+        let remove = |index| Operation::Remove(vec![key("l"), Step::Index(index)]);
+        check(text, remove(0), "l = [\n  2, # two\n  3, # three\n]\n");
+        check(text, remove(1), "l = [ 1, # one\n  3, # three\n]\n");
+        check(text, remove(2), "l = [ 1, # one\n  2, # two\n]\n");
+        let bare = "l = [\n  1, # one\n  2 # two\n]\n";
+        check(bare, remove(1), "l = [\n  1 # one\n]\n");
+        check("l = [\n  1, # one\n  2]\n", remove(1), "l = [\n  1 # one\n]\n");
+        check("l = [1, 2, 3]\n", remove(0), "l = [2, 3]\n");
+        check("l = [ 1, 2 ]\n", remove(1), "l = [ 1 ]\n");
+        check("l = [ 1 ]\n", remove(0), "l = []\n");
+        check("l = [\n  1, # one\n]\n", remove(0), "l = [\n]\n");
+    }
+
+    #[test]
+    fn a_comment_behind_the_last_item_stays_there() {
+        let insert = Operation::Insert(vec![key("l"), Step::Index(1)], serde_json::json!(2));
+        check("l = [\n  1, # one\n]\n", insert.clone(), "l = [\n  1, # one\n  2,\n]\n");
+        check("l = [\n  1 # one\n]\n", insert, "l = [\n  1, # one\n  2\n]\n");
+    }
 }
