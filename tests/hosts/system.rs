@@ -241,6 +241,15 @@ fn a_program_is_chosen_among_alternatives() {
     assert_eq!(host.must("readlink -f /etc/greeter.conf").trim(), "/etc/hostname");
     assert!(host.must("update-alternatives --query pager").contains("Status: manual"));
 
+    // The links themselves are looked at.
+    host.must("rm /usr/bin/pager; ln -sf /bin/true /usr/bin/greeter");
+    let plan = site.plan();
+    for id in ["alternatives[\"pager\"]", "alternatives[\"greeter\"]"] {
+        assert_eq!(planned(&plan, id).action, "update", "{plan:?}");
+    }
+    site.converge();
+    assert_eq!(host.must("readlink /usr/bin/pager /usr/bin/greeter"), "/etc/alternatives/pager\n/etc/alternatives/greeter\n");
+
     site.source("alternatives \"pager\" { auto = true }\nalternatives \"greeter\" { state = absent }\n");
     site.converge();
     assert_eq!(host.must("readlink /etc/alternatives/pager"), before);

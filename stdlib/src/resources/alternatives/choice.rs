@@ -66,6 +66,8 @@ struct Found {
     group: Known<Option<Group>>,
     /// Where the name leads.
     leads: Option<String>,
+    /// Where the group's own link leads; `None` where there is none.
+    link: Known<Option<String>>,
 }
 
 /// Says whether this can be a name of a group or a slave, so that it can never be a path or an option.
@@ -153,6 +155,25 @@ impl Selection {
         Some((Some(group), leads))
     }
 
+    /// It decides where the name leads.
+    fn chooses(&self) -> bool {
+        self.wanted && (self.selected || self.auto)
+    }
+
+    /// Looks where the link of the group leads, which may be another one than the tool has made.
+    fn look_at_link(&self, world: &dyn World, link: &Path) -> Result<Known<Option<String>>, ObserveError> {
+        Ok(match world.stat(link)? {
+            Known::Unknown(because) => Known::Unknown(because),
+            Known::Is(None) => Known::Is(None),
+            Known::Is(Some(Stat { target: Some(target), .. })) => Known::Is(Some(target.to_string_lossy().into_owned())),
+            // The tool leaves it, and the program that is chosen is not the one that runs.
+            Known::Is(Some(stat)) => {
+                let hint = "move away what is there: the tool puts its link in the place";
+                return Err(filesystem::wrong_kind(link, stat.kind, FileKind::Symlink, hint));
+            }
+        })
+    }
+
     fn run<const N: usize>(&self, machine: &Machine, words: [&str; N]) -> Result<(), ApplyError> {
         commands::run(machine, std::iter::once(self.tool.command).chain(words)).map(drop)
     }
@@ -186,7 +207,11 @@ impl Part for Selection {
         if let (Known::Is(group), true) = (&group, self.wanted) {
             self.refuse(world, group.as_ref())?;
         }
-        Ok(Arc::new(Found { group, leads }))
+        let link = match &group {
+            Known::Is(Some(group)) if self.chooses() => self.look_at_link(world, Path::new(&group.link))?,
+            _ => Known::Is(None),
+        };
+        Ok(Arc::new(Found { group, leads, link }))
     }
 
     fn diff(&self, seen: &Seen) -> Difference {
@@ -228,6 +253,14 @@ impl Part for Selection {
         if found.leads != leads && (after.is_some() || before.is_some()) {
             changes.push(Change::value("path", text(found.leads.as_ref()), text(leads.as_ref())));
         }
+        if let (true, Known::Is(link), Some(before), Some(after)) = (self.chooses(), &found.link, before, &after)
+            && before.link == after.link
+        {
+            let own = self.own_link().to_string_lossy().into_owned();
+            if link.as_ref() != Some(&own) {
+                changes.push(Change::value("link", text(link.as_ref()), text(Some(&own))));
+            }
+        }
         if changes.is_empty() {
             return Difference::NONE;
         }
@@ -244,6 +277,8 @@ impl Part for Selection {
         let Known::Is(group) = &found.group else { return false };
         hasher.update(group.as_ref().map(Group::text).unwrap_or_default().as_bytes());
         hasher.update(found.leads.as_deref().unwrap_or_default().as_bytes());
+        let Known::Is(link) = &found.link else { return false };
+        hasher.update(b"\0").update(link.as_deref().unwrap_or_default().as_bytes());
         true
     }
 
