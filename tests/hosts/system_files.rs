@@ -95,6 +95,8 @@ fn sudo_takes_good_rules_and_visudo_refuses_bad_ones() {
     let output = site.apply();
     assert_eq!(output.code, 1, "{output}");
     assert!(output.stdout.contains("validation-failed"), "{output}");
+    assert!(output.stdout.contains("/etc/sudoers.d/bad:1:"), "the place is told: {output}");
+    assert!(output.stdout.contains("syntax error"), "{output}");
     assert_eq!(host.read("/etc/sudoers.d/bad"), None, "it was not put in place");
     host.must("visudo -c");
 }

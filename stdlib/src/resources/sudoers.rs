@@ -170,13 +170,11 @@ impl Sudoers {
             ("runas_group", &self.runas_group),
         ];
         for (attribute, words) in lists {
-            for word in words.iter().filter(|word| {
-                word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control() || ",=:()\"".contains(c))
-            }) {
+            for word in words.iter().filter(|word| !is_word(word)) {
                 problems.invalid(
                     attribute,
                     format!("`{}` is no name in a rule of sudo", word.escape_debug()),
-                    "one name; several as a list",
+                    "one name; several as a list. A blank in a name is escaped: `\"domain\\\\ admins\"`",
                 );
             }
         }
@@ -259,11 +257,26 @@ impl Sudoers {
     fn checker(&self, world: &dyn World) -> Result<Option<Command>, ObserveError> {
         for path in VISUDO.into_iter().filter(|_| self.validate && self.state == State::Present) {
             if world.exists(Path::new(path))? == Known::Is(true) {
-                return Ok(Some(Command::Argv(vec![path.into(), "-c".into(), "-q".into(), "-f".into(), "%s".into()])));
+                return Ok(Some(Command::Argv(vec![path.into(), "-c".into(), "-f".into(), "%s".into()])));
             }
         }
         Ok(None)
     }
+}
+
+/// Says whether a name stands for itself in a rule: with what sudoers(5) reads as its own escaped.
+fn is_word(name: &str) -> bool {
+    let mut chars = name.chars();
+    while let Some(c) = chars.next() {
+        let is_plain = match c {
+            '\\' => chars.next().is_some_and(|c| !c.is_control()),
+            c => !(c.is_whitespace() || c.is_control() || ",=:()\"".contains(c)),
+        };
+        if !is_plain {
+            return false;
+        }
+    }
+    !name.is_empty()
 }
 
 /// A command with what sudoers(5) reads as its own escaped in the arguments. What is escaped already stays so.
