@@ -69,12 +69,14 @@ impl<T: ResourceType> Part for T {
 }
 
 /// How the changes of a part are named among those of its resource.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Label {
     /// As the part names them.
     Own,
     /// A file: its content by this name, and its mode and owner by that name and theirs. Those of a new file are not told.
     File(&'static str),
+    /// A directory that is made where it is missing: told by its path.
+    Directory(Arc<str>),
     /// A unit: whether it runs is told as `running`, for `state` is the resource's own.
     Unit,
 }
@@ -112,8 +114,9 @@ impl Parts {
 
     /// Adds the directory that a distribution's configuration files of one kind lie in: where it is missing it is made, and it is nobody's otherwise.
     pub(crate) fn push_directory(&mut self, path: impl Into<Arc<str>>) {
-        let path = [("path", Value::String(path.into()))];
-        self.push_file("directory", made::<directory::Directory>(path));
+        let path = path.into();
+        let part = made::<directory::Directory>([("path", Value::String(path.clone()))]);
+        self.list.push((Label::Directory(path), Arc::new(part)));
     }
 
     /// Adds a unit that runs or starts at boot; what comes before it is in place by then.
@@ -185,7 +188,7 @@ impl ObservedParts {
     pub(crate) fn apply(&self, machine: &Machine) -> Result<Applied, ApplyError> {
         let mut staged = Vec::new();
         for part in self.open() {
-            if !matches!(part.label, Label::File(_)) {
+            if !matches!(part.label, Label::File(_) | Label::Directory(_)) {
                 // What is not a file may count on the files.
                 machine.commit(std::mem::take(&mut staged))?;
             }
@@ -226,9 +229,13 @@ fn takes_away(part: &SeenPart) -> bool {
 
 impl SeenPart {
     fn changes(&self) -> Vec<Change> {
-        let name = match self.label {
+        let name = match &self.label {
             Label::Own => return self.difference.changes.clone(),
             Label::Unit => return self.difference.changes.iter().map(running).collect(),
+            Label::Directory(path) if self.difference.action == Action::Create => {
+                return vec![Change::value("directory", Shown::Absent, Shown::Value(Value::String(path.clone())))];
+            }
+            Label::Directory(_) => "directory",
             Label::File(name) => name,
         };
         let is_main = |change: &Change| matches!(&*change.attribute, "content" | "target");
