@@ -61,6 +61,12 @@ impl Patience {
         }
     }
 
+    /// The pause before the next try, when this much time has passed; `None` when time is up. The last one is shorter, so that
+    /// what answers at the end of `within` is seen.
+    fn rest(&self, passed: Duration) -> Option<Duration> {
+        self.within.checked_sub(passed).filter(|left| !left.is_zero()).map(|left| left.min(self.interval))
+    }
+
     /// Asks until it is as wanted.
     ///
     /// # Errors
@@ -89,16 +95,16 @@ impl Patience {
                     why
                 }
             };
-            let is_up = begun.elapsed() + self.interval > self.within;
-            if is_up || machine.time_left().is_some_and(|left| left <= self.interval) {
+            let rest = self.rest(begun.elapsed()).filter(|rest| machine.time_left().is_none_or(|left| left > *rest));
+            let Some(rest) = rest else {
                 return Err(ObserveError::Impossible {
                     code: "not-healthy",
                     message: format!("{place} is not as wanted after {} s: {why}", begun.elapsed().as_secs()),
                     hint: "look at what should answer there, and at its log; raise `within` if it needs longer".into(),
                 }
                 .into());
-            }
-            pause(machine, self.interval)?;
+            };
+            pause(machine, rest)?;
         }
     }
 }
@@ -115,5 +121,22 @@ fn pause(machine: &Machine, length: Duration) -> Result<(), ApplyError> {
             return Ok(());
         }
         std::thread::sleep(left.min(TICK));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_try_is_at_the_end() {
+        let seconds = Duration::from_secs;
+        let patience = Patience { within: seconds(3), interval: seconds(2), delay: Duration::ZERO, successes: 1 };
+        assert_eq!(patience.rest(Duration::ZERO), Some(seconds(2)));
+        assert_eq!(patience.rest(seconds(2)), Some(seconds(1)));
+        assert_eq!(patience.rest(seconds(3)), None);
+        assert_eq!(patience.rest(seconds(4)), None);
+        let once = Patience { within: Duration::ZERO, ..patience };
+        assert_eq!(once.rest(Duration::ZERO), None);
     }
 }
