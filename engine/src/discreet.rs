@@ -10,7 +10,7 @@ use stead_catalog::{Attributes, Change, Command, Secrets, Shown};
 
 use crate::{
     Applied, ApplyError, Difference, LockClass, Machine, Managed, Observation, ObserveError, PackageWish, Predicted, Probe,
-    ReactionKind, SecretsGo, World,
+    ReactionKind, SecretsGo, Unmet, World,
 };
 
 /// A resource, some of whose attributes are secret.
@@ -89,7 +89,9 @@ impl Discreet {
                 ApplyError::Invalid { path: self.scrub_path(path), command: self.scrub(command), output }
             }
             ApplyError::Moved { what } => ApplyError::Moved { what: self.scrub(what) },
-            ApplyError::NotConverged { what } => ApplyError::NotConverged { what: self.scrub(what) },
+            ApplyError::NotConverged { what, way_out } => {
+                ApplyError::NotConverged { what: self.scrub(what), way_out: way_out.map(|way_out| self.scrub(way_out)) }
+            }
             ApplyError::Service { service, message } => ApplyError::Service { service, message: self.scrub(message) },
             other @ (ApplyError::Cancelled | ApplyError::Journal { .. }) => other,
         }
@@ -139,6 +141,10 @@ impl Managed for Discreet {
 
     fn settles(&self, left: &Difference) -> bool {
         self.inner.settles(left)
+    }
+
+    fn unmet(&self, left: &Difference) -> Option<Unmet> {
+        self.inner.unmet(left)
     }
 
     fn guard(&self, command: &Command) -> Probe {

@@ -186,6 +186,8 @@ pub enum ApplyError {
     NotConverged {
         /// What still differs.
         what: String,
+        /// The way out, where the resource's type knows one.
+        way_out: Option<String>,
     },
     /// A part of the system failed to do what it was asked.
     #[error("{service}: {message}")]
@@ -249,6 +251,7 @@ impl ApplyError {
             Self::NotStarted { .. } => {
                 Some("check the path, and that the file may be run; require the package that brings it".into())
             }
+            Self::NotConverged { way_out: Some(way_out), .. } => Some(way_out.clone()),
             Self::NotConverged { .. } => {
                 Some("something else writes it, or the machine cannot keep it so: compare with the plan".into())
             }

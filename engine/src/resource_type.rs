@@ -138,6 +138,12 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
         left.action != Action::Run
     }
 
+    /// Says what it means that a second look still finds `left` to do, where this type knows better than that something else wrote it.
+    fn unmet(&self, left: &Difference) -> Option<Unmet> {
+        let _ = left;
+        None
+    }
+
     /// How a guard of this resource (`only_if`, `unless`) is asked: as the engine's own user in `/`, unless it says otherwise.
     fn guard(&self, command: &Command) -> Probe {
         Probe { command: command.clone(), user: None, cwd: None, env: Vec::new(), timeout: None }
@@ -174,6 +180,15 @@ pub trait ResourceType: Described + Debug + Send + Sync + 'static {
     fn package_wish(&self) -> Option<PackageWish> {
         None
     }
+}
+
+/// What a change that was made has not brought about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet {
+    /// In words.
+    pub what: String,
+    /// What to do about it.
+    pub way_out: String,
 }
 
 /// Where the secrets of a resource end up.
@@ -222,6 +237,8 @@ pub trait Managed: Debug + Send + Sync {
     fn absorbs_reaction(&self, difference: &Difference) -> bool;
     /// See [`ResourceType::settles`].
     fn settles(&self, left: &Difference) -> bool;
+    /// See [`ResourceType::unmet`].
+    fn unmet(&self, left: &Difference) -> Option<Unmet>;
     /// See [`ResourceType::guard`].
     fn guard(&self, command: &Command) -> Probe;
     /// See [`ResourceType::writes`].
@@ -274,6 +291,10 @@ impl<T: ResourceType> Managed for T {
 
     fn settles(&self, left: &Difference) -> bool {
         ResourceType::settles(self, left)
+    }
+
+    fn unmet(&self, left: &Difference) -> Option<Unmet> {
+        ResourceType::unmet(self, left)
     }
 
     fn guard(&self, command: &Command) -> Probe {

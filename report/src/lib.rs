@@ -32,7 +32,7 @@ pub use nodes::{NodePattern, matches_node, natural_order, node_line, node_patter
 pub use outcome::{Outcome, RunSummary};
 pub use paint::{Color, Style};
 pub use text::{TextOptions, apply_summary, plan_text, resource_text, summary_line};
-pub use value::counted;
+pub use value::{counted, size_words};
 
 #[cfg(test)]
 mod samples;

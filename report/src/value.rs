@@ -55,7 +55,7 @@ pub(crate) fn words(side: &Shown, hidden: bool) -> (Style, String) {
 }
 
 /// Bytes for a reader: `512 bytes`, `1.2 MiB`.
-pub(crate) fn size_words(bytes: u64) -> String {
+pub fn size_words(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     if bytes < 1024 {
         return if bytes == 1 { "1 byte".into() } else { format!("{bytes} bytes") };

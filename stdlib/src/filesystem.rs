@@ -423,6 +423,20 @@ pub(crate) fn shown_target(stat: &Stat) -> Shown {
 /// Most entries that are named one by one; the rest is counted.
 pub(crate) const MAX_NAMED: usize = 100;
 
+/// What a second look still finds of `creates`, in words; `None` where it is not that.
+pub(crate) fn missing_of_creates(left: &Difference) -> Option<String> {
+    let missing: Vec<&str> = left
+        .changes
+        .iter()
+        .filter(|change| &*change.attribute == "creates" && change.before == Shown::Absent)
+        .filter_map(|change| match &change.after {
+            Shown::Value(value) => value.as_str(),
+            _ => None,
+        })
+        .collect();
+    (!missing.is_empty()).then(|| missing.join(" and "))
+}
+
 /// The changes that remove these entries: one a name up to a bound, then a count.
 pub(crate) fn removals<'a>(names: impl ExactSizeIterator<Item = &'a Path>, changes: &mut Vec<Change>) {
     let count = names.len();

@@ -123,6 +123,10 @@ pub(crate) struct Member {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     pub(crate) members: BTreeMap<PathBuf, Member>,
+    /// The archive has nothing in it.
+    pub(crate) is_blank: bool,
+    /// How many names the deepest path has that the patterns take; 0 where they take none.
+    pub(crate) depth: usize,
 }
 
 impl Index {
@@ -131,7 +135,7 @@ impl Index {
     /// # Errors
     /// When it is damaged, unsafe or too large.
     pub(crate) fn read(bytes: &[u8], selection: &Selection, limits: Limits) -> Result<Self, Refusal> {
-        let mut index = Self::default();
+        let mut index = Self { is_blank: true, ..Self::default() };
         let (mut position, mut total, mut kept) = (0_usize, 0_u64, 0_u64);
         // Also of what is not wanted: a hard link that is may name it.
         let mut files: BTreeMap<PathBuf, Member> = BTreeMap::new();
@@ -142,7 +146,11 @@ impl Index {
                 return Err(Refusal::TooLarge(format!("it has more than {} entries", limits.entries)));
             }
             let Some(own) = names::own_path(&raw.name)? else { return Ok(()) };
+            index.is_blank = false;
             let is_wanted = selection.takes(&own);
+            if is_wanted {
+                index.depth = index.depth.max(own.components().count());
+            }
             if !is_wanted && !matches!(raw.kind, RawKind::File) {
                 return Ok(());
             }

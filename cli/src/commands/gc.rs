@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stead_catalog::{Type, Value};
 use stead_engine::{Collected, Journal, Retention};
-use stead_report::counted;
+use stead_report::{counted, size_words};
 
 use crate::args::GcArguments;
 use crate::failure::Failure;
@@ -20,11 +20,11 @@ pub(crate) fn run(arguments: &GcArguments, terminal: &Terminal) -> Result<ExitCo
         max_age: arguments.max_age.map(Duration::from_nanos),
     };
     let Collected { runs, contents, size } = Journal::collect(&state_dir, &retention, true).map_err(Failure::Collect)?;
-    let size = Value::Size(size);
     terminal.print(&format!(
-        "dropped {} and {}; the journal takes {size}\n",
+        "dropped {} and {}; the journal takes {}\n",
         counted(runs, "run"),
-        counted(contents, "content")
+        counted(contents, "content"),
+        size_words(size)
     ))?;
     Ok(ExitCode::SUCCESS)
 }

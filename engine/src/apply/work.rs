@@ -19,7 +19,7 @@ use crate::ledger::{completed, thing};
 use crate::machine::{Group, Scope, Secrecy, Shared, Staged, afters, commit, survey};
 use crate::{
     Applied, ApplyError, Difference, FileKind, Forecast, Known, Machine, Managed, Observation, ObserveError, PackageWish,
-    Planned, Predicted, Registry, World,
+    Planned, Predicted, Registry, Unmet, World,
 };
 
 /// A task for the threads. Resources are named by their position in the catalog.
@@ -285,7 +285,8 @@ impl Work<'_> {
     fn try_once(&self, resource: usize, ready: &Ready) -> Result<Progress, ApplyError> {
         let managed = self.managed(resource)?;
         let machine = self.machine(resource, &ready.scope);
-        match managed.apply(&ready.observed, &ready.difference, &machine)? {
+        let applied = managed.apply(&ready.observed, &ready.difference, &machine);
+        match applied.map_err(|error| self.in_time(resource, &machine, error))? {
             Applied::Done => {
                 self.verify(resource, &ready.scope)?;
                 Ok(Progress::Done)
@@ -294,9 +295,24 @@ impl Work<'_> {
         }
     }
 
+    /// How long one try of a resource may take.
+    fn limit(&self, resource: usize) -> Option<Duration> {
+        self.catalog.resources[resource].meta.timeout_ns.map(Duration::from_nanos)
+    }
+
+    /// A command that took all that was left of this time is told by the limit as it was given.
+    fn in_time(&self, resource: usize, machine: &Machine, error: ApplyError) -> ApplyError {
+        match (error, self.limit(resource)) {
+            (ApplyError::Timeout { command, .. }, Some(limit)) if machine.time_left() == Some(Duration::ZERO) => {
+                ApplyError::Timeout { command, limit }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// A machine for one try, with its time limit.
     fn machine(&self, resource: usize, scope: &Arc<Scope>) -> Machine {
-        let timeout = self.catalog.resources[resource].meta.timeout_ns.map(Duration::from_nanos);
+        let timeout = self.limit(resource);
         *scope.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
             timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         Machine::new(self.shared.clone(), scope.clone())
@@ -309,7 +325,10 @@ impl Work<'_> {
         if difference.is_none() || !settles {
             return Ok(());
         }
-        let error = ApplyError::NotConverged { what: remaining(&difference) };
+        let error = match self.managed(resource)?.unmet(&difference) {
+            Some(Unmet { what, way_out }) => ApplyError::NotConverged { what, way_out: Some(way_out) },
+            None => ApplyError::NotConverged { what: remaining(&difference), way_out: None },
+        };
         *scope.remaining.lock().unwrap_or_else(PoisonError::into_inner) = difference.changes;
         Err(error)
     }
@@ -408,7 +427,7 @@ impl Work<'_> {
             known.retain(|old| !left.iter().any(|new| new.after.path() == old.after.path()));
             known.extend(left);
         }
-        reacted?;
+        reacted.map_err(|error| self.in_time(resource, &machine, error))?;
         self.verify(resource, &scope)
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::{Action, Blob, Change, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, World};
+use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, Unmet, World};
 
 use self::compare::{Compared, Source};
 use self::gone::Removals;
@@ -271,7 +271,7 @@ impl Archive {
                 }
                 if self.checksum.is_none() && !is_absent {
                     let hint = "give `checksum = \"sha256:…\"`; `\"none\"` unpacks whatever the server sends";
-                    problem("missing-attribute", "checksum", Some("from"), "nothing says which archive is meant", hint);
+                    problem("missing-attribute", "checksum", Some("from"), "there is no checksum: nothing tells whether the right archive came", hint);
                 }
             }
             _ => {}
@@ -426,6 +426,14 @@ impl ResourceType for Archive {
     /// What it is said to create has to be there afterwards.
     fn settles(&self, _: &Difference) -> bool {
         true
+    }
+
+    fn unmet(&self, left: &Difference) -> Option<Unmet> {
+        let missing = filesystem::missing_of_creates(left)?;
+        Some(Unmet {
+            what: format!("the archive was unpacked, and {missing} is not there"),
+            way_out: "correct `creates`: the archive, `strip`, `include` and `exclude` say what comes of it".into(),
+        })
     }
 
     // Credentials are for the server: what is unpacked does not hold them.

@@ -201,7 +201,7 @@ impl Download {
             }
             (Some(_), Some(Origin::Url(_))) if self.checksum.is_none() => {
                 let hint = "give `checksum = \"sha256:…\"`; `\"none\"` takes whatever the server sends";
-                problems.missing("checksum", "nothing says which file is meant", hint);
+                problems.missing("checksum", "there is no checksum: nothing tells whether the right file came", hint);
             }
             _ => {}
         }

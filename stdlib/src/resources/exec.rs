@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use stead_catalog::{Action, Attributes, Change, Command, Footprint, Place, Problem, ResourceId, Shown, Surroundings, Value};
 use stead_engine::{
     Applied, ApplyError, Described, Difference, FileKind, Known, Machine, ObserveError, Predicted, Probe, ReactionKind,
-    ResourceType, Run, SecretsGo, World,
+    ResourceType, Run, SecretsGo, Unmet, World,
 };
 
 use crate::Resource;
@@ -327,6 +327,14 @@ impl ResourceType for Exec {
     /// What it is said to create has to be there afterwards.
     fn settles(&self, left: &Difference) -> bool {
         left.action != Action::Run || !self.creates.is_empty()
+    }
+
+    fn unmet(&self, left: &Difference) -> Option<Unmet> {
+        let missing = crate::filesystem::missing_of_creates(left)?;
+        Some(Unmet {
+            what: format!("the command ended well, and {missing} is not there"),
+            way_out: "correct `creates`, or let the command make it".into(),
+        })
     }
 
     /// Its guards run where and as whom the command does.

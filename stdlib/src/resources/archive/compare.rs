@@ -7,7 +7,7 @@ use stead_catalog::{Action, Change, Shown, Value};
 use stead_engine::net;
 use stead_engine::{Difference, FileKind, Known, ObserveError, Owner, Predicted, Stat, World};
 
-use super::{Archive, ObservedArchive};
+use super::{Archive, ObservedArchive, State};
 use crate::checksum::{Checksum, Wanted};
 use crate::filesystem::{self, Holder, MAX_NAMED};
 use crate::unpack::{Index, Member};
@@ -210,7 +210,29 @@ impl Archive {
             message: format!("`{pattern}` is no pattern: {reason}"),
             hint: "write one such as `app-*/bin`".into(),
         })?;
-        Index::read(bytes, &selection, self.limits()).map_err(|refusal| refusal.into_error(&self.shown_origin()))
+        let index = Index::read(bytes, &selection, self.limits()).map_err(|refusal| refusal.into_error(&self.shown_origin()))?;
+        if index.members.is_empty() && !index.is_blank && self.state == State::Present {
+            return Err(self.nothing_selected(&index));
+        }
+        Ok(index)
+    }
+
+    /// The failure of an archive that has something in it, of which nothing is wanted.
+    fn nothing_selected(&self, index: &Index) -> ObserveError {
+        let list = "list what is in it with `tar tf` or `unzip -l`";
+        let (option, hint) = if index.depth > 0 {
+            let most = index.depth - 1;
+            (format!("strip = {}", self.strip), format!("at most {most} can be taken off the names in it: correct `strip`"))
+        } else if self.include.iter().next().is_some() {
+            ("include".into(), format!("a pattern matches the whole name in the archive, before `strip`: {list}"))
+        } else {
+            ("exclude".into(), format!("a pattern that matches a directory leaves out all that is in it: {list}"))
+        };
+        ObserveError::Impossible {
+            code: "missing-source",
+            message: format!("`{option}` leaves nothing of {} to unpack", self.shown_origin()),
+            hint,
+        }
     }
 
     /// Looks at the directory that everything goes into.

@@ -10,6 +10,7 @@ use stead_engine::{Applied, ApplyError, Difference, FileKind, Known, Machine, Ob
 use super::Archive;
 use super::compare::Source;
 use crate::filesystem::{self, Tree};
+use crate::web::Origin;
 
 /// What is removed.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +42,12 @@ impl Archive {
                     Known::Unknown(because) => removals.unknown = Some(because),
                 }
             }
+            return Ok(removals);
+        }
+        // Without the archive nobody knows what came from it, and nothing of it is wanted.
+        if let Some(Origin::Path(path)) = self.origin()
+            && world.stat(path)? == Known::Is(None)
+        {
             return Ok(removals);
         }
         let index = match self.observe_source(world)? {
