@@ -1,7 +1,7 @@
 //! Staying with a machine: what somebody else changes is noticed as it happens, planned and put right.
 //!
 //! Nothing is polled. What each resource looked at, which the planner remembers anyway, says what is to be watched: directories by
-//! inotify, units by the signals of the service manager, accounts and packages by the files of their databases. What happens
+//! inotify, mounts and the live hostname by poll, units by the signals of the service manager, accounts and packages by the files of their databases. What happens
 //! names the resources that are to be looked at again; they and what reacts to them are planned as a part of the
 //! catalog, and the plan is carried out as any other, by the caller. The lock is held only then.
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use stead_catalog::{Action, Catalog, Change, DriftPolicy, EdgeKind, OutcomeKind, PlannedResource};
 
@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod alarm;
+mod kernel;
 mod notify;
 mod patience;
 mod places;
@@ -242,7 +243,8 @@ impl<'a> Watch<'a> {
             self.hear();
             self.call_back();
             if self.dirty.is_empty() && self.notices.is_empty() {
-                self.sleep(self.deadline());
+                let until = self.deadline();
+                self.sleep(until);
                 continue;
             }
             self.await_quiet();
@@ -447,15 +449,13 @@ impl<'a> Watch<'a> {
     }
 
     /// Sleeps until something happens.
-    fn sleep(&self, until: Option<Instant>) {
+    fn sleep(&mut self, until: Option<Instant>) {
         let timeout = until.map(|until| {
             // Rounded up: a wake-up that is too early would come again and again.
             let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(left.subsec_nanos()) }
         });
-        let mut fds = [PollFd::new(&self.options.alarm, PollFlags::IN), PollFd::new(&self.notify, PollFlags::IN)];
-        // An interrupted poll is a wake-up like any other.
-        let _ = poll(&mut fds, timeout.as_ref());
+        self.notify.wait(&self.options.alarm, timeout.as_ref());
     }
 
     /// Waits until nothing more happens, for a moment at the most.

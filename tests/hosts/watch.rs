@@ -325,3 +325,26 @@ fn a_quiet_machine_costs_nothing() {
     assert!((9..=18).contains(&corrections), "{corrections} corrections of 9 edits");
     watched.end().nothing_is_left();
 }
+
+#[test]
+fn mounts_the_hostname_and_links_of_alternatives_are_put_right() {
+    let Some(watched) = Watched::start(
+        "mount \"/srv/cache\" { device = \"tmpfs\", fstype = \"tmpfs\", options = \"size=8m\", create_directory = true }\n\
+         hostname \"web-1\" {}\n\
+         file \"/opt/pager\" { content = \"#!/bin/sh\\n\", mode = 0755 }\n\
+         alternatives \"pager\" { path = \"/opt/pager\", link = \"/usr/bin/pager\", priority = 1 }\n",
+    ) else {
+        return;
+    };
+    watched.mends("umount /srv/cache", "findmnt /srv/cache");
+    watched.mends("umount /srv/cache; touch /srv/cache/below", "findmnt /srv/cache");
+    watched.mends("hostname other", "[ $(hostname) = web-1 ]");
+    watched.mends("rm /usr/bin/pager", "[ $(readlink /usr/bin/pager) = /etc/alternatives/pager ]");
+    watched.mends("ln -sfn /bin/true /usr/bin/pager", "[ $(readlink /usr/bin/pager) = /etc/alternatives/pager ]");
+    // What is mounted elsewhere is looked at, and no reason to do anything.
+    watched.site.host.must("mkdir /srv/other; mount -t tmpfs tmpfs /srv/other");
+    watched.mends("umount /srv/cache", "findmnt /srv/cache");
+    assert_eq!(watched.corrections("mount[\"/srv/cache\"]"), 3);
+    let site = watched.end();
+    site.nothing_is_left();
+}

@@ -3,13 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::event::Timespec;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
+use super::alarm::Alarm;
+use super::kernel::KernelFiles;
 use super::places::{Interest, Places};
 
 /// Names that come, go or are exchanged, and the directory itself moved or removed.
@@ -37,11 +40,12 @@ pub(super) struct News {
     pub(super) is_overflow: bool,
 }
 
-/// The directories under watch.
+/// The directories under watch, and the files of the kernel.
 #[derive(Debug)]
 pub(super) struct Notify {
     fd: OwnedFd,
     places: Places,
+    kernel: KernelFiles,
     /// By watch: the paths of the directory. One directory may be at several, by mounts.
     paths: HashMap<i32, Vec<PathBuf>>,
     /// By path: the watch, and whether the things in it are looked at.
@@ -58,7 +62,8 @@ pub(super) struct NotWatched {
 impl Notify {
     pub(super) fn new() -> Result<Self, Errno> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        Ok(Self { fd, places: Places::default(), paths: HashMap::new(), watches: HashMap::new() })
+        let kernel = KernelFiles::default();
+        Ok(Self { fd, places: Places::default(), kernel, paths: HashMap::new(), watches: HashMap::new() })
     }
 
     /// How many directories are under watch.
@@ -87,6 +92,9 @@ impl Notify {
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => self.leave(path),
                 Err(error) => failed.push(NotWatched { path: path.clone(), error }),
             }
+        }
+        for (path, error) in self.kernel.listen(places.kernel.keys()) {
+            failed.push(NotWatched { path, error: Errno::from_io_error(&error).unwrap_or(Errno::IO) });
         }
         self.places = places;
         failed
@@ -118,9 +126,17 @@ impl Notify {
         }
     }
 
+    /// Sleeps until something happens or the alarm rings; with a timeout so long at most.
+    pub(super) fn wait(&mut self, alarm: &Alarm, timeout: Option<&Timespec>) {
+        self.kernel.wait(&[alarm.as_fd(), self.fd.as_fd()], timeout);
+    }
+
     /// Takes what has happened. Does not wait.
     pub(super) fn news(&mut self) -> News {
         let mut news = News::default();
+        for path in self.kernel.take() {
+            news.resources.extend(self.places.kernel.get(&path).into_iter().flatten());
+        }
         let mut ended = Vec::new();
         let mut buffer = [MaybeUninit::uninit(); 16 << 10];
         let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
@@ -151,12 +167,6 @@ impl Notify {
             }
         }
         news
-    }
-}
-
-impl AsFd for Notify {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
     }
 }
 

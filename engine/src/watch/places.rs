@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::kernel;
 use crate::reads::{Read, Reads};
 
 /// Symlinks on one way at most, as the kernel has it.
@@ -93,6 +94,8 @@ pub(super) struct Places {
     pub(super) directories: BTreeMap<PathBuf, Interest>,
     /// By unit: the resources.
     pub(super) units: HashMap<String, Vec<u32>>,
+    /// By file of the kernel that tells by itself: the resources.
+    pub(super) kernel: HashMap<PathBuf, Vec<u32>>,
 }
 
 /// What is on the way to the entries of a directory.
@@ -111,6 +114,9 @@ impl Places {
         for (resource, sources) in sources {
             for source in sources {
                 match source {
+                    Source::Path(path) if root == Path::new("/") && kernel::tells(path) => {
+                        note(places.kernel.entry(path.clone()).or_default(), resource);
+                    }
                     Source::Path(path) => {
                         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
                         let way = ways.entry(parent.to_owned()).or_insert_with(|| Way::to(root, parent));
