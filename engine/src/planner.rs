@@ -16,7 +16,7 @@ use crate::discreet::discreet_among;
 use crate::graph::Graph;
 use crate::joint::JointForecast;
 use crate::managed_paths::ManagedPaths;
-use crate::reads::{Reads, Recorder};
+use crate::reads::{Read, Reads, Recorder};
 use crate::{Difference, FileKind, Forecast, Known, Managed, Observation, ObserveError, Predicted, Registry, World};
 
 /// A reaction that an earlier run owed and did not get to.
@@ -155,6 +155,7 @@ pub(crate) fn plan_managed(
         walk = Walk::run(catalog, registry, world, options, &graph, &order, &read, &early, &joint, &paths, &prerequisites);
     }
 
+    walk.tell_bringers(&order, &early);
     let Walk { planned, wanted, reactions, counts_on, .. } = walk;
     for (from, to) in counts_on {
         graph.put_after(from, to);
@@ -346,6 +347,21 @@ impl<'a> Walk<'a> {
         }
         entry.changes = difference.changes;
         self.finish(entry, difference.action, reaction);
+    }
+
+    /// What lacks a directory that another resource brings later is told to require it: what comes with a package is no edge.
+    fn tell_bringers(&mut self, order: &[usize], early: &[(Result<Observation, ObserveError>, Reads)]) {
+        for (entry, index) in self.planned.iter_mut().zip(order) {
+            let Some(error) = entry.error.as_mut().filter(|error| &*error.code == "missing-parent") else { continue };
+            let paths = early[*index].1.iter().filter_map(|read| match read {
+                Read::Path(path) => Some(&**path),
+                _ => None,
+            });
+            if let Some(from) = paths.filter_map(|path| self.predicted.maker_of(path)).find(|from| from != index) {
+                let bringer = &self.catalog.resources[from].id;
+                error.hint = Some(format!("{bringer} brings that directory: require it, `require = [{bringer}]`").into());
+            }
+        }
     }
 
     fn finish(&mut self, entry: PlannedResource, wanted: Action, reaction: bool) {

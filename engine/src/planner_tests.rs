@@ -62,7 +62,16 @@ impl ResourceType for Word {
     type Observed = Option<Arc<[u8]>>;
 
     fn observe(&self, world: &dyn World) -> Result<Self::Observed, ObserveError> {
-        if let Some(gate) = &self.gate
+        if let Some(directory) = self.gate.as_ref().and_then(|gate| gate.strip_suffix('/'))
+            && world.stat(Path::new(directory))?.known()?.is_none()
+        {
+            return Err(ObserveError::Impossible {
+                code: "missing-parent",
+                message: format!("there is no directory {directory}"),
+                hint: "declare it".into(),
+            });
+        }
+        if let Some(gate) = self.gate.as_ref().filter(|gate| !gate.ends_with('/'))
             && world.read(Path::new(gate))?.known()?.is_none()
         {
             return Err(ObserveError::Unavailable { service: "gate", message: "it is shut".into() });
@@ -96,7 +105,7 @@ impl ResourceType for Word {
         match &self.word {
             Some(word) => {
                 let stat = Stat {
-                    kind: FileKind::File,
+                    kind: if word == "/" { FileKind::Directory } else { FileKind::File },
                     mode: 0o644,
                     uid: Owner::Id(0),
                     gid: Owner::Id(0),
@@ -118,7 +127,8 @@ impl ResourceType for Word {
     }
 }
 
-/// Wants `word` at `/NAME`; `-` wants nothing there; a `!` in front makes it react. `GATE>NAME` looks only where `/GATE` is there.
+/// Wants `word` at `/NAME`; `-` wants nothing there, `/` a directory; a `!` in front makes it react. `GATE>NAME` looks only where
+/// `/GATE` is there, `GATE/>NAME` where that directory is.
 fn wants(name: &str, word: &str) -> stead_catalog::Resource {
     let (word, reacts) = word.strip_prefix('!').map_or((word, false), |word| (word, true));
     let mut attributes = Attributes::new();
@@ -188,6 +198,21 @@ fn a_later_resource_sees_what_an_earlier_one_will_have_done() {
         &[(0, 1, Require), (1, 2, Require)],
         "a@1:create a@2:delete a@3:create",
     );
+}
+
+#[test]
+fn what_lacks_a_directory_is_told_what_brings_it_later() {
+    let hint = |resources: &[(&str, &str)]| {
+        let planned = planned(&[], resources, &[]);
+        let error = planned.plan.resources[0].error.clone().expect("there is no such directory");
+        assert_eq!(&*error.code, "missing-parent");
+        error.hint.map(|hint| hint.to_string())
+    };
+    let told = "test[\"etc\"] brings that directory: require it, `require = [test[\"etc\"]]`";
+    assert_eq!(hint(&[("etc/>etc/a", "x"), ("etc", "/")]).as_deref(), Some(told));
+    assert_eq!(hint(&[("etc/>etc/a", "x"), ("etc", "a file")]).as_deref(), Some("declare it"));
+    assert_eq!(hint(&[("etc/>etc/a", "x"), ("other", "/")]).as_deref(), Some("declare it"));
+    check(&[], &[("etc/>etc/a", "x"), ("etc", "/")], &[(1, 0, Require)], "etc:create etc/>etc/a:create");
 }
 
 #[test]

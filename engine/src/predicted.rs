@@ -275,6 +275,18 @@ impl<'a> Predicted<'a> {
         found
     }
 
+    /// Returns the resource that makes the directory at this path, which is not there so far.
+    pub(crate) fn maker_of(&self, path: &Path) -> Option<usize> {
+        let resolved = self.resolve(path);
+        let is_made = match self.files.get(&resolved)? {
+            Entry::Present { stat, kept, .. } => stat.kind == FileKind::Directory && !kept,
+            Entry::Appearing(_) => true,
+            Entry::Removed | Entry::Obscured(_) => false,
+        };
+        let is_new = is_made && matches!(self.base.stat(path), Ok(Known::Is(None)));
+        is_new.then(|| self.writers.of_path(&resolved)).flatten()
+    }
+
     /// Returns what was announced by [`Predicted::may_bring`] since the last call.
     pub(crate) fn take_brought(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.brought)
