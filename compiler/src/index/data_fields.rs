@@ -1,5 +1,7 @@
 //! Where data files give values to the fields of record types: the keys below a parameter, followed by its type.
 
+use std::sync::Arc;
+
 use stead_catalog::Type;
 use stead_grammar::ast::Span;
 
@@ -11,6 +13,25 @@ impl DataPlace {
     pub(super) fn of(entry: &Entry) -> Self {
         Self { file: entry.node.file.clone(), key: entry.key_span, span: entry.node.span, value: entry.node.to_value() }
     }
+}
+
+/// The key that an offset stands at, with those around it, innermost first: the key itself, or that of the innermost value there. What is
+/// below a key of TOML need not stand within its place: `[web.tls]` is far from `[web]`. Keys of lists' items have no path.
+pub(super) fn key_at(node: &Node, offset: u32) -> Option<(Vec<Arc<str>>, Span)> {
+    let Kind::Map(entries) = &node.kind else { return None };
+    let within = || {
+        entries.iter().find_map(|(name, entry)| {
+            let (mut path, key) = key_at(&entry.node, offset)?;
+            path.push(name.clone());
+            Some((path, key))
+        })
+    };
+    let own = |touches: &dyn Fn(&Entry) -> bool| {
+        entries.iter().find(|(_, entry)| touches(entry)).map(|(name, entry)| (vec![name.clone()], entry.key_span))
+    };
+    own(&|entry| entry.key_span.touches(offset))
+        .or_else(within)
+        .or_else(|| own(&|entry| entry.key_span.to(entry.node.span).touches(offset)))
 }
 
 impl Project {
@@ -34,6 +55,29 @@ impl Project {
             }
         });
         found
+    }
+
+    /// The field that a path of the data gives a value to: `serve.site.name`.
+    pub fn field_of_path(&self, path: &[Arc<str>]) -> Option<Place> {
+        let (_, mut ty) = self.parameter_of_data(path)?;
+        let mut place = None;
+        for key in path.get(2..)? {
+            let inner = loop {
+                match ty {
+                    Type::Optional(inner) | Type::Secret(inner) => ty = Type::clone(&inner),
+                    other => break other,
+                }
+            };
+            (place, ty) = match inner {
+                Type::Record(record) => {
+                    let field = record.fields.iter().find(|field| field.name == *key)?;
+                    (self.program.field_place(&record, key), field.ty.clone())
+                }
+                Type::Map(item) => (None, Type::clone(&item)),
+                _ => return None,
+            };
+        }
+        place
     }
 
     /// Hands over every key of the data that is a field of a record type of the project.

@@ -311,20 +311,10 @@ impl Project {
 
     /// The path of keys at an offset of a data file, outermost first, and where the innermost key stands.
     pub fn data_path_at(&self, file: &str, offset: u32) -> Option<(Vec<Arc<str>>, Span)> {
-        let mut node = self.data.roots().find(|root| &*root.file == file)?;
-        let mut path = Vec::new();
-        let mut key = None;
-        while let data::Kind::Map(entries) = &node.kind {
-            let entry = entries.iter().find(|(_, entry)| entry.key_span.to(entry.node.span).touches(offset));
-            let Some((name, entry)) = entry else { break };
-            path.push(name.clone());
-            key = Some(entry.key_span);
-            if entry.key_span.touches(offset) {
-                break;
-            }
-            node = &entry.node;
-        }
-        Some((path, key?))
+        let root = self.data.roots().find(|root| &*root.file == file)?;
+        let (mut path, key) = super::data_fields::key_at(root, offset)?;
+        path.reverse();
+        Some((path, key))
     }
 
     /// The parameter of a state that the data gives a value under `state.parameter`.

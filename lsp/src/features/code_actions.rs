@@ -177,6 +177,37 @@ mod tests {
     }
 
     #[test]
+    fn an_unused_parameter_is_named_anew_by_its_callers_too() {
+        let with = |name: &str, cursor: &str| {
+            format!(
+                "//- site.stead\nstate s(a: Int, {name}{cursor}: Int) {{ file \"/${{a}}\" }}\nnode \"n\" {{ s({name} = 1) }}\n//- data/common.yaml\ns:\n  a: 1\n  {name}: 2\n"
+            )
+        };
+        let expected = "//- data/common.yaml\ns:\n  a: 1\n  _b: 2\n//- site.stead\nstate s(a: Int, _b: Int) { file \"/${a}\" }\nnode \"n\" { s(_b = 1) }\n";
+        check(&with("b", "$0"), "Name it `_b`", expected);
+    }
+
+    #[test]
+    fn no_comment_is_put_into_a_text() {
+        absent("let a = \"\"\"\n  x\n  ${1 ?? $02}\n  \"\"\"\nfile \"/${a}\"\n", "Allow");
+        let own_line = "let a = [\n  1 ?? $02,\n]\nfile \"/${a}\"\n";
+        let allowed = "let a = [\n  # stead: allow(needless-default) \n  1 ?? 2,\n]\nfile \"/${a}\"\n";
+        check(own_line, "Allow `needless-default` here", allowed);
+    }
+
+    #[test]
+    fn a_value_is_not_put_where_its_names_mean_something_else() {
+        let with = |a: &str, rest: &str| format!("let x = \"1\"\n{a}for {rest}\n");
+        absent(&with("let a$0 = x\n", "x in [\"2\"] { file \"/${x}\" { content = a } }"), "Inline");
+        absent(&with("let a$0 = [x]\n", "y in a.map(x => x + a[0]) { file \"/${y}\" }"), "Inline");
+        check(
+            &with("let a$0 = x\n", "y in [\"2\"] { file \"/${y}\" { content = a + a } }"),
+            "Inline `a`",
+            &with("", "y in [\"2\"] { file \"/${y}\" { content = x + x } }"),
+        );
+    }
+
+    #[test]
     fn what_is_needless_goes() {
         check("let a = 1 ?? $02\nfile \"/${a}\"\n", "Remove `?? 2`", "let a = 1\nfile \"/${a}\"\n");
         check("let d$0 = file \"/x\"\n", "Leave out `let d =`", "file \"/x\"\n");

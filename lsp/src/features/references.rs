@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lsp_types::{DocumentHighlight, DocumentHighlightKind, Location, ReferenceParams};
 use stead_compiler::index::{Place, Target};
+use stead_grammar::ast::Span;
 
 use crate::snapshot::Snapshot;
 
@@ -12,6 +13,14 @@ pub(crate) struct Reference {
     pub(crate) place: Place,
     pub(crate) is_declaration: bool,
     pub(crate) is_shorthand: bool,
+    /// It is a key of the data, or a path to one: not a use by the name itself.
+    pub(crate) is_data: bool,
+}
+
+impl Reference {
+    fn of_data(file: Arc<str>, span: Span) -> Self {
+        Self { place: Place { file, span }, is_declaration: false, is_shorthand: false, is_data: true }
+    }
 }
 
 /// What stands at an offset, for looking where else it is named.
@@ -50,6 +59,7 @@ pub(crate) fn all(snapshot: &Snapshot, target: &Target) -> Vec<Reference> {
             place: Place { file: file.clone(), span: one.span },
             is_declaration: one.is_declaration,
             is_shorthand: one.is_shorthand,
+            is_data: false,
         }));
     }
     let data = match target {
@@ -58,18 +68,19 @@ pub(crate) fn all(snapshot: &Snapshot, target: &Target) -> Vec<Reference> {
         Target::State(place) => project.definition_at(place).map(|one| vec![one.name]),
         _ => None,
     };
+    // What a state is given by the data can be read there as well: `data.serve.port`.
+    let reads = |path: &[Arc<str>]| match target {
+        Target::Field(place) => project.field_of_path(path).as_ref() == Some(place),
+        _ => data.as_deref() == Some(path),
+    };
+    for (file, index) in project.indexes() {
+        let uses = index.uses.iter().filter(|one| matches!(&one.target, Target::Data(path) if reads(path)));
+        found.extend(uses.map(|one| Reference::of_data(file.clone(), one.span)));
+    }
     let in_data = data.map(|path| project.data_places(&path)).unwrap_or_default();
-    found.extend(in_data.into_iter().map(|one| Reference {
-        place: Place { file: one.file, span: one.key },
-        is_declaration: false,
-        is_shorthand: false,
-    }));
+    found.extend(in_data.into_iter().map(|one| Reference::of_data(one.file, one.key)));
     if let Target::Field(place) = target {
-        found.extend(project.data_places_of_field(place).into_iter().map(|one| Reference {
-            place: Place { file: one.file, span: one.key },
-            is_declaration: false,
-            is_shorthand: false,
-        }));
+        found.extend(project.data_places_of_field(place).into_iter().map(|one| Reference::of_data(one.file, one.key)));
         for file in templates(snapshot) {
             let Some(index) = project.template_index(&file) else { continue };
             let fields = index.uses.iter().filter(|name| {
@@ -79,6 +90,7 @@ pub(crate) fn all(snapshot: &Snapshot, target: &Target) -> Vec<Reference> {
                 place: Place { file: file.clone(), span: name.span },
                 is_declaration: false,
                 is_shorthand: false,
+                is_data: false,
             }));
         }
     }
@@ -140,6 +152,31 @@ mod tests {
             })
             .collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn keys_of_toml_are_found_wherever_their_table_is_written() {
+        let site = "state a(b: Int, c: Map<Any>) { file \"/${b}\" { content = c.d ?? \"\" } }\nnode \"n\" { a() }\n";
+        let with = |toml: &str| format!("//- site.stead\n{site}//- data/common.toml\n{toml}");
+        check(&with("[a]\nb$0 = 1\n"), &["data/common.toml:2:1", "site.stead:1:9", "site.stead:1:41"]);
+        check(&with("a.b$0 = 1\n"), &["data/common.toml:1:3", "site.stead:1:9", "site.stead:1:41"]);
+        check(&with("a = { b$0 = 1 }\n"), &["data/common.toml:1:7", "site.stead:1:9", "site.stead:1:41"]);
+        check(&with("[x]\ny = 1\n[a.c$0]\nd = \"\"\n"), &["data/common.toml:3:4", "site.stead:1:17", "site.stead:1:57"]);
+        check(&with("[a]\nb = 1\n[a.c]\nd$0 = \"\"\n"), &["data/common.toml:4:1"]);
+        check(&with("[[a.b$0]]\nx = 1\n[[a.b]]\nx = 2\n"), &["data/common.toml:1:5", "site.stead:1:9", "site.stead:1:41"]);
+    }
+
+    #[test]
+    fn what_data_gives_is_found_where_it_is_read() {
+        let site = |cursor: &str| {
+            format!(
+                "//- site.stead\ntype V {{ name: String }}\nstate s(v: V) {{ file \"/${{v.name}}\" }}\nnode \"n\" {{ s() }}\nfile \"/x\" {{ content = data.s.v.name }}\n//- data/common.yaml\ns:\n  v: {{ name: a }}\n"
+            )
+            .replacen(cursor, &format!("{cursor}$0"), 1)
+        };
+        check(&site("type V { name"), &["data/common.yaml:2:8", "site.stead:1:10", "site.stead:2:28", "site.stead:4:32"]);
+        check(&site("state s(v"), &["data/common.yaml:2:3", "site.stead:2:9", "site.stead:2:26", "site.stead:4:30"]);
+        check(&site("state s"), &["data/common.yaml:1:1", "site.stead:2:7", "site.stead:3:12", "site.stead:4:28"]);
     }
 
     #[test]

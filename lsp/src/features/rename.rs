@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use lsp_types::{PrepareRenameResponse, RenameParams, WorkspaceEdit};
 use stead_catalog::ResourceId;
-use stead_compiler::Diagnostic;
 use stead_compiler::index::{Place, Target};
+use stead_compiler::{Diagnostic, Project};
 use stead_grammar::ast::Span;
 
 use super::references::{Reference, all, target_at};
 use crate::snapshot::Snapshot;
+use crate::text::Text;
 
 /// Says whether what stands at an offset can be renamed, and what of it is its name.
 pub(crate) fn prepare(snapshot: &Snapshot, offset: u32) -> Result<Option<PrepareRenameResponse>, String> {
@@ -38,7 +39,7 @@ fn can_rename(snapshot: &Snapshot, target: &Target) -> Result<(), String> {
         Target::ResourceType(_) | Target::Attribute(..) | Target::Meta(_) => "it belongs to the resource types",
         Target::Builtin(_) | Target::Special(_) | Target::BuiltinType(_) | Target::Node(_) => "it belongs to the language",
         Target::Fact(_) => "it is a fact that every node tells",
-        Target::Data(_) => "a path of the data that no state declares is renamed in the files that use it",
+        Target::Data(_) => "a path of the data is renamed where a state declares it, or in the files that use it",
         Target::File(_) => "a file is renamed in the project's directory",
     };
     Err(what.to_owned())
@@ -62,9 +63,15 @@ pub(crate) fn rename(snapshot: &Snapshot, params: RenameParams) -> Result<Option
     Ok(Some(snapshot.edit(list)))
 }
 
-type Edits = BTreeMap<Arc<str>, Vec<(Span, String)>>;
+/// What to write where, by files.
+pub(crate) type Edits = BTreeMap<Arc<str>, Vec<(Span, String)>>;
 
-fn edits(snapshot: &Snapshot, offset: u32, new_name: &str) -> Result<Option<Edits>, String> {
+/// What to write where, so that what stands at an offset has another name.
+///
+/// # Errors
+///
+/// Why that is no good.
+pub(crate) fn edits(snapshot: &Snapshot, offset: u32, new_name: &str) -> Result<Option<Edits>, String> {
     let Some((target, here)) = target_at(snapshot, offset) else { return Ok(None) };
     can_rename(snapshot, &target)?;
     let found = all(snapshot, &target);
@@ -169,12 +176,49 @@ fn verify(snapshot: &Snapshot, target: &Target, edits: &Edits, found: &[Referenc
         let is_moved = |used: &Target| used.place() == Some(&moved);
         let uses: usize =
             after.indexes().iter().map(|(_, index)| index.uses.iter().filter(|one| is_moved(&one.target)).count()).sum();
-        let sources = found.iter().filter(|one| one.place.file.ends_with(".stead")).count();
+        let sources = found.iter().filter(|one| one.place.file.ends_with(".stead") && !one.is_data).count();
         if uses != sources {
             return Err(format!(
                 "`{new_name}` has a meaning where `{}` is used",
                 place.span.text(snapshot.text_of(&place.file).as_ref().map_or("", |text| text.as_str()))
             ));
+        }
+        if let Target::Field(_) = target
+            && after.data_places_of_field(&moved).len() != snapshot.project.data_places_of_field(place).len()
+        {
+            return Err("a key of the data is written in more than one place".into());
+        }
+    }
+    if found.iter().any(|one| one.is_data) { verify_data(snapshot, target, &after, new_name) } else { Ok(()) }
+}
+
+/// Looks whether the data still gives all that is read of it: what is behind an index or a loop is known for a node only.
+fn verify_data(snapshot: &Snapshot, target: &Target, after: &Project, new_name: &str) -> Result<(), String> {
+    let before = &snapshot.project;
+    let path = match target {
+        Target::Variable(place) => before.data_key_of(place),
+        Target::State(place) => before.definition_at(place).map(|one| vec![one.name]),
+        _ => None,
+    };
+    // A table of TOML may be written under several headings, of which the first is known.
+    if let Some(place) = path.and_then(|path| after.data_places(&path).into_iter().next()) {
+        let position = snapshot.text_of(&place.file).map_or(0, |text| text.position(place.key.start).line + 1);
+        return Err(format!("the key is written once more in `{}`, near line {position}", place.file));
+    }
+    let nodes = snapshot.compiled.iter().flat_map(|compiled| &compiled.nodes);
+    for (node, _) in nodes {
+        let errors = |project: &Project| {
+            let outcome = stead_compiler::compile_while(project, node, &|| true);
+            let found = outcome.map(|outcome| outcome.diagnostics).unwrap_or_default();
+            found.into_iter().filter(Diagnostic::is_error).collect::<Vec<_>>()
+        };
+        let (old, new) = (errors(before), errors(after));
+        if let Some(one) = new.iter().find(|one| !old.iter().any(|other| other.message == one.message)) {
+            let place = one.primary().map_or_else(String::new, |label| {
+                let line = after.text(&label.file).map(|text| Text::new(text, snapshot.encoding).position(label.span.start).line);
+                format!(" ({}:{})", label.file, line.unwrap_or(0) + 1)
+            });
+            return Err(format!("`{new_name}` cannot be the name: {}{place}", one.message));
         }
     }
     Ok(())
@@ -232,6 +276,38 @@ mod tests {
             "/z",
             Ok("file \"/z\"\nfile \"/y\" { require = [file[\"/z\"]] }\n"),
         );
+    }
+
+    /// What the data gives a state is read by its path as well.
+    #[test]
+    fn paths_of_the_data_follow() {
+        let site = |state: &str, param: &str, field: &str, content: &str| {
+            format!(
+                "//- site.stead\ntype V {{ {field}: String }}\nstate {state}({param}: V, sites: List<V>) {{ for s in [{param}] + sites {{ file \"/${{s.{field}}}\" }} }}\nnode \"*\" {{ {state}() }}\nfile \"/p\" {{ content = {content} }}\n"
+            )
+        };
+        let data = |state: &str, param: &str, field: &str| {
+            format!("//- data/common.yaml\n{state}:\n  {param}: {{ {field}: a }}\n  sites: [{{ {field}: b }}]\n")
+        };
+        let before = |content: &str, cursor: &str| {
+            let text = format!("{}{}", site("serve", "main", "name", content), data("serve", "main", "name"));
+            text.replacen(cursor, &format!("{cursor}$0"), 1)
+        };
+        let after =
+            |state, param, field, content: &str| format!("{}{}", data(state, param, field), site(state, param, field, content));
+        let path = "data.serve.main.name";
+        check(&before(path, "state serve"), "web", Ok(&after("web", "main", "name", "data.web.main.name")));
+        check(&before(path, "serve(main"), "first", Ok(&after("serve", "first", "name", "data.serve.first.name")));
+        check(&before(path, "V { name"), "host", Ok(&after("serve", "main", "host", "data.serve.main.host")));
+        // What is behind an index is not known to be the field.
+        check(&before("data.serve.sites[0].name", "V { name"), "host", Err("(site.stead:4)"));
+        check(
+            &before("data.serve.sites[0].name", "serve(main: V, sites"),
+            "all",
+            Ok(&after("serve", "main", "name", "data.serve.all[0].name").replace("sites", "all")),
+        );
+        let toml = "state s(a: Int, b: Map<Int>) { file \"/${a}\" { content = \"${b}\" } }\nnode \"*\" { s$0() }\n//- data/common.toml\n[s]\na = 1\n[s.b]\nc = 1\n";
+        check(&format!("//- site.stead\n{toml}"), "t", Err("once more in `data/common.toml`"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use stead_grammar::ast::{Expr, ExprKind, LetValue, Literal, Resource, Span, Stmt
 
 use super::Action;
 use super::imports::{import_edit_at, remove_import, whole_lines};
+use crate::features::references::{all, target_at};
+use crate::features::rename;
 use crate::features::tree::{Node, walk};
 use crate::snapshot::Snapshot;
 
@@ -74,8 +76,7 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
                 let action = mend(action.edit(&snapshot.name, unbound, ""));
                 actions.push(Action { is_preferred: true, ..action });
             }
-            let action = Action::new(format!("Name it `_{name}`"), CodeActionKind::QUICKFIX);
-            actions.push(mend(action.edit(&snapshot.name, Span::at(span.start), "_")));
+            actions.extend(underscored(snapshot, span, name).map(mend));
         }
         "unknown-name" | "unknown-state" | "unknown-type" => {
             let modules = snapshot.project.importable(&snapshot.name);
@@ -89,6 +90,22 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
         _ => {}
     }
     actions
+}
+
+/// Another name for what nothing uses: callers and data may name it all the same.
+fn underscored(snapshot: &Snapshot, span: Span, name: &str) -> Option<Action> {
+    let new_name = format!("_{name}");
+    let (target, _) = target_at(snapshot, span.start)?;
+    let mut action = Action::new(format!("Name it `{new_name}`"), CodeActionKind::QUICKFIX);
+    if all(snapshot, &target).len() <= 1 {
+        return Some(action.edit(&snapshot.name, Span::at(span.start), "_"));
+    }
+    for (file, list) in rename::edits(snapshot, span.start, &new_name).ok()?? {
+        for (at, text) in list {
+            action = action.edit(&file, at, text);
+        }
+    }
+    Some(action)
 }
 
 /// The `let x =` before a resource or the call of a state: both are there without it.
@@ -192,6 +209,18 @@ fn silence(snapshot: &Snapshot, found: &Diagnostic, span: Span) -> Option<Action
         return None;
     }
     let line = snapshot.text.line(snapshot.text.position(span.start).line);
+    // In the middle of a text a comment would be text.
+    let mut is_in_text = false;
+    walk(&snapshot.source()?.tree.items, &mut |node| {
+        if let Node::Expr(expr) = node
+            && matches!(expr.kind, ExprKind::Literal(Literal::String(_)) | ExprKind::Template(_))
+        {
+            is_in_text |= expr.span.start < line.start && line.start < expr.span.end;
+        }
+    });
+    if is_in_text {
+        return None;
+    }
     let indent: String = line.text(snapshot.text.as_str()).chars().take_while(|c| c.is_whitespace()).collect();
     let comment = format!("{indent}# stead: allow({}) \n", found.code);
     let action = Action::new(format!("Allow `{}` here, with a reason", found.code), CodeActionKind::QUICKFIX);

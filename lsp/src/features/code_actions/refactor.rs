@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lsp_types::CodeActionKind;
 use stead_catalog::{EdgeKind, Type};
-use stead_compiler::index::{FileIndex, Target};
+use stead_compiler::index::{FileIndex, Target, Use};
 use stead_grammar::ast::{Attribute, Block, Expr, ExprKind, Item, Let, LetValue, Span, Stmt};
 
 use super::Action;
@@ -227,7 +227,40 @@ fn inline(snapshot: &Snapshot, range: Span) -> Option<Action> {
     if action.edits.is_empty() {
         return None;
     }
-    Some(action.edit(&snapshot.name, whole_lines(snapshot, binding.span), ""))
+    let action = action.edit(&snapshot.name, whole_lines(snapshot, binding.span), "");
+    keeps_names(snapshot, &index, value.span, &action).then_some(action)
+}
+
+/// Says whether the names of a value mean the same wherever an action writes it: a loop there may have a name of its own.
+fn keeps_names(snapshot: &Snapshot, index: &FileIndex, value: Span, action: &Action) -> bool {
+    let mut edits: Vec<(Span, &str)> = action.edits.iter().map(|(_, span, text)| (*span, &**text)).collect();
+    edits.sort_by_key(|(span, _)| *span);
+    let mut text = snapshot.text.as_str().to_owned();
+    for (span, new) in edits.iter().rev() {
+        text.replace_range(span.range(), new);
+    }
+    let Some(after) = snapshot.project.probe(&snapshot.name, &text) else { return false };
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(0);
+    let moved = |offset: u32| {
+        let before = edits.iter().filter(|(span, _)| span.end <= offset);
+        before.fold(offset, |at, (span, new)| (at + length(new)).saturating_sub(span.len()))
+    };
+    let same = |old: &Target, new: &Target| match (old.place(), new.place()) {
+        (Some(old), Some(new)) if old.file == snapshot.name => new.file == old.file && new.span.start == moved(old.span.start),
+        _ => old == new,
+    };
+    // A parameter's name in the arguments of a call is a use as well, and keeps its place in the value.
+    let inside: Vec<&Use> = index.uses.iter().filter(|one| value.contains(one.span)).collect();
+    let written = value.text(snapshot.text.as_str());
+    edits.iter().filter(|(_, new)| !new.is_empty()).all(|(span, new)| {
+        let lead = new.find(written).map_or(0, |at| length(&new[..at]));
+        let start = moved(span.end).saturating_sub(length(new)) + lead;
+        inside.iter().all(|one| {
+            let at = start + (one.span.start - value.start);
+            let mut uses = after.index.uses.iter().filter(|new| new.span.start == at && new.span.len() == one.span.len());
+            uses.any(|new| same(&one.target, &new.target))
+        })
+    })
 }
 
 /// An automatic edge, written as `require`.
