@@ -180,6 +180,9 @@ impl Diagnostic {
         for (span, text) in &error.labels {
             diagnostic = diagnostic.also(file, *span, text.clone());
         }
+        if let Some((span, text)) = &error.replacement {
+            diagnostic = diagnostic.suggest(file, *span, text.clone());
+        }
         diagnostic.hint_opt(error.hint.clone())
     }
 
@@ -193,7 +196,9 @@ impl Diagnostic {
         };
         let label = match mismatch.code {
             "missing-field" => format!("{} is missing here", first_word_pair(&mismatch.expected)),
-            _ => format!("expected {}", mismatch.expected),
+            "unknown-field" => format!("expected {}", mismatch.expected),
+            // The message has said it.
+            _ => String::new(),
         };
         Self::error(mismatch.code, message).at(file, span, label).hint_opt(mismatch.hint.clone())
     }

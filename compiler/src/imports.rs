@@ -100,11 +100,16 @@ fn resolve_imports(
         edges.push((module_id, target, Loc::new(file, import.path.span)));
         let mut bind = |name: &Ident, def: Def| {
             let at = Loc::new(file, name.span);
-            let imported = imports.get(&name.name).map(|import| import.at);
-            let earlier = imported.or_else(|| module.names.get(&name.name).map(|(_, at)| *at));
-            if let Some(earlier) = earlier {
-                let issue = Issue::error("duplicate-definition", at, format!("`{}` is defined twice", name.name));
-                issues.push(issue.label(earlier, "first defined here").hint("give the import another name with `as`"));
+            let imported = imports.get(&name.name).map(|import| (import.def, import.at));
+            let own = module.names.get(&name.name).map(|(def, at)| (*def, *at));
+            if let Some((known, earlier)) = imported.or(own) {
+                let is_same = known == def && imported.is_some();
+                let message = format!("`{}` is {} twice", name.name, if is_same { "imported" } else { "defined" });
+                let issue = Issue::error("duplicate-definition", at, message);
+                issues.push(match is_same {
+                    true => issue.label(earlier, "first imported here").hint("remove one of them"),
+                    false => issue.label(earlier, "first defined here").hint("give the import another name with `as`"),
+                });
             } else {
                 imports.insert(name.name.clone(), Import { def, at, is_used: Used::default() });
             }

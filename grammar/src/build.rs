@@ -112,7 +112,8 @@ impl<'s> Builder<'s> {
     pub(crate) fn keyword_as_name(&mut self, ident: &Ident) {
         self.errors.push(
             SyntaxError::new("keyword-as-name", ident.span, format!("`{}` is a keyword and cannot be a name here", ident.name))
-                .with_hint(format!("choose another name, such as `{}_`", ident.name)),
+                .with_hint(format!("choose another name, such as `{}_`", ident.name))
+                .with_replacement(ident.span, format!("{}_", ident.name)),
         );
     }
 

@@ -17,13 +17,23 @@ pub struct SyntaxError {
     pub hint: Option<String>,
     /// What could have stood at the start of `span`, as in "a value", "`}`"; for completion in editors. May be empty.
     pub expected: Vec<String>,
+    /// What to write instead, and where; where the hint has one obvious fix.
+    pub replacement: Option<(Span, String)>,
 }
 
 impl SyntaxError {
     /// Makes an error without labels or hint.
     pub fn new(code: &'static str, span: Span, message: impl Into<String>) -> SyntaxError {
         debug_assert!(CODES.contains(&code), "`{code}` is missing in `CODES`");
-        SyntaxError { code, message: message.into(), span, labels: Vec::new(), hint: None, expected: Vec::new() }
+        SyntaxError {
+            code,
+            message: message.into(),
+            span,
+            labels: Vec::new(),
+            hint: None,
+            expected: Vec::new(),
+            replacement: None,
+        }
     }
 
     /// A resource without a name.
@@ -36,6 +46,13 @@ impl SyntaxError {
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> SyntaxError {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says what to write instead.
+    #[must_use]
+    pub(crate) fn with_replacement(mut self, span: Span, text: impl Into<String>) -> SyntaxError {
+        self.replacement = Some((span, text.into()));
         self
     }
 

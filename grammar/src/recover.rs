@@ -49,7 +49,12 @@ impl<'s, 'b> Recovery<'s, 'b> {
         let closers = cursor::match_brackets(source, &tokens);
         for token in tokens.iter().filter(|token| token.kind == Kind::SlashComment) {
             let error = SyntaxError::new("slash-comment", token.span, "a comment starts with `#`");
-            builder.errors.push(error.with_hint("write `# …`"));
+            let slashes = token.span.text(source).bytes().take_while(|byte| *byte == b'/').count() as u32;
+            let error = error.with_hint("write `# …`");
+            builder.errors.push(match slashes {
+                2.. => error.with_replacement(Span::new(token.span.start, token.span.start + slashes), "#"),
+                _ => error,
+            });
         }
         let too_deep = cursor::deep_brackets(&tokens);
         Recovery { source, tokens, closers, too_deep, at: 0, depth: 0, builder, last_unclosed: None }

@@ -19,17 +19,34 @@ pub struct Mismatch {
     pub found: String,
     /// The way out, where one is known.
     pub hint: Option<String>,
+    /// What to write instead of a value that stands in the source, where there is no doubt.
+    pub replacement: Option<String>,
     /// Stable code: `type-mismatch`, `out-of-range`, `unknown-field`, `missing-field`, `unknown-member`, `invalid-value`.
     pub code: &'static str,
 }
 
 impl Mismatch {
     pub(super) fn new(code: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { path: Vec::new(), expected: expected.into(), found: found.into(), hint: None, code }
+        Self { path: Vec::new(), expected: expected.into(), found: found.into(), hint: None, replacement: None, code }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The hint `words` and what to write.
+    fn written(mut self, words: &str, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.hint = Some(format!("{words}: {text}"));
+        self.replacement = Some(text);
+        self
+    }
+
+    /// Leaves out what is written in a secret.
+    fn concealed(mut self, found: &str) -> Self {
+        self.found = found.to_owned();
+        self.replacement = None;
         self
     }
 
@@ -57,10 +74,8 @@ impl Type {
             (value, matches!(self, Self::Secret(_) | Self::Optional(_) | Self::Union(_) | Self::Any))
         {
             // A secret fits where its plain value does and stays secret: taint is kept, not refused.
-            return self.admit(inner, from_data).map(Value::secret).map_err(|mut mismatch| {
-                mismatch.found = "a secret value of another kind".into();
-                mismatch
-            });
+            let admitted = self.admit(inner, from_data).map(Value::secret);
+            return admitted.map_err(|mismatch| mismatch.concealed("a secret value of another kind"));
         }
         let wrong = || Err(Mismatch::new("type-mismatch", self.describe(), describe_value(value)));
         match (self, value) {
@@ -75,9 +90,9 @@ impl Type {
                 }
                 _ => Ok(value.clone()),
             },
-            (Self::Float(_), Value::Int(n)) => wrong().map_err(|m| m.hint(format!("write it as a float: {n}.0"))),
+            (Self::Float(_), Value::Int(n)) => wrong().map_err(|m| m.written("write it as a float", format!("{n}.0"))),
             (Self::Bool, Value::String(text)) if !from_data && matches!(&**text, "true" | "false") => {
-                wrong().map_err(|m| m.hint(format!("write it without quotes: {text}")))
+                wrong().map_err(|m| m.written("write it without quotes", &**text))
             }
             (Self::String(pattern, length), Value::String(text)) => admit_string(value, text, pattern.as_ref(), *length),
             (Self::Mode, Value::Mode(_)) | (Self::Duration, Value::Duration(_)) | (Self::Size, Value::Size(_)) => {
@@ -104,13 +119,13 @@ impl Type {
                 None => wrong(),
             },
             (Self::Duration, Value::String(text)) => unquoted(wrong(), text, parse_duration(text).is_some(), "s"),
-            (Self::Duration, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a duration has a unit: {n}s"))),
+            (Self::Duration, Value::Int(n)) => wrong().map_err(|m| m.written("a duration has a unit", format!("{n}s"))),
             (Self::Size, Value::String(text)) if from_data => match parse_size(text) {
                 Some(bytes) => Ok(Value::Size(bytes)),
                 None => wrong(),
             },
             (Self::Size, Value::String(text)) => unquoted(wrong(), text, parse_size(text).is_some(), "MiB"),
-            (Self::Size, Value::Int(n)) => wrong().map_err(|m| m.hint(format!("a size has a unit: {n}B"))),
+            (Self::Size, Value::Int(n)) => wrong().map_err(|m| m.written("a size has a unit", format!("{n}B"))),
             (Self::Port, Value::Int(n)) if (1..=65535).contains(n) => Ok(value.clone()),
             (Self::Port, Value::Int(n)) => Err(Mismatch::new("out-of-range", "a port in 1..=65535", n.to_string())),
             (Self::Path, Value::String(text)) => normalize_path(text).map(|p| match p {
@@ -168,11 +183,13 @@ impl Type {
                 match value {
                     Value::Member(_) if known => Ok(value.clone()),
                     Value::String(_) if known && from_data => Ok(Value::Member(text.clone())),
-                    Value::String(_) if known => wrong().map_err(|m| m.hint(format!("write the bare word: {text}"))),
+                    Value::String(_) if known => wrong().map_err(|m| m.written("write the bare word", &**text)),
                     _ => {
                         let m = Mismatch::new("unknown-member", self.describe(), describe_value(value));
                         Err(match closest(text, choice.members.iter().map(|m| &**m)) {
-                            Some(best) => m.hint(format!("did you mean `{best}`?")),
+                            Some(best) => {
+                                Mismatch { replacement: Some(best.to_owned()), ..m.hint(format!("did you mean `{best}`?")) }
+                            }
                             None => m,
                         })
                     }
@@ -192,14 +209,17 @@ impl Type {
                 });
                 let best = value.as_str().filter(|_| !value.is_sensitive()).and_then(|text| closest(text, texts));
                 wrong().map_err(|mismatch| match best {
-                    Some(best) => mismatch.hint(format!("did you mean {}?", Value::string(best))),
+                    Some(best) => {
+                        let best = Value::string(best).to_string();
+                        Mismatch { replacement: Some(best.clone()), ..mismatch.hint(format!("did you mean {best}?")) }
+                    }
                     None => mismatch,
                 })
             }
-            (Self::Secret(inner), _) => inner.admit(value.reveal(), from_data).map(Value::secret).map_err(|mut m| {
-                m.found = if value.is_sensitive() { "a secret value of another kind".into() } else { value.kind().into() };
-                m
-            }),
+            (Self::Secret(inner), _) => inner
+                .admit(value.reveal(), from_data)
+                .map(Value::secret)
+                .map_err(|m| m.concealed(if value.is_sensitive() { "a secret value of another kind" } else { value.kind() })),
             (Self::Ref(None), Value::Ref(_)) => Ok(value.clone()),
             (Self::Ref(Some(name)), Value::Ref(id)) if id.type_name == *name => Ok(value.clone()),
             _ => wrong(),
@@ -211,8 +231,8 @@ impl Type {
 fn unquoted(wrong: Result<Value, Mismatch>, text: &str, is_good: bool, unit: &str) -> Result<Value, Mismatch> {
     let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     wrong.map_err(|mismatch| match (is_good, is_bare) {
-        (true, _) => mismatch.hint(format!("write it without quotes: {text}")),
-        (false, true) => mismatch.hint(format!("write it with a unit and without quotes: {text}{unit}")),
+        (true, _) => mismatch.written("write it without quotes", text),
+        (false, true) => mismatch.written("write it with a unit and without quotes", format!("{text}{unit}")),
         (false, false) => mismatch,
     })
 }

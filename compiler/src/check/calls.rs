@@ -211,11 +211,26 @@ impl Checker<'_> {
         let issue = Issue::error("unknown-name", self.loc(call.callee.span), format!("there is no function `{name}`"));
         let issue = match best {
             Some(best) => issue.suggest(Some(&best)),
-            None if builtins::is_method(name) => issue.hint(format!("it is a method: `x.{name}()`")),
+            None if builtins::is_method(name) => {
+                let written = self.as_method(name, call);
+                match written {
+                    Some(text) => issue.hint(format!("it is a method: `{text}`")).replacement(Some(call.span), text),
+                    None => issue.hint(format!("it is a method: `x.{name}()`")),
+                }
+            }
             None => issue,
         };
         self.report(issue);
         self.failed_call(call, span)
+    }
+
+    /// The call of a method that is written as one of a function: `len(x)`.
+    fn as_method(&self, name: &str, call: &Call) -> Option<String> {
+        let (first, rest) = call.args.split_first().filter(|(first, _)| first.name.is_none())?;
+        let receiver = self.short(&first.value)?;
+        let text = &self.program.files[self.file as usize].text;
+        let rest: Vec<&str> = rest.iter().map(|arg| arg.span.text(text)).collect();
+        Some(format!("{receiver}.{name}({})", rest.join(", ")))
     }
 
     fn method(&mut self, access: &FieldAccess, call: &Call, span: Span) -> (hir::Expr, Type) {
@@ -244,7 +259,10 @@ impl Checker<'_> {
         let found = if is_optional && !access.optional { builtins::method(&plain, name) } else { None };
         if is_optional && !access.optional && found.is_none() {
             let hint = format!("write `?.{name}(…)`, or look first with `if … != none`");
-            self.error_hint("optional-value", access.object.span, "the value may be none and has no methods then", hint);
+            let message = "the value may be none and has no methods then";
+            let dot = Span::new(access.object.span.end, access.name.span.start);
+            let issue = Issue::error("optional-value", self.loc(access.object.span), message);
+            self.report(issue.hint(hint).replacement(Some(dot), "?."));
             return self.failed_call(call, span);
         }
         let receiver = if found.is_some() { &plain } else { &inner };

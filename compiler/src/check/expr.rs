@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stead_catalog::{Span64, Type, Value};
+use stead_catalog::{Mismatch, Span64, Type, Value};
 use stead_grammar::ast::{BinaryOp, Expr, ExprKind, IfExpr, Span, Template, TemplatePart};
 
 use super::scope::Checker;
@@ -179,8 +179,29 @@ impl Checker<'_> {
             Ok(admitted) => hir::Expr::new(Kind::Const(admitted), span),
             Err(mismatch) => {
                 let issue = Issue::mismatch(self.loc(span), &mismatch);
-                self.report(issue);
+                let instead = self.instead(&mismatch, want, span);
+                self.report(match instead {
+                    Some(text) => issue.replacement(None, text),
+                    None => issue,
+                });
                 hir::Expr::error(span)
+            }
+        }
+    }
+
+    /// What to write in the place of a value that does not fit: where the value itself is written there, or a list is to be around it.
+    fn instead(&self, mismatch: &Mismatch, want: &Type, span: Span) -> Option<String> {
+        let text = span.text(&self.program.files[self.file as usize].text);
+        let is_literal = text.starts_with(['"', '-', '+']) || text.starts_with(|c: char| c.is_ascii_digit());
+        let is_list =
+            matches!(want, Type::List(..)) || matches!(want, Type::Optional(inner) if matches!(**inner, Type::List(..)));
+        match &mismatch.replacement {
+            _ if !mismatch.path.is_empty() => None,
+            // A bare word that is misspelt is written there as well.
+            Some(instead) => (is_literal || mismatch.code == "unknown-member").then(|| instead.clone()),
+            None => {
+                let is_asked = is_list && mismatch.hint.as_ref().is_some_and(|hint| hint.ends_with("`[…]`"));
+                is_asked.then(|| format!("[{text}]"))
             }
         }
     }
@@ -214,6 +235,10 @@ impl Checker<'_> {
         let is_path = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
         self.report(match hint {
             Some(hint) if hint.contains("${") && is_path => issue.hint(hint).replacement(None, format!("\"${{{text}}}\"")),
+            Some(hint) if hint.ends_with("`[…]`") => issue.hint(hint).replacement(None, format!("[{text}]")),
+            Some(hint) if hint.contains("to_float") && is_path => {
+                issue.hint(hint).replacement(None, format!("{text}.to_float()"))
+            }
             Some(hint) => issue.hint(hint),
             None => issue,
         });

@@ -126,8 +126,14 @@ impl Checker<'_> {
             self.note(span, |program| Some(program.target(def)));
         }
         let issue = match found {
-            Some(Def::Fn(_)) => {
-                Issue::error("not-a-value", at, format!("`{name}` is a function")).hint(format!("call it: `{name}(…)`"))
+            Some(Def::Fn(id)) => {
+                let params = &self.program.fns[id as usize].params;
+                let needs_none = params.iter().all(|param| param.has_default || matches!(param.ty, Type::Optional(_)));
+                let issue = Issue::error("not-a-value", at, format!("`{name}` is a function"));
+                match needs_none {
+                    true => issue.hint(format!("call it: `{name}()`")).replacement(None, format!("{name}()")),
+                    false => issue.hint(format!("call it: `{name}(…)`")),
+                }
             }
             Some(Def::State(_)) => Issue::error("not-a-value", at, format!("`{name}` is a state"))
                 .hint(format!("call it as a statement: `{name}(…)`, or `let x = {name}(…)` to refer to its resources")),
@@ -267,7 +273,10 @@ impl Checker<'_> {
         self.note_receiver(access, &inner, is_optional);
         if is_optional && !access.optional {
             let hint = format!("write `?.{}`, or look first with `if … != none`", access.name.name);
-            self.error_hint("optional-value", access.object.span, "the value may be none and has no fields then", hint);
+            let message = "the value may be none and has no fields then";
+            let dot = Span::new(access.object.span.end, access.name.span.start);
+            let issue = Issue::error("optional-value", self.loc(access.object.span), message);
+            self.report(issue.hint(hint).replacement(Some(dot), "?."));
             return (hir::Expr::error(span), Type::Any);
         }
         let Some(ty) = self.field_type(&inner, &access.name, &access.object) else {

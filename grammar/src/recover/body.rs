@@ -150,7 +150,15 @@ impl<'s> Recovery<'s, '_> {
         let span = Span::new(self.start_of(start), self.tokens.get(last)?.span.end);
         let name = span.text(self.source).replace('-', "_");
         let error = SyntaxError::new("bad-name", span, "a name has no `-` in it");
-        (last > start).then(|| error.with_hint(format!("did you mean `{name}`?")))
+        (last > start).then(|| error.with_hint(format!("did you mean `{name}`?")).with_replacement(span, name))
+    }
+
+    /// A mark in the place of another, with a blank on either side.
+    pub(super) fn spaced(&self, at: Span, mark: &str) -> String {
+        let touches = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace());
+        let before = if touches(self.source[..at.start as usize].chars().next_back()) { " " } else { "" };
+        let after = if touches(self.source[at.end as usize..].chars().next()) { " " } else { "" };
+        format!("{before}{mark}{after}")
     }
 
     /// Reports another mark where `=` should stand.
@@ -165,6 +173,9 @@ impl<'s> Recovery<'s, '_> {
         };
         let Some(token) = self.tokens.get(mark).copied() else { return };
         let mut error = SyntaxError::new("expected-equals", token.span, format!("expected `=`, found `{found}`")).with_hint(hint);
+        if matches!(found, ":" | "=>" | "==") {
+            error = error.with_replacement(token.span, self.spaced(token.span, "="));
+        }
         error.expected.push("`=`".to_owned());
         self.error(error);
     }

@@ -197,8 +197,14 @@ impl Recovery<'_, '_> {
             }
             Kind::Unterminated => SyntaxError::new("unterminated-string", opening(1), "this string is not closed on its line")
                 .with_hint("close it with `\"`; for a text of several lines use a `\"\"\"` block"),
-            Kind::SingleQuoted => SyntaxError::new("single-quoted-string", token.span, "strings stand in double quotes")
-                .with_hint(format!("write `\"{}\"`", text.trim_matches('\'').replace('"', "\\\""))),
+            Kind::SingleQuoted => {
+                let quoted = format!("\"{}\"", text.trim_matches('\'').replace('"', "\\\""));
+                let error = SyntaxError::new("single-quoted-string", token.span, "strings stand in double quotes")
+                    .with_hint(format!("write `{quoted}`"));
+                // In double quotes a backslash and `${` are no plain text.
+                let is_plain = text.len() > 1 && text.ends_with('\'') && !text.contains('\\') && !text.contains("${");
+                if is_plain { error.with_replacement(token.span, quoted) } else { error }
+            }
             Kind::Regex => SyntaxError::new("unexpected-regex", token.span, "a regular expression cannot stand here").with_hint(
                 "they stand in types `String(/re/)`, after `node`, and in patterns of `match`; elsewhere use a string r\"…\"",
             ),
@@ -372,20 +378,31 @@ impl Recovery<'_, '_> {
         let starts_value = matches!(self.kind(at), Some(Kind::Word | Kind::Number | Kind::String)) || text == "{";
         let error = SyntaxError::new("unexpected-token", span, format!("unexpected {found} after `{}`", short(before_text)));
         match text {
-            "&" => error.with_hint("both conditions: `&&`"),
-            "|" => error.with_hint("either condition: `||`"),
+            "&" | "and" => error.with_hint("both conditions: `&&`").with_replacement(span, "&&"),
+            "|" | "or" => error.with_hint("either condition: `||`").with_replacement(span, "||"),
             "then" => error.with_hint("braces hold what an `if` gives: `if c { a } else { b }`"),
-            "elif" | "elsif" | "elseif" => error.with_hint("another condition is `else if`"),
-            "and" => error.with_hint("both conditions: `&&`"),
-            "or" => error.with_hint("either condition: `||`"),
+            "elif" | "elsif" | "elseif" => error.with_hint("another condition is `else if`").with_replacement(span, "else if"),
             "?" => error.with_hint("choose between two values with `if c { a } else { b }`, replace `none` with `a ?? b`"),
             "=>" => error.with_hint("`=` gives a value; `=>` stands in functions `x => …` and in `match`"),
-            _ if before_text == "not" => error.with_hint("negation is `!`"),
+            _ if before_text == "not" => {
+                let error = error.with_hint("negation is `!`");
+                // `!` binds tighter than `not` does elsewhere: what is compared would need parentheses.
+                let is_name = self.kind(at) == Some(Kind::Word);
+                let is_all = matches!(self.text(at + 1), "{" | "}" | ")" | "]" | "," | "&&" | "||" | "and" | "or")
+                    || self.kind(at + 1).is_none_or(is_gap);
+                match before.map(|before| self.start_of(before)) {
+                    Some(start) if is_name && is_all => error.with_replacement(Span::new(start, span.start), "!"),
+                    _ => error,
+                }
+            }
             ":" if matches!(in_brackets, Some("{" | "(")) => {
                 let mut error = SyntaxError::new("expected-equals", span, "expected `=`, found `:`");
                 error.expected.push("`=`".to_owned());
-                error.with_hint("`=` says what value something has; `:` says what type")
+                error
+                    .with_hint("`=` says what value something has; `:` says what type")
+                    .with_replacement(span, self.spaced(span, "="))
             }
+            "=" if opener.is_none() => error.with_hint("`==` compares").with_replacement(span, "=="),
             "=" => error.with_hint("`==` compares"),
             _ if starts_value && in_brackets.is_some() => {
                 let place = Span::at(self.end_before(at));
@@ -394,7 +411,9 @@ impl Recovery<'_, '_> {
                 error
             }
             _ if self.kind(at) == Some(Kind::Word) && before.is_some_and(|before| self.kind(before) == Some(Kind::Number)) => {
-                error.with_hint("a unit stands right behind its number, as in `30s` or `10MiB`")
+                let error = error.with_hint("a unit stands right behind its number, as in `30s` or `10MiB`");
+                let number = before.and_then(|before| self.tokens.get(before));
+                number.map_or(error.clone(), |number| error.with_replacement(Span::new(number.span.end, span.start), ""))
             }
             _ if self.kind(at) == Some(Kind::Number) || before.is_some_and(|before| self.kind(before) == Some(Kind::Number)) => {
                 error.with_hint("a version, an address or a date is a string, in quotes")

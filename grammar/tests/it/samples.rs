@@ -53,6 +53,9 @@ pub(crate) fn describe(source: &str, errors: &[SyntaxError]) -> String {
         if let Some(hint) = &error.hint {
             writeln!(out, "    hint: {hint}").unwrap();
         }
+        if let Some((span, instead)) = &error.replacement {
+            writeln!(out, "    write: {:?} -> {instead:?}", span.text(source)).unwrap();
+        }
     }
     out
 }
@@ -67,6 +70,31 @@ fn what_must_parse() {
         }
         expect(path, &dump(&parsed.file))
     }));
+}
+
+/// What is offered instead of a mistake is no mistake.
+#[test]
+fn what_is_written_instead_is_better() {
+    let mut count = 0;
+    for (path, source) in sources("err") {
+        let errors = parse(&source).errors;
+        for error in &errors {
+            let Some((span, instead)) = &error.replacement else { continue };
+            let mut mended = source.clone();
+            mended.replace_range(span.range(), instead);
+            let left = parse(&mended).errors;
+            let texts = describe(&mended, &left);
+            let is_gone = !left.iter().any(|one| one.code == error.code && one.span.start == error.span.start);
+            assert!(
+                is_gone && left.len() <= errors.len(),
+                "{}: {:?} -> {instead:?}\n{texts}",
+                path.display(),
+                span.text(&source)
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 #[test]

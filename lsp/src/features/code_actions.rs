@@ -2,6 +2,7 @@
 
 mod fixes;
 mod imports;
+mod missing;
 mod refactor;
 
 use lsp_types::{CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, Diagnostic};
@@ -208,6 +209,80 @@ mod tests {
     }
 
     #[test]
+    fn hints_on_syntax_become_fixes() {
+        let file = |attribute: &str| format!("file \"/x\" {{ {attribute} }}\n");
+        check(&file("content = 'a$0'"), "Replace with `\"a\"`", &file("content = \"a\""));
+        check(&file("content:$0 \"a\""), "Replace with `=`", &file("content = \"a\""));
+        check("/$0/ x\nfile \"/x\"\n", "Replace with `#`", "# x\nfile \"/x\"\n");
+        check("let i$0f = 1\n", "Replace with `if_`", "let if_ = 1\n");
+        let with = |condition: &str| format!("fn f(a: Bool, b: Bool) -> Bool = if {condition} {{ a }} else {{ b }}\n");
+        check(&with("a an$0d b"), "Replace with `&&`", &with("a && b"));
+        check(&with("a |$0 b"), "Replace with `||`", &with("a || b"));
+        check(&with("not a$0"), "Replace with `!`", &with("!a"));
+        absent(&with("not a$0 == b"), "Replace with `!`");
+        check(&with("a =$0 b"), "Replace with `==`", &with("a == b"));
+    }
+
+    #[test]
+    fn hints_on_types_become_fixes() {
+        let with = |value: &str| {
+            format!(
+                "enum E {{ one, two }}\ntype V {{ e: E, d: Duration, l: List<Int>, x: Float }}\nfn f(v: V, o: V?, n: Int, c: String = \"\") -> V = {{ e = one, d = 1s, l = [1], x = 1.0, {value} }}\n"
+            )
+            .replace("e = one, d = 1s", if value.starts_with('e') { "d = 1s" } else { "e = one, d = 1s" })
+            .replace("d = 1s, l", if value.starts_with('d') { "l" } else { "d = 1s, l" })
+            .replace("l = [1], ", if value.starts_with('l') { "" } else { "l = [1], " })
+            .replace("x = 1.0, ", if value.starts_with('x') { "" } else { "x = 1.0, " })
+        };
+        check(&with("e = \"t$0wo\""), "Replace with `two`", &with("e = two"));
+        check(&with("e = tw$0oo"), "Replace with `two`", &with("e = two"));
+        check(&with("d = \"5$0m\""), "Replace with `5m`", &with("d = 5m"));
+        check(&with("d = 5$0"), "Replace with `5s`", &with("d = 5s"));
+        check(&with("l = 5$0"), "Replace with `[5]`", &with("l = [5]"));
+        check(&with("l = n$0"), "Replace with `[n]`", &with("l = [n]"));
+        check(&with("x = n$0"), "Replace with `n.to_float()`", &with("x = n.to_float()"));
+        // What a name stands for is not written where it is used.
+        absent(&format!("let five = \"5m\"\n{}", with("d = fi$0ve")), "Replace with");
+        let optional = |dot: &str| format!("type V {{ n: Int }}\nfn f(v: V?) -> Int? = v{dot}n\n");
+        check(&optional("$0."), "Replace with `?.`", &optional("?."));
+        let called = |call: &str| format!("fn g(a: Int = 1) -> Int = a\nfn h(l: List<Int>) -> Int = l.len() + {call}\n");
+        check(&called("g$0"), "Replace with `g()`", &called("g()"));
+        check(&called("le$0n(l)"), "Replace with `l.len()`", &called("l.len()"));
+    }
+
+    #[test]
+    fn what_is_missing_is_added() {
+        let call = |args: &str| {
+            format!("fn f(a: Int, b: Bool, c: Int = 1) -> Int = if b {{ a }} else {{ c }}\nlet x = f({args})\nfile \"/${{x}}\"\n")
+        };
+        check(&call("$0"), "Add the missing arguments", &call("a = 0, b = false"));
+        check(&call("1$0"), "Add the missing arguments", &call("1, b = false"));
+        check(&call("\n  b = true,$0\n"), "Add the missing arguments", &call("\n  b = true,\n  a = 0,\n"));
+        let state = |args: &str| format!("state s(a: Int) {{ file \"/${{a}}\" }}\nnode \"n\" {{ s({args}) }}\n");
+        check(&state("$0"), "Add the missing arguments", &state("a = 0"));
+        let expr = |cases: &str| format!("enum E {{ a, b, c }}\nfn f(e: E) -> Int = match e {{{cases}}}\n");
+        check(&expr(" a => 1 ").replace("match e", "match e$0"), "Add the missing cases", &expr(" a => 1, b => 0, c => 0 "));
+        let stmt = |cases: &str| format!("enum E {{ a, b }}\nstate s(e: E) {{\n  match e$0 {{\n    {cases}\n  }}\n}}\n");
+        check(
+            &stmt("a => { file \"/a\" }"),
+            "Add the missing cases",
+            &stmt("a => { file \"/a\" },\n    b => { }").replace("$0", ""),
+        );
+        let open = |cases: &str| format!("fn f(n: Int) -> String = match n {{ {cases} }}\n");
+        check(&open("1 => \"a\"").replace("match n", "match n$0"), "Add the missing cases", &open("1 => \"a\", _ => \"\""));
+    }
+
+    #[test]
+    fn what_does_nothing_goes() {
+        check("for x in [1] {$0 }\nfile \"/x\"\n", "Remove the `for`", "file \"/x\"\n");
+        check(
+            "//- site.stead\nuse web\nuse we$0b\nnode \"n\" { web.serve() }\n//- web/a.stead\nstate serve() { }\n",
+            "Remove the second import",
+            "//- site.stead\nuse web\nnode \"n\" { web.serve() }\n",
+        );
+    }
+
+    #[test]
     fn what_is_needless_goes() {
         check("let a = 1 ?? $02\nfile \"/${a}\"\n", "Remove `?? 2`", "let a = 1\nfile \"/${a}\"\n");
         check("let d$0 = file \"/x\"\n", "Leave out `let d =`", "file \"/x\"\n");
@@ -247,6 +322,14 @@ mod tests {
             "//- site.stead\nuse web { serve, other }$0\nuse base\nnode \"n\" { base.b(), serve(), other() }\n//- web/a.stead\nstate serve() { }\nstate other() { }\n//- base/a.stead\nstate b() { }\n",
             "Organize imports",
             "//- site.stead\nuse base\nuse web { other, serve }\nnode \"n\" { base.b(), serve(), other() }\n",
+        );
+    }
+
+    #[test]
+    fn a_comment_stays_with_its_import() {
+        absent(
+            "//- site.stead\nuse web$0\nuse base { b } # why\nnode \"n\" { web.serve() }\n//- web/a.stead\nstate serve() { }\n//- base/a.stead\nstate b() { }\n",
+            "Organize imports",
         );
     }
 

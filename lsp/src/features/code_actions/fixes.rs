@@ -7,8 +7,8 @@ use stead_catalog::{Mend, Type};
 use stead_compiler::Diagnostic;
 use stead_grammar::ast::{Expr, ExprKind, LetValue, Literal, Resource, Span, Stmt};
 
-use super::Action;
 use super::imports::{import_edit_at, remove_import, whole_lines};
+use super::{Action, missing};
 use crate::features::references::{all, target_at};
 use crate::features::rename;
 use crate::features::tree::{Node, walk};
@@ -27,7 +27,9 @@ pub(super) fn found(snapshot: &Snapshot, range: Span) -> Vec<Action> {
         actions.extend(fixes_of(snapshot, one));
     }
     actions.extend(mode(snapshot, range));
-    actions.extend(missing_attributes(snapshot, range));
+    actions.extend(missing::attributes(snapshot, range));
+    actions.extend(missing::arguments(snapshot, all, range));
+    actions.extend(missing::cases(snapshot, all, range));
     actions.extend(all_of_file(snapshot, all));
     actions
 }
@@ -39,9 +41,10 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
             "" => {
                 let text = snapshot.text_of(&suggestion.file);
                 let removed = text.as_ref().map_or("", |text| suggestion.span.text(text.as_str())).trim();
-                format!("Remove `{removed}`")
+                if removed.is_empty() { "Remove the blank".to_owned() } else { format!("Remove `{removed}`") }
             }
-            text => format!("Replace with `{text}`"),
+            text if suggestion.span.is_empty() => format!("Insert `{text}`"),
+            text => format!("Replace with `{}`", text.trim()),
         };
         let mut action =
             Action::new(title, CodeActionKind::QUICKFIX).edit(&suggestion.file, suggestion.span, &*suggestion.replacement);
@@ -60,6 +63,16 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
     match found.code {
         "unused-import" => actions.extend(remove_import(snapshot, span).map(|(at, text)| {
             let action = Action::new("Remove the unused import", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
+            Action { is_preferred: true, ..mend(action) }
+        })),
+        "duplicate-definition" if found.message.ends_with("imported twice") => {
+            actions.extend(remove_import(snapshot, span).map(|(at, text)| {
+                let action = Action::new("Remove the second import", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
+                Action { is_preferred: true, ..mend(action) }
+            }));
+        }
+        "empty-block" => actions.extend(empty_statement(snapshot, span).map(|(at, word)| {
+            let action = Action::new(format!("Remove the `{word}`"), CodeActionKind::QUICKFIX).edit(&snapshot.name, at, "");
             Action { is_preferred: true, ..mend(action) }
         })),
         "needless-attribute" => actions.extend(attribute_at(snapshot, span).map(|at| {
@@ -90,6 +103,20 @@ fn fixes_of(snapshot: &Snapshot, found: &Diagnostic) -> Vec<Action> {
         _ => {}
     }
     actions
+}
+
+/// The lines of the `for`, or of the `if` of one branch, that has an empty block; looking at a condition does nothing.
+fn empty_statement(snapshot: &Snapshot, block: Span) -> Option<(Span, &'static str)> {
+    let mut found = None;
+    walk(&snapshot.source()?.tree.items, &mut |node| match node {
+        Node::Stmt(Stmt::For(each)) if each.body.span == block => found = Some((each.span, "for")),
+        Node::Stmt(Stmt::If(one)) if one.otherwise.is_none() && one.branches.len() == 1 && one.branches[0].body.span == block => {
+            found = Some((one.span, "if"));
+        }
+        _ => {}
+    });
+    let (span, word) = found?;
+    Some((whole_lines(snapshot, span), word))
 }
 
 /// Another name for what nothing uses: callers and data may name it all the same.
@@ -277,31 +304,6 @@ fn is_mode(ty: &Type) -> bool {
     }
 }
 
-/// The attributes that the resource needs and that nothing gives.
-fn missing_attributes(snapshot: &Snapshot, range: Span) -> Option<Action> {
-    let index = snapshot.index()?;
-    let around = index.bodies.iter().filter(|body| body.head.is_some_and(|head| head.to(body.span).contains(range)));
-    let body = around.min_by_key(|body| body.span.len())?;
-    // The compiler says what is missing; `defaults` may give it.
-    let head = body.head?;
-    let told = snapshot.project.diagnostics().iter().any(|one| {
-        one.code == "missing-attribute" && one.primary().is_some_and(|label| label.file == snapshot.name && label.span == head)
-    });
-    if !told {
-        return None;
-    }
-    let schema = snapshot.project.schemas().get(&body.type_name)?;
-    let messages: Vec<&str> = snapshot.project.diagnostics().iter().map(|one| &*one.message).collect();
-    let missing = schema.attributes.iter().skip(1).filter(|attribute| {
-        let message = format!("`{}` needs the attribute `{}`", schema.name, attribute.name);
-        !body.given.contains(&attribute.name) && messages.contains(&&*message)
-    });
-    let written: Vec<String> = missing.map(|attribute| format!("{} = {}", attribute.name, placeholder(&attribute.ty))).collect();
-    let (at, text) = insertion(snapshot, body.span, &written)?;
-    let action = Action::new("Add the missing attributes", CodeActionKind::QUICKFIX).edit(&snapshot.name, at, text);
-    Some(Action { mends: Some("missing-attribute"), is_preferred: true, ..action })
-}
-
 /// Where attributes are added to a body, and how.
 pub(super) fn insertion(snapshot: &Snapshot, body: Span, written: &[String]) -> Option<(Span, String)> {
     if written.is_empty() {
@@ -325,23 +327,4 @@ pub(super) fn insertion(snapshot: &Snapshot, body: Span, written: &[String]) -> 
     let comma = if kept.trim().is_empty() || kept.ends_with(',') { " " } else { ", " };
     let start = if kept.trim().is_empty() { body.start + 1 } else { close.start };
     Some((Span::new(start, close.end), format!("{comma}{} ", written.join(", "))))
-}
-
-/// A value to begin with.
-fn placeholder(ty: &Type) -> String {
-    match ty {
-        Type::Bool => "false".into(),
-        Type::Int(_) | Type::Port => "0".into(),
-        Type::Float(_) => "0.0".into(),
-        Type::Mode => "0644".into(),
-        Type::Duration => "0s".into(),
-        Type::Size => "0B".into(),
-        Type::List(..) => "[]".into(),
-        Type::Map(_) | Type::Record(_) => "{ }".into(),
-        Type::Enum(choice) => choice.members.first().map_or_else(|| "none".into(), ToString::to_string),
-        Type::Literal(value) => value.to_string(),
-        Type::Optional(inner) | Type::Secret(inner) => placeholder(inner),
-        Type::Union(options) => options.first().map_or_else(|| "none".into(), placeholder),
-        _ => "\"\"".into(),
-    }
 }

@@ -86,6 +86,11 @@ pub(super) fn organize(snapshot: &Snapshot) -> Option<Action> {
     let stands_between = |span: Span| whole.start < span.start && span.start < whole.end;
     let is_mixed = source.tree.items.iter().any(|item| !matches!(item, Item::Use(_)) && stands_between(item.span()))
         || source.comments.iter().any(|comment| stands_between(comment.span));
+    // A comment behind the last one is about that one.
+    let end_of_line = snapshot.text.line(snapshot.text.position(whole.end).line).end;
+    let is_mixed = is_mixed
+        || imports.len() > 1
+            && source.comments.iter().any(|comment| whole.end <= comment.span.start && comment.span.start < end_of_line);
     if is_mixed {
         return None;
     }
