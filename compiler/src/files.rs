@@ -188,6 +188,11 @@ pub(crate) fn check_template(checker: &mut Checker<'_>, path: &hir::Expr, variab
     good
 }
 
+/// The template that the source file `from` names, where there is one.
+pub(crate) fn template_of(checker: &Checker<'_>, from: &str, name: &str) -> Option<Arc<str>> {
+    locate_template(checker.templates, checker.sources, from, name).ok()
+}
+
 /// Finds the template that the source file `from` names.
 fn locate_template(templates: &Templates, sources: &dyn Sources, from: &str, name: &str) -> Result<Arc<str>, FileProblem> {
     let directory = from.rsplit_once('/').map_or("", |(directory, _)| directory);

@@ -45,8 +45,13 @@ impl Snapshot {
         self.project.files().iter().find(|file| file.name == self.name)
     }
 
+    /// Says whether the file is a template: what the project renders is one, whatever its name.
     pub(crate) fn is_template(&self) -> bool {
-        ["j2", "jinja", "jinja2", "tmpl"].iter().any(|extension| self.name.ends_with(&format!(".{extension}")))
+        let is_called_so =
+            || ["j2", "jinja", "jinja2", "tmpl"].iter().any(|extension| self.name.ends_with(&format!(".{extension}")));
+        let is_rendered =
+            || self.project.indexes().iter().any(|(_, index)| index.templates.iter().any(|one| one.template == self.name));
+        self.source().is_none() && (is_called_so() || is_rendered())
     }
 
     pub(crate) fn is_data(&self) -> bool {

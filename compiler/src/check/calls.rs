@@ -519,7 +519,12 @@ impl Checker<'_> {
         let path = self.check(path, &Type::STRING);
         let (variables, ty) = match variables {
             Some(expr) => match &expr.unparen().kind {
-                ExprKind::Record(entries) => self.infer_record(entries, expr.span),
+                ExprKind::Record(entries) => {
+                    if is_file {
+                        self.note_variables(&path, entries);
+                    }
+                    self.infer_record(entries, expr.span)
+                }
                 _ => self.infer(expr),
             },
             None => self.infer_record(&[], span),

@@ -395,7 +395,19 @@ impl Checker<'_> {
         }
     }
 
+    /// Looks for the marker of a probe where a resource is to be named.
+    pub(crate) fn note_reference(&mut self, expr: &Expr) {
+        let name = match &expr.unparen().kind {
+            ExprKind::Index(index) => &index.object,
+            _ => expr.unparen(),
+        };
+        if let ExprKind::Name(text) = &name.kind {
+            self.note_marker(text, name.span, || ContextKind::Value { expected: Some(Type::Ref(None)) });
+        }
+    }
+
     pub(crate) fn extend(&mut self, extend: &ast::Extend) -> Option<hir::Extend> {
+        self.note_reference(&extend.target);
         let (target, ty) = self.infer(&extend.target);
         let program = self.program;
         let schema = match &ty {

@@ -260,6 +260,7 @@ impl Checker<'_> {
 
     /// A resource, a list of them, or what a state call gave.
     pub(crate) fn resources(&mut self, expr: &Expr) -> hir::Expr {
+        self.note_reference(expr);
         if let ExprKind::List(items) = &expr.unparen().kind {
             let items: Vec<hir::Expr> = items.iter().map(|item| self.resources(item)).collect();
             if items.iter().any(|item| matches!(item.kind, Kind::Error)) {

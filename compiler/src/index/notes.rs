@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stead_catalog::{EnumType, RecordType, ResourceId, Type, Value};
-use stead_grammar::ast::{Call, Expr, ExprKind, Ident, Item, Literal, Span, TypeDefBody};
+use stead_grammar::ast::{Call, Expr, ExprKind, Ident, Item, Literal, RecordEntry, RecordKey, Span, TypeDefBody};
 
 use super::probe::{Context, ContextKind, MARKER, TextRole, Variable};
 use super::template::{TemplateContext, TemplateIndex};
@@ -290,6 +290,22 @@ impl Checker<'_> {
         });
         let (args, callee_end) = (args.collect(), call.callee.span.end);
         notes.index.calls.push(CallSite { span: call.span, callee_end, callee, is_state, args });
+    }
+
+    /// Looks for the marker of a probe among the variables of a template.
+    pub(crate) fn note_variables(&mut self, path: &hir::Expr, entries: &[RecordEntry]) {
+        if self.notes.is_none() {
+            return;
+        }
+        let names = entries.iter().filter_map(|entry| match &entry.key {
+            RecordKey::Name(name) => Some(name),
+            RecordKey::String(_) => None,
+        });
+        let given = names.clone().map(|name| name.name.clone()).filter(|name| **name != *MARKER).collect();
+        let Some(name) = names.clone().find(|name| *name.name == *MARKER) else { return };
+        let from = self.program.files[self.file as usize].name.clone();
+        let template = path.constant().and_then(|path| crate::files::template_of(self, &from, path.reveal().as_str()?));
+        self.note_context(ContextKind::TemplateVariable { template, given }, name.span);
     }
 
     pub(crate) fn note_body(&mut self, site: impl FnOnce() -> BodySite) {

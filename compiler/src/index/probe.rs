@@ -85,6 +85,13 @@ pub enum ContextKind {
         /// The fields that are there.
         given: Vec<Arc<str>>,
     },
+    /// The name of a variable that a template is given.
+    TemplateVariable {
+        /// The template, where its path is known.
+        template: Option<Arc<str>>,
+        /// The names that are there.
+        given: Vec<Arc<str>>,
+    },
     /// A type.
     TypeName,
     /// A resource type.

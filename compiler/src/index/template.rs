@@ -70,6 +70,17 @@ impl Project {
         Some(self.template_notes(template, &text).index)
     }
 
+    /// The names that a template uses and that nothing in it gives a value to, when it is given `given`.
+    pub fn missing_in_template(&self, template: &str, given: &[Arc<str>]) -> Vec<Arc<str>> {
+        let variables: Vec<(Arc<str>, Type)> = given.iter().map(|name| (name.clone(), Type::Any)).collect();
+        let checked = crate::stack::with_room(|| self.templates.check(template, &variables));
+        let undefined = checked.problems.iter().filter(|one| one.code == "undefined-template-variable");
+        let mut names: Vec<Arc<str>> = undefined.filter_map(|one| Some(one.message.split('`').nth(1)?.into())).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// What stands where the marker is in `text`, as the text of the template.
     pub fn probe_template(&self, template: &str, text: &str) -> Option<TemplateContext> {
         self.template_notes(template, text).context

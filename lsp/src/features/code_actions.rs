@@ -258,7 +258,7 @@ mod tests {
         check(&call("$0"), "Add the missing arguments", &call("a = 0, b = false"));
         check(&call("1$0"), "Add the missing arguments", &call("1, b = false"));
         check(&call("\n  b = true,$0\n"), "Add the missing arguments", &call("\n  b = true,\n  a = 0,\n"));
-        let state = |args: &str| format!("state s(a: Int) {{ file \"/${{a}}\" }}\nnode \"n\" {{ s({args}) }}\n");
+        let state = |args: &str| format!("state s(a: Int) {{ file \"/${{a}}\" }}\nnode \"*\" {{ s({args}) }}\n");
         check(&state("$0"), "Add the missing arguments", &state("a = 0"));
         let expr = |cases: &str| format!("enum E {{ a, b, c }}\nfn f(e: E) -> Int = match e {{{cases}}}\n");
         check(&expr(" a => 1 ").replace("match e", "match e$0"), "Add the missing cases", &expr(" a => 1, b => 0, c => 0 "));

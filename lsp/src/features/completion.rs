@@ -22,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) replaced: Span,
     /// Where the marker stands in the probed text.
     pub(crate) at: u32,
+    /// A block was put behind the marker, as there was none.
+    pub(crate) needs_block: bool,
 }
 
 /// Finds what stands at an offset.
@@ -29,11 +31,13 @@ pub(crate) fn probe(snapshot: &Snapshot, offset: u32) -> Option<Place> {
     let word = snapshot.text.word(offset);
     let closed = closers(snapshot, word.start);
     let quoted = format!("\"{closed}");
-    for end in ["", "()", "\"", " = none", ": Int", &closed, &quoted] {
+    // What follows a place may say what it is, as `=>` does a pattern; whole heads are tried last.
+    let whole = ["", "()", "\"", " = none", ": Int", " => { }", " { }", "[\"x\"] { }", " { _ => { } }"];
+    for end in whole.into_iter().chain([&*closed, &*quoted]) {
         let text = snapshot.text.replaced(word, &format!("{MARKER}{end}"));
         let Some(Probe { context: Some(context), index }) = snapshot.project.probe(&snapshot.name, &text) else { continue };
         let at = word.start + u32::try_from(MARKER.len()).unwrap_or(0);
-        return Some(Place { context, index, replaced: word, at });
+        return Some(Place { context, index, replaced: word, at, needs_block: end.starts_with(" { ") });
     }
     None
 }
@@ -152,6 +156,68 @@ mod tests {
         check("service \"x\" { enabled = $0 }\n", &["false", "true"]);
         check("state w(port: Port) { }\nlet limit = 3\nnode \"n\" { w(port = $0) }\n", &["limit"]);
         check("enum Env { prod, dev }\nfn f(e: Env) -> Int = match e { $0 => 1 }\n", &["dev", "prod"]);
+    }
+
+    #[test]
+    fn heads_and_cases_know_what_they_name() {
+        let with = |cases: &str| format!("enum Env {{ prod, dev, test }}\nfn f(e: Env) -> Int = match e {{ {cases} }}\n");
+        check(&with("$0"), &["dev", "prod"]);
+        check(&with("prod => 1, $0"), &["dev", "test"]);
+        check(&with("prod => 1\n  d$0\n"), &["dev", "test"]);
+        let state = |cases: &str| format!("enum Env {{ prod, dev }}\nstate s(e: Env) {{\n  match e {{\n    {cases}\n  }}\n}}\n");
+        check(&state("$0"), &["dev", "prod"]);
+        check(&state("prod => { }\n    $0"), &["dev", "_"]);
+        check("file \"/x\"\nlet d = directory \"/d\"\nextend fi$0\n", &["file[\"/x\"]", "d", "file"]);
+        check("file \"/x\"\nextend $0\n", &["file[\"/x\"]", "file"]);
+        check("defaults $0\n", &["directory", "file"]);
+        check("defaults fi$0 { }\n", &["file"]);
+        check("state s(n: Int) {\n  match $0\n}\n", &["n"]);
+    }
+
+    #[test]
+    fn resources_come_first_where_one_is_named() {
+        let items = |text: &str| {
+            let fixture = Fixture::new(text);
+            let (snapshot, offset) = fixture.at_cursor();
+            let mut items = super::found(&snapshot, offset).unwrap_or_default();
+            items.sort_by(|a, b| a.sort_text.cmp(&b.sort_text));
+            items.into_iter().map(|item| item.label).collect::<Vec<_>>()
+        };
+        let found = items("directory \"/d\"\nlet n = 1\nlet x = service \"x\"\nfile \"/d/x\" { require = [$0] }\n");
+        assert_eq!(found[..4], ["directory[\"/d\"]", "file[\"/d/x\"]", "service[\"x\"]", "x"]);
+        assert!(found.iter().position(|one| one == "file") < found.iter().position(|one| one == "n"), "{found:?}");
+        for text in ["file \"/x\" { content = $0 }\n", "file \"/x\" { mode = $0 }\n", "service \"x\" { enabled = $0 }\n"] {
+            assert_ne!(items(text)[0], "none", "{text}");
+        }
+        check("file \"$0\"\n", &["!"]);
+    }
+
+    #[test]
+    fn a_template_tells_what_it_needs() {
+        let with = |given: &str| {
+            format!(
+                "//- site.stead\nlet port = 1\nfile \"/x\" {{ content = template(\"a.j2\", {{ {given} }}) }}\n//- templates/a.j2\n{{% set own = 1 %}}{{{{ host }}}} {{{{ port }}}} {{{{ own }}}}\n"
+            )
+        };
+        check(&with("$0"), &["host", "port", "!own"]);
+        check(&with("host = \"a\", $0"), &["port", "!host"]);
+        check(&with("port, h$0"), &["host"]);
+    }
+
+    /// What is written in the place of the cursor's word.
+    #[test]
+    fn only_the_name_is_written_where_the_rest_is_there() {
+        let edit = |text: &str| {
+            let fixture = Fixture::new(text);
+            let (snapshot, offset) = fixture.at_cursor();
+            let items = super::found(&snapshot, offset).unwrap_or_default();
+            let file = items.into_iter().find(|item| item.label == "file").expect("a type");
+            let Some(lsp_types::CompletionTextEdit::Edit(edit)) = file.text_edit else { panic!("no edit") };
+            edit.new_text
+        };
+        assert_eq!(edit("defaults fi$0 { }\n"), "file");
+        assert_eq!(edit("fi$0 \"/x\" { }\n"), "file");
+        assert_eq!(edit("defaults fi$0\n"), "file {\n  $0\n}");
     }
 
     #[test]

@@ -42,10 +42,16 @@ pub(super) fn arguments(snapshot: &Snapshot, all: &[Diagnostic], range: Span) ->
     let call = index.calls.iter().filter(|call| call.span.contains(at)).min_by_key(|call| call.span.len())?;
     let Callee::Defined(place) = &call.callee else { return None };
     let params = snapshot.project.definition_at(place)?.params;
-    let is_given = |i: usize| call.args.iter().any(|arg| arg.parameter == Some(i));
-    let is_needed = |param: &stead_compiler::index::Parameter| !param.has_default && !matches!(param.ty, Type::Optional(_));
-    let missing = params.iter().enumerate().filter(|(i, param)| !is_given(*i) && is_needed(param));
-    let written: Vec<String> = missing.map(|(_, param)| format!("{} = {}", param.name, placeholder(&param.ty))).collect();
+    // What the data gives need not be written.
+    let told = |name: &str| {
+        all.iter().any(|one| {
+            one.code == "missing-argument"
+                && one.message.ends_with(&format!("needs the argument `{name}`"))
+                && one.primary().is_some_and(|label| label.file == snapshot.name && label.span == at)
+        })
+    };
+    let missing = params.iter().filter(|param| told(&param.name));
+    let written: Vec<String> = missing.map(|param| format!("{} = {}", param.name, placeholder(&param.ty))).collect();
     let text = snapshot.text.as_str();
     if written.is_empty() || !call.span.text(text).ends_with(')') {
         return None;
@@ -55,7 +61,7 @@ pub(super) fn arguments(snapshot: &Snapshot, all: &[Diagnostic], range: Span) ->
             let before = separator(snapshot, last.span, call.span.end);
             (Span::at(last.span.end), written.iter().map(|one| format!("{before}{one}")).collect())
         }
-        None => (Span::new(call.span.end - 1, call.span.end - 1), written.join(", ")),
+        None => (Span::at(call.span.end - 1), written.join(", ")),
     };
     Some(fix("Add the missing arguments", "missing-argument").edit(&snapshot.name, at, text))
 }
@@ -76,7 +82,9 @@ pub(super) fn cases(snapshot: &Snapshot, all: &[Diagnostic], range: Span) -> Opt
                 && one.subject.span == at
                 && let Some(arm) = one.arms.last()
             {
-                let ty = index.type_of(expr.span).or_else(|| index.type_of(arm.value.span));
+                let expected = |span: Span| index.expected.iter().find(|(at, _)| *at == span).map(|(_, ty)| ty);
+                let of = |span: Span| expected(span).or_else(|| index.type_of(span));
+                let ty = of(expr.span).or_else(|| of(arm.value.span));
                 matched = Some((arm.span, expr.span, ty.map_or_else(|| "none".to_owned(), placeholder)));
             }
         }

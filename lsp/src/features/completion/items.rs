@@ -39,6 +39,9 @@ const ITEMS: [(&str, &str); 7] = [
     ("fact", "fact ${1:name}: ${0:String}"),
 ];
 
+/// As many resources are offered.
+const MANY: usize = 500;
+
 /// What is added to the rank of what is deprecated.
 const LAST: u8 = 50;
 
@@ -80,7 +83,8 @@ pub(crate) fn of(snapshot: &Snapshot, place: &Place) -> Vec<CompletionItem> {
             }
         }
         ContextKind::TypeName => items.types(),
-        ContextKind::ResourceType => items.resource_types(0, false),
+        ContextKind::ResourceType => items.type_names(place.needs_block),
+        ContextKind::TemplateVariable { template, given } => items.template_variables(place, template.as_deref(), given),
         ContextKind::ModulePath(before) => items.module_path(before),
         ContextKind::ImportMember(module) => items.module_members(module, false, false),
         ContextKind::Text { role, expected, text } => items.texts(role, expected.as_ref(), text),
@@ -149,10 +153,20 @@ impl Items<'_> {
             self.members_of_enum(expected, 0);
             self.literals(expected);
         }
-        let fits = |ty: &Type| expected.is_some_and(|expected| *expected == *ty && !matches!(ty, Type::Any));
+        let wants_resource = matches!(expected, Some(Type::Ref(_)));
+        if let Some(Type::Ref(of)) = expected {
+            self.existing(of.as_deref());
+        }
+        let fits = |ty: &Type| match (expected, ty) {
+            (Some(Type::Ref(None)), Type::Ref(_)) => true,
+            (Some(expected), ty) => expected == ty && !matches!(ty, Type::Any),
+            (None, _) => false,
+        };
         for (i, variable) in place.context.variables.iter().enumerate() {
             let rank = if fits(&variable.ty) {
                 1
+            } else if wants_resource {
+                9
             } else if i < 50 {
                 2
             } else {
@@ -196,7 +210,7 @@ impl Items<'_> {
         }
         let wants_reference = expected.is_none_or(|ty| matches!(ty, Type::Ref(_) | Type::Any));
         if wants_reference {
-            self.resource_types(8, true);
+            self.resource_types(if wants_resource { 2 } else { 8 }, true);
         }
         for word in ["if", "match", "none", "true", "false"] {
             self.add(Entry::new(word, Kind::KEYWORD, 9));
@@ -262,7 +276,8 @@ impl Items<'_> {
             Type::Literal(value) => self.add(Entry::new(&value.to_string(), Kind::VALUE, 0)),
             Type::Optional(inner) => {
                 self.literals(inner);
-                self.add(Entry::new("none", Kind::VALUE, 1));
+                // It is what is there when nothing is written.
+                self.add(Entry::new("none", Kind::VALUE, 10));
             }
             Type::Secret(inner) => self.literals(inner),
             Type::Union(options) => options.iter().for_each(|option| self.literals(option)),
@@ -358,6 +373,48 @@ impl Items<'_> {
             self.add(Entry::new(&variable.name, Kind::VARIABLE, 6).detail(self.snapshot.shown_type(&variable.ty)));
         }
         self.importable(&[DefinitionKind::State], Kind::METHOD);
+    }
+
+    /// The resources that there are.
+    fn existing(&mut self, of: Option<&str>) {
+        let project = self.snapshot.project.clone();
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        let wanted = |id: &stead_catalog::ResourceId| !id.name.is_empty() && of.is_none_or(|of| *id.type_name == *of);
+        for (_, index) in project.indexes() {
+            ids.extend(index.uses.iter().filter_map(|one| match &one.target {
+                Target::Resource(id) if one.is_declaration && wanted(id) => Some(id.to_string()),
+                _ => None,
+            }));
+        }
+        let compiled = self.snapshot.compiled.clone();
+        let catalogs = compiled.iter().flat_map(|one| &one.nodes).filter_map(|(_, catalog)| catalog.as_ref());
+        ids.extend(catalogs.flat_map(|one| &one.resources).map(|one| &one.id).filter(|id| wanted(id)).map(ToString::to_string));
+        for id in ids.iter().take(MANY) {
+            self.add(Entry::new(id, Kind::REFERENCE, 0));
+        }
+    }
+
+    /// The names that a template needs, then what could be handed on by its own name.
+    fn template_variables(&mut self, place: &Place, template: Option<&str>, given: &[Arc<str>]) {
+        let missing = template.map(|template| self.snapshot.project.missing_in_template(template, given)).unwrap_or_default();
+        for name in &missing {
+            let known = place.context.variables.iter().find(|variable| variable.name == *name);
+            let entry = Entry::new(name, Kind::FIELD, 0).detail("a variable of the template");
+            self.add(if known.is_some() { entry } else { entry.snippet(format!("{name} = $0")) });
+        }
+        for variable in place.context.variables.iter().filter(|variable| !given.contains(&variable.name)) {
+            self.add(Entry::new(&variable.name, Kind::VARIABLE, 2).detail(self.snapshot.shown_type(&variable.ty)));
+        }
+    }
+
+    /// Resource types by name: what follows is there, but for a block that is needed.
+    fn type_names(&mut self, needs_block: bool) {
+        let schemas = self.snapshot.project.schemas().clone();
+        for schema in schemas.iter() {
+            let entry = Entry::new(&schema.name, Kind::CLASS, 0).detail(schema.summary().to_owned());
+            let entry = entry.deprecated(schema.deprecated.is_some()).docs(Some(describe::resource_type(schema)));
+            self.add(if needs_block { entry.snippet(format!("{} {{\n  $0\n}}", schema.name)) } else { entry });
+        }
     }
 
     fn resource_types(&mut self, rank: u8, is_reference: bool) {

@@ -67,7 +67,7 @@ impl Items<'_> {
     fn text_item(&mut self, whole: &str, before: &str, rank: u8, kind: Kind) {
         let Some(rest) = whole.strip_prefix(before) else { return };
         let escaped = rest.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
-        if self.seen.insert(whole.to_owned()) {
+        if !whole.is_empty() && self.seen.insert(whole.to_owned()) {
             let range = self.snapshot.range(self.replaced);
             self.list.push(CompletionItem {
                 label: whole.to_owned(),
