@@ -55,7 +55,8 @@
 
 (defconst stead--types
   '("Bool" "Int" "Float" "String" "Path" "Mode" "Duration" "Size" "Port" "Ip" "Cidr"
-    "Hostname" "Url" "Regex" "Version" "List" "Map" "Secret" "Ref")
+    "Hostname" "Url" "Regex" "Version" "Source" "Command" "Any" "List" "Map" "Optional"
+    "Secret" "Ref")
   "The types of the language.")
 
 (defvar stead-font-lock-keywords
@@ -148,11 +149,12 @@
   (stead--run (list "explain" code)))
 
 (defun stead-plan (node)
-  "Show what would change on NODE; on this machine where it is empty."
+  "Show what would change on this machine, or with NODE what is wanted on that one.
+Nobody asks another machine: its facts lie in the project."
   (interactive "sNode (empty for this machine): ")
   (let ((root (or (locate-dominating-file default-directory "stead.toml") default-directory)))
     (stead--run (append (list "plan" (expand-file-name root))
-                        (unless (string= node "") (list "--node" node))))))
+                        (unless (string= node "") (list "--from-facts" "--on" node))))))
 
 (defun stead--run (arguments)
   "Run `stead' with ARGUMENTS and show what it writes."

@@ -2,6 +2,7 @@
 
 ;;; Code:
 
+(require 'cl-lib)
 (require 'stead-mode)
 
 (defun emacs-test-face (text)
@@ -24,5 +25,16 @@
     (forward-line 1))
   (indent-region (point-min) (point-max))
   (princ (format "indented as before: %s\n" (string= before (buffer-string)))))
+
+(cl-letf (((symbol-function 'stead--run)
+           (lambda (arguments)
+             (princ (mapconcat #'identity
+                               (cons (car arguments) (cons "ROOT" (cddr arguments)))
+                               " "))
+             (princ "\n"))))
+  (princ "plan here: ")
+  (stead-plan "")
+  (princ "plan there: ")
+  (stead-plan "web-1"))
 
 ;;; emacs.el ends here

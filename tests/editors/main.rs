@@ -4,9 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "what was left out is told")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use stead_tests::transcript::blocks;
 
@@ -189,11 +191,91 @@ fn snippets_are_right() {
         let text = lines.collect::<Vec<_>>().join("\n") + "\n";
         let text = placeholder.replace_all(&text, "$1");
         // A variable that stands again has the text of its first place.
-        let text = text.replace("\"$1\"", "\"nginx\"").replace("[$1]", "[nginx]");
+        let text = text.replace("\"$1\"", "\"nginx-light\"");
         let text = stop.replace_all(&text, "");
         let parsed = stead_grammar::parse(&text);
         assert!(parsed.errors.is_empty(), "{name}: {:?}\n{text}", parsed.errors);
     }
+}
+
+/// A line after which VS Code indents, and one after which it does not.
+#[test]
+fn blocks_are_indented_whatever_their_line_holds() {
+    let path = root().join("editors/vscode/language-configuration.json");
+    let configuration: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let pattern = configuration["indentationRules"]["increaseIndentPattern"].as_str().unwrap();
+    let pattern = regex::Regex::new(pattern).unwrap();
+    let opens = [
+        "state web(port: Port) {",
+        "file \"/etc/motd\" {",
+        "  file \"/etc/{x}\" { # why",
+        "let a = [\"x\", \"y\",",
+        "let a = f(\"x{\", {",
+        "node \"web-*\" { web(",
+    ];
+    for line in opens {
+        assert!(pattern.is_match(line), "{line}");
+    }
+    let closed = [
+        "file \"/etc/motd\" { }",
+        "let a = \"{\"",
+        "# a {",
+        "let a = [\"x\"] # {",
+        "content = \"\"\"",
+        "}",
+        "let a = f(\"\\\"{\")",
+    ];
+    for line in closed {
+        assert!(!pattern.is_match(line), "{line}");
+    }
+}
+
+/// The words between `from` and the next `to`, which are of letters.
+#[track_caller]
+fn words<'t>(text: &'t str, from: &str, to: &str) -> BTreeSet<&'t str> {
+    let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no `{from}`"));
+    let (list, _) = rest.split_once(to).unwrap_or_else(|| panic!("no `{to}` after `{from}`"));
+    list.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect()
+}
+
+/// The lists of words that editors have are those of the compiler.
+#[test]
+fn words_are_those_of_the_compiler() {
+    let schemas = Arc::new(stead_compiler::Schemas::new(Vec::new()));
+    let sources = Arc::new(stead_compiler::MemorySources::new());
+    let project = stead_compiler::Project::load(stead_compiler::Input::directory(sources, schemas));
+    let types: BTreeSet<&str> = project.builtin_types().iter().copied().collect();
+    let metas: BTreeSet<&str> = project.meta_attributes().map(|(name, _)| name).collect();
+    let is_requisite = |name: &&str| name.ends_with("_in") || metas.contains(&*format!("{name}_in"));
+    let requisites: BTreeSet<&str> = metas.iter().copied().filter(is_requisite).collect();
+    // What is a word in one place only.
+    let keywords: BTreeSet<&str> = stead_grammar::keywords().iter().copied().chain(["as", "not"]).collect();
+    let read = |path: &str| fs::read_to_string(root().join("editors").join(path)).unwrap();
+
+    let textmate = read("vscode/syntaxes/stead.tmLanguage.json");
+    assert_eq!(words(&textmate, "\\\\b(Bool", ")"), &types - &BTreeSet::from(["Bool"]), "TextMate");
+    for list in textmate.split("(?!(?:").skip(1).filter(|list| list.starts_with("let|")) {
+        assert_eq!(words(list, "", ")"), keywords, "TextMate");
+    }
+    for path in ["tree-sitter-stead/queries", "helix/queries/stead", "zed/languages/stead"] {
+        let text = read(&format!("{path}/highlights.scm"));
+        assert_eq!(words(&text, "#any-of? @type.builtin", ")"), types, "{path}");
+        assert_eq!(words(&text, "#any-of? @attribute", ")"), metas, "{path}");
+    }
+    let vim = read("neovim/syntax/stead.vim");
+    assert_eq!(words(&vim, "keyword steadType ", "\n"), types, "Vim");
+    let found = ["Keyword", "Conditional", "Repeat", "OperatorWord", "Boolean", "None"];
+    let found = found.iter().flat_map(|list| words(&vim, &format!("keyword stead{list} "), "\n"));
+    assert_eq!(found.collect::<BTreeSet<_>>(), keywords, "Vim");
+    let found = vim
+        .lines()
+        .filter(|line| line.starts_with("syntax keyword steadRequisite"))
+        .flat_map(|line| words(line, "steadRequisite", "contained"));
+    assert_eq!(found.collect::<BTreeSet<_>>(), requisites, "Vim");
+    let emacs = read("emacs/stead-mode.el");
+    assert_eq!(words(&emacs, "defconst stead--types", ")"), types, "Emacs");
+    let constants = BTreeSet::from(["true", "false", "none"]);
+    assert_eq!(words(&emacs, "defconst stead--keywords", ")"), &keywords - &constants, "Emacs");
 }
 
 #[test]
@@ -225,7 +307,9 @@ fn emacs_compiles_colours_and_indents() {
         block {: font-lock-string-face\n\
         after: font-lock-variable-name-face\n\
         name\\: font-lock-string-face\n\
-        indented as before: t\n";
+        indented as before: t\n\
+        plan here: plan ROOT\n\
+        plan there: plan ROOT --from-facts --on web-1\n";
     assert_eq!(told, expected);
 }
 

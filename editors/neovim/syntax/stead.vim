@@ -10,7 +10,7 @@ syntax keyword steadRepeat for
 syntax keyword steadOperatorWord in not
 syntax keyword steadBoolean true false
 syntax keyword steadNone none
-syntax keyword steadType Bool Int Float String Path Mode Duration Size Port Ip Cidr Hostname Url Regex Version List Map Secret Ref
+syntax keyword steadType Bool Int Float String Path Mode Duration Size Port Ip Cidr Hostname Url Regex Version Source Command Any List Map Optional Secret Ref
 syntax keyword steadRoot facts data
 syntax keyword steadRequisite require watch on_changes on_fail prereq listen contained
 syntax keyword steadRequisite require_in watch_in on_changes_in on_fail_in prereq_in listen_in contained

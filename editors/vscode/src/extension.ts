@@ -46,7 +46,6 @@ async function start(shown: Shown): Promise<void> {
   const options: LanguageClientOptions = {
     documentSelector: [
       { scheme: 'file', language: 'stead' },
-      { scheme: 'untitled', language: 'stead' },
       { scheme: 'file', pattern: '**/*.{j2,jinja,jinja2}' },
       { scheme: 'file', pattern: '**/stead.toml' },
       { scheme: 'file', pattern: '**/data/**/*.{yaml,yml,toml,json}' },
