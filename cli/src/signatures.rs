@@ -39,7 +39,7 @@ pub(crate) enum SignatureError {
     #[error("the plan was not signed: {0}")]
     NotSigned(String),
     /// Too few good signatures.
-    #[error("{} has {good} of the {wanted} signatures that the project demands", path.display())]
+    #[error("{} has {good} of the {wanted} signature{} that the project demands", path.display(), if *.wanted == 1 { "" } else { "s" })]
     TooFew {
         /// The plan.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub(crate) enum SignatureError {
         others: Vec<String>,
     },
     /// A plan that was not saved cannot be signed.
-    #[error("the project demands {wanted} signatures of what is applied, and this is no saved plan")]
+    #[error("the project demands {wanted} signature{} of what is applied, and this is no saved plan", if *.wanted == 1 { "" } else { "s" })]
     NoSavedPlan {
         /// How many are demanded.
         wanted: usize,

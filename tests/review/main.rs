@@ -150,7 +150,7 @@ fn facts_alone_concern_their_node_alone() {
     clone.write("site/facts/web-2.json", "{\"hostname\": \"web-2\", \"cpu\": {\"count\": 8}}\n");
     clone.commit("more processors");
     let text = clone.review(&["main~1..main", "site"], 0);
-    assert!(text.starts_with("1 of 3 nodes get another catalog; 2 unchanged\n") && text.contains("on web-2"), "{text}");
+    assert!(text.starts_with("1 of 3 nodes gets another catalog; 2 unchanged\n") && text.contains("on web-2"), "{text}");
 }
 
 #[test]

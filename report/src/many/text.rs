@@ -41,10 +41,13 @@ pub fn overview_text(overview: &Overview, by: GroupBy, options: &TextOptions) ->
 pub(crate) fn summary(overview: &Overview) -> Vec<Vec<Piece>> {
     let (changing, quiet) = overview.counts();
     let failed = overview.nodes().len() - changing - quiet;
-    let verb = match overview.kind() {
-        OverviewKind::Plan => "would change",
-        OverviewKind::Wanted => "want something",
-        OverviewKind::Review => "get another catalog",
+    let is_one = changing == 1 || overview.nodes().len() == 1;
+    let verb = match (overview.kind(), is_one) {
+        (OverviewKind::Plan, _) => "would change",
+        (OverviewKind::Wanted, true) => "wants something",
+        (OverviewKind::Wanted, false) => "want something",
+        (OverviewKind::Review, true) => "gets another catalog",
+        (OverviewKind::Review, false) => "get another catalog",
     };
     let mut first = vec![piece(Style::Bold, format!("{changing} of {} {verb}", nodes(overview.nodes().len())))];
     let mut tail = Vec::new();
