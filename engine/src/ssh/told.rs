@@ -118,7 +118,9 @@ pub(super) fn not_started(told: &str) -> RemoteError {
         return RemoteError::connect(SshProblem::Libc, message, hint);
     }
     let last = last_line(told);
-    let hint = if told.contains("ermission denied") {
+    let hint = if told.trim().is_empty() {
+        "does the login shell run a command? nologin does not, nor does one whose start-up files say `exit`"
+    } else if told.contains("ermission denied") {
         "is the file system that holds the cache mounted noexec?"
     } else {
         "log in and look: the worker lies in bin/ below /var/cache/stead, or below ~/.cache/stead for a user"
@@ -223,6 +225,13 @@ mod tests {
         for (told, status, code) in cases {
             assert_eq!(why(told, Some(status), true).code(), code, "{told}");
         }
+    }
+
+    #[test]
+    fn a_shell_that_says_nothing_is_asked_about() {
+        let hint = |told: &str| not_started(told).hint().unwrap_or_default();
+        assert!(hint("\r\n").contains("nologin"));
+        assert!(hint("/bin/sh: 1: stat: not found\n").contains("log in and look"));
     }
 
     #[test]
