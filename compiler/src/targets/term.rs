@@ -166,7 +166,10 @@ impl Term {
                 let Some(missing) = names.iter().find(|name| inventory.target(name).is_none()) else { return Ok(()) };
                 let error = unknown(format!("the inventory has no machine `{}`", missing.escape_debug()));
                 let known = inventory.targets().iter().map(|target| &*target.name);
-                // A tag or a group may be meant.
+                // A network, a tag or a group may be meant.
+                if missing.contains('/') && network_of(missing, span).is_ok() {
+                    return Err(error.hint(format!("a network is written `net:{missing}`")));
+                }
                 if inventory.group(missing).is_some() {
                     return Err(error.hint(format!("a group is written `group:{missing}`")));
                 }

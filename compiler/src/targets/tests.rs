@@ -128,6 +128,10 @@ fn slips_are_told_with_a_way_out() {
         ("wbe-1", "unknown-target @0..5: the inventory has no machine `wbe-1` (did you mean `web-1`?)"),
         ("web", "unknown-target @0..3: the inventory has no machine `web` (a group is written `group:web`)"),
         ("canary", "unknown-target @0..6: the inventory has no machine `canary` (a tag is written `tag:canary`)"),
+        (
+            "10.0.0.0/24",
+            "unknown-target @0..11: the inventory has no machine `10.0.0.0/24` (a network is written `net:10.0.0.0/24`)",
+        ),
         ("* and not tag:cannary", "unknown-target @10..21: no machine has the tag `cannary` (did you mean `canary`?)"),
         ("group:wbe", "unknown-target @0..9: there is no group `wbe` (did you mean `web`?)"),
         ("os.familly:debian", "unknown-target @0..17: there is no fact `os.familly` (did you mean `family`?)"),
