@@ -126,8 +126,17 @@ pub(crate) enum Answer {
     Planned { plan: WirePlan, saved: String },
     /// Something happened in the run.
     Event(WireEvent),
-    /// The way back from a run: a plan, what others have changed since and would lose, and what stays as it is.
-    WayBack { run: WireRun, plan: WirePlan, saved: String, conflicts: Vec<WireConflict>, not_undone: Vec<WireNotUndone> },
+    /// The way back from a run: a plan, what others have changed since and would lose, what stays as it is, and words of the selection that
+    /// name nothing that the run changed.
+    WayBack {
+        run: WireRun,
+        plan: WirePlan,
+        saved: String,
+        conflicts: Vec<WireConflict>,
+        not_undone: Vec<WireNotUndone>,
+        #[serde(default)]
+        unnamed: Vec<String>,
+    },
     /// What has changed since the last apply.
     Drifted(WireDrift),
     /// Runs in the journal.

@@ -33,6 +33,8 @@ pub struct WayBack {
     pub conflicts: Vec<Conflict>,
     /// What stays as it is.
     pub not_undone: Vec<NotUndone>,
+    /// Words of the selection that name nothing that the run changed.
+    pub unnamed: Vec<String>,
 }
 
 impl Remote {
@@ -56,7 +58,7 @@ impl Remote {
         let UndoRequest { run, selection: UndoSelection { only, except }, force } = request.clone();
         let until = self.send(&Request::Undo(WireUndo { run, only, except, force }))?;
         match self.next(until)? {
-            Answer::WayBack { run, plan, saved, conflicts, not_undone } => {
+            Answer::WayBack { run, plan, saved, conflicts, not_undone, unnamed } => {
                 let (run, plan) = (run.read()?, plan.read()?);
                 let saved = saved_of(&saved, &plan, &run, request)?;
                 Ok(WayBack {
@@ -64,6 +66,8 @@ impl Remote {
                     planned: RemotePlan { plan, saved },
                     conflicts: conflicts.into_iter().map(WireConflict::read).collect(),
                     not_undone: not_undone.into_iter().map(read_not_undone).collect(),
+                    // Only what was asked can have named nothing.
+                    unnamed: unnamed.into_iter().filter(|word| request.selection.words().any(|own| own == word)).collect(),
                 })
             }
             other => Err(unexpected(other)),

@@ -29,12 +29,25 @@ pub struct UndoSelection {
     pub except: Vec<String>,
 }
 
+/// Says whether a word names a resource: by itself, or by its type.
+fn is_named(word: &str, id: &ResourceId) -> bool {
+    ResourceId::parse(word).map_or_else(|| *id.type_name == *word, |wanted| wanted == *id)
+}
+
 impl UndoSelection {
+    /// The words that name none of these resources: most likely they are misspelled, and what they mean to keep would be lost.
+    pub fn unnamed(&self, changed: &BTreeSet<ResourceId>) -> Vec<String> {
+        self.words().filter(|word| !changed.iter().any(|id| is_named(word, id))).cloned().collect()
+    }
+
+    /// All words.
+    pub fn words(&self) -> impl Iterator<Item = &String> {
+        self.only.iter().chain(&self.except)
+    }
+
     /// What is asked of a resource.
     pub fn asked(&self, id: &ResourceId) -> Asked {
-        let names = |words: &[String]| {
-            words.iter().any(|word| ResourceId::parse(word).map_or_else(|| *id.type_name == **word, |wanted| wanted == *id))
-        };
+        let names = |words: &[String]| words.iter().any(|word| is_named(word, id));
         if names(&self.except) {
             Asked::Stays
         } else if self.only.is_empty() || names(&self.only) {

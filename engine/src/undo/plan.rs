@@ -79,6 +79,8 @@ pub struct UndoOptions {
     pub force: bool,
     /// What somebody else has changed since stays as it is, and is told among what cannot be undone.
     pub leave_conflicts: bool,
+    /// It is no error that a run changed nothing of what is selected: the way back is empty then.
+    pub allows_nothing: bool,
 }
 
 /// Something that a run did and that cannot be taken back.
@@ -104,6 +106,8 @@ pub struct Undo {
     pub not_undone: Vec<NotUndone>,
     /// The resources of the run that are taken back.
     pub resources: BTreeSet<ResourceId>,
+    /// Every resource that the run changed.
+    pub changed: BTreeSet<ResourceId>,
     managed: Mutex<Option<Vec<Made>>>,
 }
 
@@ -171,8 +175,10 @@ impl Undo {
         if record.root != observed.root().spec().path() {
             return Err(UndoError::OtherRoot { run, root: record.root });
         }
-        let Chosen { changes, kept } = chosen(journal.bare_changes(run)?, asked);
-        if changes.is_empty() && kept.is_empty() && record.counts != (0, 0) {
+        let changes = journal.bare_changes(run)?;
+        let changed = changes.iter().filter_map(|change| change.resource.clone()).collect();
+        let Chosen { changes, kept } = chosen(changes, asked);
+        if changes.is_empty() && kept.is_empty() && record.counts != (0, 0) && !options.allows_nothing {
             return Err(UndoError::NothingSelected(run));
         }
         let afters = journal.afters(run)?;
@@ -231,6 +237,7 @@ impl Undo {
             conflicts,
             not_undone: not_undone.into_iter().collect(),
             resources: undone,
+            changed,
             managed: Mutex::new(Some(managed)),
         })
     }

@@ -88,7 +88,8 @@ impl Worker<'_> {
         };
         let world = self.world(false)?;
         let selection = UndoSelection { only, except };
-        let options = UndoOptions { force, ..UndoOptions::default() };
+        // Another host may have what is selected: whoever asks all of them decides.
+        let options = UndoOptions { force, allows_nothing: true, ..UndoOptions::default() };
         let undo = Undo::of(journal, number, self.registry, &world, &|id| selection.asked(id), &options);
         let undo = undo.map_err(|error| refused!(error))?;
         let planned = undo.plan(&world);
@@ -98,6 +99,7 @@ impl Worker<'_> {
             saved: saved(&planned, Some((undo.run.id, force)))?,
             conflicts: undo.conflicts.iter().map(WireConflict::of).collect(),
             not_undone: undo.not_undone.iter().map(not_undone).collect(),
+            unnamed: selection.unnamed(&undo.changed),
         };
         Ok((answer, Held { catalog: undo.catalog.clone(), planned, undo: Some(Box::new(undo)) }))
     }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 use stead_catalog::{Catalog, ResourceId, Value};
-use stead_engine::undo::{Asked, Undo, UndoError, UndoOptions};
+use stead_engine::undo::{Asked, Undo, UndoError, UndoOptions, UndoSelection};
 use stead_engine::{ApplyOptions, Observed, Planned, RootSpec, RunReport, apply};
 
 use crate::support::*;
@@ -242,6 +242,23 @@ fn what_is_to_stay_is_left_out_and_nothing_else() {
     let but_g = |id: &ResourceId| if id.name.ends_with('g') { Asked::Stays } else { Asked::Back };
     let (undo, _) = scene.undo_asked(run, &but_g, false).unwrap();
     assert_eq!(undo.catalog.resources.len(), 1);
+}
+
+#[test]
+fn a_word_that_names_nothing_of_the_run_is_told() {
+    let scene = Scene::new();
+    let (f, g) = (scene.path("f"), scene.path("g"));
+    std::fs::write(&g, "x").unwrap();
+    scene.apply(&catalog(vec![text(&f, "two\n"), text(&g, "x")], &[]));
+    let (undo, _) = scene.undo(scene.last(), &|_| true, false).unwrap();
+    let word = |path: &Path| format!("text[\"{}\"]", path.display());
+    let words = |only: &[&str], except: &[&str]| UndoSelection {
+        only: only.iter().map(|word| (*word).to_owned()).collect(),
+        except: except.iter().map(|word| (*word).to_owned()).collect(),
+    };
+    assert_eq!(words(&["text"], &[&word(&f)]).unnamed(&undo.changed), [""; 0]);
+    let unnamed = words(&["txet", "text"], &[&word(&g), "text[\"/nowhere\"]"]).unnamed(&undo.changed);
+    assert_eq!(unnamed, ["txet", &word(&g), "text[\"/nowhere\"]"], "what the run found as it was to be is none of it");
 }
 
 #[test]
