@@ -183,6 +183,14 @@ pub(crate) enum Failure {
     /// A selector that selects nothing.
     #[error("nothing in the catalog is selected by `{0}`")]
     UnknownSelector(String),
+    /// Words of the selection of an undo that name nothing that was changed.
+    #[error("{}", not_changed(*run, words))]
+    NotInRun {
+        /// The run; none where each host has its own.
+        run: Option<i64>,
+        /// The words.
+        words: Vec<String>,
+    },
     /// `--on` names no host.
     #[error("`{0}` names no host")]
     NoTargets(String),
@@ -320,6 +328,19 @@ pub(crate) enum Failure {
     NotApproved,
 }
 
+/// Says whether a word is a network without what says so.
+fn is_network(word: &str) -> bool {
+    let Some((address, prefix)) = word.split_once('/') else { return false };
+    address.parse::<std::net::IpAddr>().is_ok() && prefix.parse::<u8>().is_ok()
+}
+
+/// Says which words of a selection name nothing that was changed.
+fn not_changed(run: Option<i64>, words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    let whose = run.map_or_else(|| "no host's run changed anything".to_owned(), |run| format!("run {run} changed nothing"));
+    format!("{whose} that is named by {}", words.join(" or by "))
+}
+
 /// Where in the text of `--on` something is wrong; nothing where it is the whole of it.
 fn place_in(text: &str, span: stead_grammar::ast::Span) -> String {
     let part = span.text(text);
@@ -374,7 +395,7 @@ impl Failure {
             Self::UnknownResource { .. } => "unknown-resource",
             Self::UnsetAttribute { .. } => "unset-attribute",
             Self::NotAnAttribute(_) => "not-an-attribute",
-            Self::UnknownSelector(_) => "unknown-selector",
+            Self::UnknownSelector(_) | Self::NotInRun { .. } => "unknown-selector",
             Self::NoTargets(_) => "no-targets",
             Self::NoInventory { .. } => "no-inventory",
             Self::OnlyHere { .. } => "only-here",
@@ -454,13 +475,18 @@ impl Failure {
             Self::UnsetAttribute { .. } => Some("what is not given is left as it is found".into()),
             Self::NotAnAttribute(_) => Some(r#"write it in quotes for the shell: stead why 'file["/etc/motd"].mode'"#.into()),
             Self::UnknownSelector(_) => Some(r#"a selector is a resource 'file["/etc/motd"]', a type or a tag"#.into()),
+            Self::NotInRun { run: Some(run), .. } => Some(format!("`stead show {run}` lists what it changed")),
+            Self::NotInRun { run: None, .. } => Some("`stead show RUN --on HOST` lists what a run changed".into()),
             Self::NoTargets(_) => Some("name hosts: --on web-1,web-2".into()),
+            Self::NoInventory { word, .. } if is_network(word) => {
+                Some(format!("a network is written `net:{word}`, and chooses among the hosts that a project's inventory has"))
+            }
             Self::NoInventory { .. } => {
                 Some("name hosts: --on web-1,web-2; or name the project whose inventory has them, or declare one".into())
             }
             Self::OnlyHere { .. } => Some("leave it out".into()),
             Self::FileReplaced(_) => Some("put the file of then back, or begin anew with `stead apply`".into()),
-            Self::NoSuchRollout(_) => Some("rollouts are numbered in the last line of `stead apply --on`".into()),
+            Self::NoSuchRollout(_) => Some("`stead history --rollouts` lists those that are kept".into()),
             Self::WorkerBinary { .. } => Some("name a stead that was built for Linux".into()),
             Self::NoPassword => Some("type it, or give it as a line of standard input".into()),
             Self::Worker(_) => Some("`stead worker` is started by `stead plan --on` over ssh".into()),

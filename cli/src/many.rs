@@ -19,6 +19,7 @@ mod record;
 mod resume;
 mod review;
 mod rollout;
+mod rollouts;
 mod summary;
 mod targets;
 mod telling;
@@ -36,6 +37,7 @@ pub(crate) use reach::{clean, ssh_options};
 pub(crate) use resume::resume;
 pub(crate) use review::review as review_live;
 pub(crate) use rollout::{apply, apply_saved};
+pub(crate) use rollouts::rollouts;
 pub(crate) use targets::{Resolved, project, resolve, retain_stored};
 pub(crate) use undo::undo;
 
@@ -111,6 +113,8 @@ pub(crate) struct Back {
     pub(crate) request: UndoRequest,
     /// What it says besides its plan.
     pub(crate) undo: UndoDocument,
+    /// Words of the selection that name nothing that the run changed.
+    pub(crate) unnamed: Vec<String>,
 }
 
 impl Wanted {

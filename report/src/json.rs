@@ -20,7 +20,7 @@ pub use events::{ErrorDocument, Event, SummaryDocument};
 pub use graph::{GraphDocument, GraphNode};
 pub use history::{
     ConflictDocument, DriftDocument, DriftedDocument, HistoryDocument, NodeAnswer, NodeDrift, NodeRun, NodeRuns, NodesDocument,
-    NotUndoneDocument, RunDocument, ShownRunDocument, UndoDocument,
+    NotUndoneDocument, RolloutDocument, RolloutsDocument, RunDocument, ShownRunDocument, UndoDocument, UndoneDocument,
 };
 pub use overview::write_overview;
 pub use plan::{CauseDocument, ChangeDocument, CountsDocument, NodePlan, PlanDocument, ResourceDocument};

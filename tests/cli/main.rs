@@ -155,6 +155,8 @@ fn documents_fit_their_schemas() {
     std::fs::write(place.join("facts/web-2.json"), "{\"os\": 1}").expect("written");
     check("catalogs", &["catalog", "--from-facts", "--json", "--on", "web-1"], 0);
     check("catalogs", &["catalog", "--from-facts", "--json"], 1);
+    check("facts", &["facts", "--on", "nowhere.invalid", "--project", "site.stead", "--json", "--connect-retries", "0"], 1);
+    check("history", &["history", "--rollouts", "--json"], 0);
     check("inventory", &["inventory", "list", "--json"], 0);
     check("inventory", &["inventory", "show", "web-1", "--json"], 0);
     check("inventory", &["inventory", "graph", "--json"], 0);

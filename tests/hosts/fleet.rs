@@ -3,6 +3,7 @@
 mod contact;
 mod facts;
 mod health;
+mod killed;
 mod ledger;
 mod part;
 mod past;

@@ -98,6 +98,9 @@ pub(crate) struct HistoryArguments {
     /// At most this many runs.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) limit: u32,
+    /// List the applies to many hosts that were made from here, instead of the runs of this machine.
+    #[arg(long, conflicts_with_all = ["on", "root"])]
+    pub(crate) rollouts: bool,
     /// Write JSON.
     #[arg(long)]
     pub(crate) json: bool,

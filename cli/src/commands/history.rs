@@ -17,6 +17,9 @@ pub(crate) fn run(arguments: &HistoryArguments, terminal: &Terminal) -> Result<E
     if let Some(on) = &arguments.past.on {
         return many::history(on, arguments, terminal);
     }
+    if arguments.rollouts {
+        return many::rollouts(arguments, terminal);
+    }
     let root = machine::root(&arguments.machine)?;
     let state_dir = machine::state_dir(arguments.machine.state_dir.as_deref(), &root);
     let journal = Journal::look(&state_dir).map_err(Failure::Journal)?;

@@ -142,7 +142,10 @@ fn way_back(
     let asked = |id: &ResourceId| selection.asked(id);
     let undo = Undo::of(journal, number, &registry, &observed, &asked, &UndoOptions { force, ..UndoOptions::default() })
         .map_err(Failure::Undo)?;
-    Ok((undo, observed))
+    match selection.unnamed(&undo.changed) {
+        words if words.is_empty() => Ok((undo, observed)),
+        words => Err(Failure::NotInRun { run: Some(number), words }),
+    }
 }
 
 /// Shows the plan, what somebody changed since, and what stays.
@@ -159,11 +162,7 @@ fn tell(undo: &Undo, plan: &Plan, manner: &Manner, terminal: &Terminal) -> Resul
             lines.iter().for_each(|line| text.push_str(&format!("  {}\n", clean(line))));
         }
     };
-    let conflicts = undo.conflicts.iter().map(|conflict| {
-        let when = conflict.changed.map(|time| format!(", {}", timestamp(time))).unwrap_or_default();
-        let who = conflict.by_run.map(|run| format!(", by run {run}")).unwrap_or_default();
-        format!("{}: {}{when}{who}", conflict.what, conflict.differs)
-    });
+    let conflicts = undo.conflicts.iter().map(|conflict| conflict_words(&conflict_document(conflict)));
     section(&format!("changed since run {}, and lost by this:", undo.run.id), conflicts.collect());
     let left = undo.not_undone.iter().map(|left| format!("{}: {}", left.resource, left.why));
     section("cannot be undone:", left.collect());
@@ -174,20 +173,28 @@ fn tell(undo: &Undo, plan: &Plan, manner: &Manner, terminal: &Terminal) -> Resul
 pub(crate) fn document(run: &RunRecord, conflicts: &[Conflict], not_undone: &[NotUndone]) -> UndoDocument {
     UndoDocument {
         run: run.id.to_string(),
-        conflicts: conflicts
-            .iter()
-            .map(|conflict| ConflictDocument {
-                what: conflict.what.clone(),
-                differs: conflict.differs.clone(),
-                changed: conflict.changed.map(timestamp),
-                by_run: conflict.by_run.map(|run| run.to_string()),
-            })
-            .collect(),
+        conflicts: conflicts.iter().map(conflict_document).collect(),
         not_undone: not_undone
             .iter()
             .map(|left| NotUndoneDocument { resource: left.resource.clone(), why: left.why.clone() })
             .collect(),
     }
+}
+
+fn conflict_document(conflict: &Conflict) -> ConflictDocument {
+    ConflictDocument {
+        what: conflict.what.clone(),
+        differs: conflict.differs.clone(),
+        changed: conflict.changed.map(timestamp),
+        by_run: conflict.by_run.map(|run| run.to_string()),
+    }
+}
+
+/// What somebody has changed since, in one line: what, when, and by which run.
+pub(crate) fn conflict_words(conflict: &ConflictDocument) -> String {
+    let when = conflict.changed.as_ref().map(|time| format!(", {time}")).unwrap_or_default();
+    let who = conflict.by_run.as_ref().map(|run| format!(", by run {run}")).unwrap_or_default();
+    format!("{}: {}{when}{who}", conflict.what, conflict.differs)
 }
 
 /// Stops before somebody's later edit is lost.

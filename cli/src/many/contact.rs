@@ -31,7 +31,7 @@ struct Worker {
 
 /// Looks at each host.
 pub(crate) fn check_hosts(arguments: &SshCheckArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let loaded = super::project(&arguments.path)?;
+    let loaded = super::project(&arguments.path, terminal)?;
     let state = machine::state_dir(None, &RootSpec::Machine);
     let resolved = super::resolve(&arguments.on, loaded.as_ref(), &state, &arguments.many, terminal)?;
     let width = pool::width(arguments.many.ssh.forks());

@@ -43,7 +43,7 @@ pub(crate) fn kept(state: &Path, node: &str, max_age: Duration) -> Option<(Durat
 
 /// `stead facts --on`.
 pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let loaded = super::project(&arguments.project)?;
+    let loaded = super::project(&arguments.project, terminal)?;
     let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
     let resolved = super::resolve(on, loaded.as_ref(), &state, &arguments.many, terminal)?;
     let telling = Telling::new(loaded.as_ref(), &state);
@@ -78,6 +78,9 @@ pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -
             Err(failure) => {
                 failed = true;
                 terminal.note(&terminal.host_line(&target.name, &failure));
+                let HostFailure { code, message, hint, .. } = failure;
+                let error = json::ErrorDocument { code, message, hint };
+                nodes.insert(target.name.to_string(), serde_json::json!({ "error": error }));
             }
         }
     }

@@ -27,7 +27,7 @@ type Answers<T> = Vec<(Target, Result<T, HostFailure>)>;
 
 /// The hosts that are asked about their past.
 pub(super) fn resolve(on: &str, past: &PastArguments, terminal: &Terminal) -> Result<Resolved, Failure> {
-    let loaded = super::project(&past.project)?;
+    let loaded = super::project(&past.project, terminal)?;
     let state = machine::state_dir(None, &RootSpec::Machine);
     super::resolve(on, loaded.as_ref(), &state, &past.many, terminal)
 }
@@ -55,6 +55,17 @@ pub(super) fn ask_all<T: Send>(
     answers.extend(unknown.into_iter().map(|(target, failure)| (target, Err(failure))));
     sort_nodes(&mut answers, |(target, _)| &target.name);
     answers
+}
+
+/// The way out of a failure is on the host, and not on this machine.
+pub(super) fn there(target: &Target, failure: HostFailure) -> HostFailure {
+    match failure.code.as_str() {
+        "no-such-run" => HostFailure {
+            hint: Some(format!("`stead history --on {}` lists the runs that are kept there", target.name)),
+            ..failure
+        },
+        _ => failure,
+    }
 }
 
 /// Shows what hosts have told: as text, or as one document with a node for each. Failures go to standard error.
@@ -120,9 +131,9 @@ pub(crate) fn show(on: &str, arguments: &ShowArguments, terminal: &Terminal) -> 
     refuse_local(on, &arguments.machine)?;
     let resolved = resolve(on, &arguments.past, terminal)?;
     let (forks, bars) = (arguments.past.many.ssh.forks(), Bars::new(!arguments.json));
-    let answers = ask_all(resolved, forks, &bars, |_, mut remote| {
+    let answers = ask_all(resolved, forks, &bars, |target, mut remote| {
         let story = remote.story(arguments.run.given(), false)?;
-        story.ok_or_else(|| HostFailure::from(Failure::NoSuchRun(arguments.run.to_string())))
+        story.ok_or_else(|| there(target, Failure::NoSuchRun(arguments.run.to_string()).into()))
     });
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     let document = |story: &stead_engine::Story| {

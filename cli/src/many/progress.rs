@@ -10,7 +10,7 @@ use stead_catalog::{OutcomeKind, Plan};
 use stead_engine::{self as engine, Events};
 use stead_report::{RunSummary, TextOptions, clean, json, resource_text};
 
-use super::record::HostLog;
+use super::record::{HostLog, Record};
 use crate::progress::outcome_of;
 use crate::terminal::Terminal;
 
@@ -155,6 +155,7 @@ pub(super) struct HostProgress<'a> {
     plan: &'a Plan,
     bar: &'a Bar,
     log: &'a HostLog,
+    record: &'a Record,
     options: TextOptions,
     state: Mutex<State>,
 }
@@ -164,12 +165,19 @@ struct State {
     summary: RunSummary,
     running: BTreeSet<String>,
     done: usize,
+    /// The run on the host, once it has begun.
+    run: Option<i64>,
 }
 
 impl<'a> HostProgress<'a> {
-    pub(super) fn new(stage: &'a Stage<'a>, plan: &'a Plan, bar: &'a Bar, log: &'a HostLog) -> Self {
+    pub(super) fn new(stage: &'a Stage<'a>, plan: &'a Plan, bar: &'a Bar, log: &'a HostLog, record: &'a Record) -> Self {
         let options = TextOptions { brief: true, width: None, ..stage.terminal.text_options() };
-        Self { stage, plan, bar, log, options, state: Mutex::default() }
+        Self { stage, plan, bar, log, record, options, state: Mutex::default() }
+    }
+
+    /// The run on the host, once it has begun.
+    pub(super) fn run(&self) -> Option<i64> {
+        self.state().run
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -208,6 +216,9 @@ impl Events for HostProgress<'_> {
                 self.warn(code, message);
             }
             engine::Event::RunStarted { run, .. } => {
+                self.state().run = *run;
+                // That it was asked to begin is written down already.
+                let _ = self.record.begun(&self.plan.node, *run);
                 self.log
                     .line(&format!("run {} began", run.map_or_else(|| "without a journal".to_owned(), |run| run.to_string())));
                 self.tell(&json::Event::run_started(self.plan, run.map(|run| run.to_string())));

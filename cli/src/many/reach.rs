@@ -85,7 +85,7 @@ fn ask_password(terminal: &Terminal) -> Result<String, Failure> {
 
 /// `stead inventory clean`: removes what is kept on hosts.
 pub(crate) fn clean(on: &str, path: &Path, arguments: &ManyArguments, terminal: &Terminal) -> Result<ExitCode, Failure> {
-    let loaded = super::project(path)?;
+    let loaded = super::project(path, terminal)?;
     let state = machine::state_dir(None, &stead_engine::RootSpec::Machine);
     let resolved = super::resolve(on, loaded.as_ref(), &state, arguments, terminal)?;
     let width = pool::width(arguments.ssh.forks());

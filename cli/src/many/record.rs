@@ -2,36 +2,50 @@
 //! `stead apply --resume` goes on from.
 //!
 //! One directory a rollout, below `rollouts/` in the state directory: `rollout.json` with one JSON object a line, the first the head,
-//! then a host a line as each is done; `HOST.log` beside it. No secret gets there: logs hold what is shown.
+//! then for each host a line when its run is asked for, one when that has begun, and one when it is done; `HOST.log` beside it. So whoever
+//! is killed in the middle leaves no host that nobody knows of. No secret gets there: logs hold what is shown.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod read;
+
+pub(crate) use read::{Chain, Recorded, find, for_undo};
+pub(super) use read::{all, doubtful};
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::outcome::HostOutcome;
-use crate::args::RolloutName;
-use crate::failure::Failure;
 use crate::machine;
+use crate::times::timestamp;
 
 /// Version of the file.
 const VERSION: u32 = 1;
 /// Version of one that takes runs back.
 const VERSION_BACK: u32 = 2;
-/// A file longer than this is none of ours.
-const MAX_SIZE: u64 = 256 << 20;
 /// Rollouts that are kept.
 const KEPT: usize = 50;
+/// The word of a line about a host that is asked to begin, or has begun.
+const BEGUN: &str = "begun";
+/// The word of a line about a host that was asked to begin, and has refused.
+const NOT_BEGUN: &str = "not_begun";
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     version: u32,
-    /// The project or file.
+    /// When it began: RFC 3339 in UTC.
+    #[serde(default)]
+    pub(crate) started: Option<String>,
+    /// The rollout that it goes on with.
+    #[serde(default)]
+    pub(crate) continues: Option<u64>,
+    /// The project or file; empty where hosts are known to ssh alone.
     pub(crate) project: String,
     /// The targets, as they were given.
     pub(crate) on: String,
@@ -66,6 +80,9 @@ pub(crate) struct Head {
 /// The runs that are taken back, and how much of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Back {
+    /// The rollout that made them, where they are those of one.
+    #[serde(default)]
+    pub(crate) rollout: Option<u64>,
     /// The run of each host.
     pub(crate) runs: BTreeMap<String, i64>,
     /// The run of any other host, as it was named.
@@ -112,6 +129,8 @@ impl Head {
     pub(super) fn new(project: String, on: &str, selection: Vec<String>, hosts: Vec<String>) -> Self {
         Self {
             version: VERSION,
+            started: None,
+            continues: None,
             project,
             on: on.to_owned(),
             selection,
@@ -154,20 +173,6 @@ pub(super) struct Record {
 /// The log of one host. What cannot be written is not worth ending an apply for.
 pub(super) struct HostLog(Mutex<Option<File>>);
 
-/// A rollout as it was written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Recorded {
-    pub(crate) head: Head,
-    /// Hosts that are as they are wanted.
-    pub(crate) good: Vec<String>,
-    /// Hosts on which something was begun, by this rollout or one that it went on with.
-    pub(crate) begun: BTreeSet<String>,
-    /// Hosts on which this one began something, with the run there where that is known.
-    pub(crate) runs: BTreeMap<String, Option<i64>>,
-    /// Hosts on which this one began something that did not end well.
-    doubtful: BTreeSet<String>,
-}
-
 fn rollouts(state: &Path) -> PathBuf {
     state.join("rollouts")
 }
@@ -180,9 +185,7 @@ impl Record {
     pub(super) fn begin(state: &Path, head: &Head) -> io::Result<Self> {
         let all = rollouts(state);
         DirBuilder::new().recursive(true).mode(0o700).create(&all)?;
-        let mut known: Vec<u64> =
-            fs::read_dir(&all)?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-        known.sort_unstable();
+        let known = read::numbers(state);
         let mut id = known.last().map_or(1, |last| last + 1);
         // Another one may begin at the same time.
         while let Err(error) = DirBuilder::new().mode(0o700).create(all.join(id.to_string())) {
@@ -196,18 +199,48 @@ impl Record {
         }
         let directory = all.join(id.to_string());
         let mut file = private(&directory.join("rollout.json"))?;
-        file.write_all(format!("{}\n", serde_json::to_string(head).map_err(io::Error::other)?).as_bytes())?;
+        let head = Head { started: Some(timestamp(SystemTime::now())), ..head.clone() };
+        file.write_all(format!("{}\n", serde_json::to_string(&head).map_err(io::Error::other)?).as_bytes())?;
+        file.sync_data()?;
+        // What is begun is to be found after a loss of power as well.
+        for directory in [&directory, &all] {
+            File::open(directory)?.sync_all()?;
+        }
         Ok(Self { id, directory, file: Mutex::new(file) })
+    }
+
+    /// Writes down that a host is asked to begin; with its run, that it has begun.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn begun(&self, name: &str, run: Option<i64>) -> io::Result<()> {
+        self.write(&Line { host: name.to_owned(), outcome: BEGUN.to_owned(), run, words: String::new() })
+    }
+
+    /// Writes down that a host which was asked to begin has not.
+    pub(super) fn not_begun(&self, name: &str) {
+        let line = Line { host: name.to_owned(), outcome: NOT_BEGUN.to_owned(), run: None, words: String::new() };
+        // Who is taken to have begun is looked at once more, which does no harm.
+        let _ = self.write(&line);
     }
 
     /// Writes down what became of a host.
     pub(super) fn host(&self, name: &str, outcome: &HostOutcome) {
         let line = Line { host: name.to_owned(), outcome: outcome.name().to_owned(), run: outcome.run(), words: outcome.words() };
-        if let Ok(text) = serde_json::to_string(&line) {
-            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-            // A host that is not written down is asked again by a resume, which does no harm.
-            let _ = file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_data());
-        }
+        // A host that is not written down is asked again by a resume, which does no harm.
+        let _ = self.write(&line);
+    }
+
+    fn write(&self, line: &Line) -> io::Result<()> {
+        let text = serde_json::to_string(line).map_err(io::Error::other)?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(format!("{text}\n").as_bytes())?;
+        file.sync_data()
+    }
+
+    /// Forgets it: nothing was done on any host.
+    pub(super) fn drop_it(&self) {
+        let _ = fs::remove_dir_all(&self.directory);
     }
 
     /// Opens the log of a host.
@@ -238,151 +271,4 @@ impl HostLog {
 
 fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
-}
-
-/// Reads what was written down of a rollout; `None` when there is no such rollout. A line that was cut off counts for nothing.
-///
-/// # Errors
-/// When it cannot be read, or is of another version.
-fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
-    let file = match File::open(rollouts(state).join(id.to_string()).join("rollout.json")) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut lines = BufReader::new(file.take(MAX_SIZE)).lines();
-    let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let head = lines.next().ok_or_else(|| invalid("it is empty"))??;
-    let head: Head = serde_json::from_str(&head).map_err(|_| invalid("its first line is none of ours"))?;
-    if head.version != if head.back.is_some() { VERSION_BACK } else { VERSION } {
-        return Err(invalid("it is of another version of stead"));
-    }
-    let mut good: Vec<String> = Vec::new();
-    let (mut begun, mut doubtful, mut runs) = (head.begun.clone(), BTreeSet::new(), BTreeMap::new());
-    for line in lines {
-        let Ok(line) = serde_json::from_str::<Line>(&line?) else { continue };
-        let is_good = matches!(line.outcome.as_str(), "unchanged" | "changed");
-        good.retain(|known| *known != line.host);
-        let is_begun = !matches!(line.outcome.as_str(), "unchanged" | "not_tried" | "unreachable");
-        if is_begun && head.hosts.contains(&line.host) {
-            begun.insert(line.host.clone());
-            runs.insert(line.host.clone(), line.run);
-            if !is_good {
-                doubtful.insert(line.host.clone());
-            }
-        }
-        if is_good && head.hosts.contains(&line.host) {
-            good.push(line.host);
-        }
-    }
-    Ok(Some(Recorded { head, good, begun, runs, doubtful }))
-}
-
-/// Hosts that the rollouts of a project have left changed or half changed, and that nobody has seen to work since.
-pub(super) fn doubtful(state: &Path, project: &str) -> HashSet<String> {
-    let mut ids: Vec<u64> = fs::read_dir(rollouts(state))
-        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())
-        .unwrap_or_default();
-    ids.sort_unstable();
-    let mut doubtful = HashSet::new();
-    // What cannot be read says nothing.
-    for recorded in ids.iter().filter_map(|id| read(state, *id).ok().flatten()).filter(|known| known.head.project == project) {
-        doubtful.retain(|host| !recorded.good.contains(host));
-        doubtful.extend(recorded.doubtful);
-    }
-    doubtful
-}
-
-/// Finds a rollout by its name.
-///
-/// # Errors
-/// When there is none, or it cannot be read.
-pub(crate) fn find(name: &RolloutName, state: &Path) -> Result<Recorded, Failure> {
-    let id = match name {
-        RolloutName::Number(id) => Some(*id),
-        RolloutName::Last => last(state),
-    };
-    let unreadable = |source| Failure::Unreadable { path: state.join("rollouts"), source };
-    let recorded = id.map(|id| read(state, id)).transpose().map_err(unreadable)?.flatten();
-    recorded.ok_or_else(|| Failure::NoSuchRollout(name.to_string()))
-}
-
-/// The newest rollout.
-fn last(state: &Path) -> Option<u64> {
-    let entries = fs::read_dir(rollouts(state)).ok()?;
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).max()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head() -> Head {
-        let hosts = ["a", "b", "c"].map(str::to_owned).to_vec();
-        Head::new("/srv/site".into(), "a,b,c", vec!["only=file".into()], hosts)
-    }
-
-    #[test]
-    fn a_rollout_reads_back_and_its_last_word_counts() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let state = directory.path();
-        assert_eq!((read(state, 1).expect("readable"), last(state)), (None, None));
-        let record = Record::begin(state, &head()).expect("begun");
-        record.host("a", &HostOutcome::Unchanged);
-        record.host("b", &HostOutcome::Unchanged);
-        record.host("b", &HostOutcome::NotTried("the canary failed"));
-        record.host("elsewhere", &HostOutcome::Unchanged);
-        let path = record.directory().join("rollout.json");
-        fs::write(&path, fs::read_to_string(&path).expect("text") + "{\"host\": \"c\", \"outc").expect("cut off");
-        let recorded = read(state, record.id).expect("readable").expect("there");
-        assert_eq!((recorded.head, recorded.good), (head(), vec!["a".to_owned()]));
-        assert_eq!(Record::begin(state, &head()).expect("begun").id, 2);
-        assert_eq!(last(state), Some(2));
-    }
-
-    #[test]
-    fn the_runs_that_a_rollout_made_are_known() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let state = directory.path();
-        let record = Record::begin(state, &head()).expect("begun");
-        record.host("a", &HostOutcome::Changed { run: Some(7), counts: stead_engine::Counts::default() });
-        record.host("b", &HostOutcome::Lost { run: None, story: None });
-        record.host("c", &HostOutcome::Unchanged);
-        let recorded = find(&RolloutName::Last, state).expect("there");
-        assert_eq!(recorded.runs, BTreeMap::from([("a".to_owned(), Some(7)), ("b".to_owned(), None)]));
-        assert_eq!(find(&RolloutName::Number(9), state).expect_err("no such rollout").code(), "no-such-rollout");
-        let runs = BTreeMap::from([("a".to_owned(), 7)]);
-        let back = Back { runs, named: Some("last".into()), only: Vec::new(), except: vec!["file".into()], force: true };
-        let record = Record::begin(state, &head().going_back(back.clone())).expect("begun");
-        assert_eq!(find(&RolloutName::Number(record.id), state).expect("there").head.back, Some(back));
-    }
-
-    #[test]
-    fn a_host_is_in_doubt_until_it_was_seen_to_work() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let state = directory.path();
-        let names = |project: &str| doubtful(state, project).into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
-        let unhealthy = HostOutcome::Unhealthy { run: Some(1), why: "it does not answer".into() };
-        let record = Record::begin(state, &head()).expect("begun");
-        record.host("a", &unhealthy);
-        record.host("b", &HostOutcome::Lost { run: None, story: None });
-        record.host("c", &HostOutcome::Unchanged);
-        assert_eq!(names("/srv/site"), ["a", "b"]);
-        assert_eq!(names("/srv/other"), [""; 0]);
-        let again = Head { begun: read(state, 1).expect("readable").expect("there").begun, ..head() };
-        let record = Record::begin(state, &again).expect("begun");
-        record.host("a", &HostOutcome::NotTried("the canary failed"));
-        record.host("b", &HostOutcome::Unchanged);
-        assert_eq!(names("/srv/site"), ["a"], "who was not tried is still in doubt");
-        let recorded = read(state, 2).expect("readable").expect("there");
-        assert_eq!(recorded.begun.into_iter().collect::<Vec<_>>(), ["a", "b"], "what an earlier one has begun is known");
-    }
-
-    #[test]
-    fn what_is_no_rollout_is_an_error() {
-        let directory = tempfile::tempdir().expect("a directory");
-        fs::create_dir_all(directory.path().join("rollouts/7")).expect("a directory");
-        fs::write(directory.path().join("rollouts/7/rollout.json"), "nonsense\n").expect("write");
-        assert!(read(directory.path(), 7).is_err());
-    }
 }

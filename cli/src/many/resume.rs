@@ -56,6 +56,7 @@ pub(super) fn head(task: &Task<'_>, arguments: &ApplyArguments, asked: &[Asked])
     let words = selection::to_words(&arguments.select);
     let mut head = Head::new(project.to_string_lossy().into_owned(), task.on, words, hosts);
     head.manner = Manner::of(arguments);
+    head.continues = task.before.map(|before| before.id);
     head.plan = task.saved.map(|(path, _)| KeptFile::of(path)).transpose()?;
     head.reviewed = arguments.reviewed.as_deref().map(KeptFile::of).transpose()?;
     head.begun = task.before.map(|before| before.begun.clone()).unwrap_or_default();

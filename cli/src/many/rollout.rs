@@ -146,13 +146,14 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
     let head = resume::head(task, arguments, &asked)?;
     let doubtful = if plan.config.checks.is_empty() { HashSet::new() } else { record::doubtful(&state, &head.project) };
     let record = Record::begin(&state, &head).map_err(|source| Failure::Unwritable { path: state.join("rollouts"), source })?;
-    let course = Course {
+    let mut course = Course {
         plan,
         fetch: asking.fetch,
         ledger: asking.telling.ledger().map(str::to_owned),
         ssh: &ssh,
         stage: Stage::new(terminal, arguments.json),
         record,
+        is_kept: true,
         cancel: running::cancel_on_signals(None),
         forks: arguments.many.ssh.forks(),
         audit: arguments.audit_exec,
@@ -163,6 +164,9 @@ pub(super) fn run(task: &Task<'_>, arguments: &ApplyArguments, terminal: &Termin
         done: AtomicUsize::new(0),
     };
     let outcomes = course.run(asked);
+    if changes == 0 && task.before.is_none() {
+        course.forget_nothing(&outcomes);
+    }
     let is_good = outcomes.iter().all(|(_, outcome)| outcome.is_good());
     if changes > 0 || unreachable > 0 || arguments.json || !is_good {
         course.tell_end(&outcomes);

@@ -15,9 +15,9 @@ use super::telling::Telling;
 use super::{HostFailure, pool, ssh_options};
 use crate::args::{ManyArguments, NetworkArguments};
 use crate::failure::Failure;
-use crate::inventories;
 use crate::project::{self, Loaded};
 use crate::terminal::Terminal;
+use crate::{inventories, stored};
 
 /// The hosts of a command, and how they are reached.
 pub(crate) struct Resolved {
@@ -217,12 +217,19 @@ fn asks_inventory(word: &str) -> bool {
     is_join || of_salt || (word.contains([':', '/', '(', ')', '*', '?', '[', ']', '{', '}']) && word.parse::<IpAddr>().is_err())
 }
 
-/// The project at `path` that knows the hosts; none where there is no project.
-pub(crate) fn project(path: &Path) -> Result<Option<Loaded>, Failure> {
-    if path == Path::new(".") && !path.join("stead.toml").is_file() {
+/// The project at `path` that knows the hosts; none where there is no project. One with mistakes knows nobody: hosts would be looked for by
+/// other names and users than it says. Secrets stay closed where they cannot be opened: nobody needs them to reach a host.
+///
+/// # Errors
+/// When it cannot be loaded, or has mistakes.
+pub(crate) fn project(path: &Path, terminal: &Terminal) -> Result<Option<Loaded>, Failure> {
+    let is_none = path.as_os_str().is_empty() || (path == Path::new(".") && !path.join("stead.toml").is_file());
+    if is_none {
         return Ok(None);
     }
-    project::load(path, NetworkArguments::default()).map(Some)
+    let loaded = project::load_with(path, NetworkArguments::default(), project::Secrets::WhereOpen)?;
+    stored::stop_at_mistakes(&loaded, terminal)?;
+    Ok(Some(loaded))
 }
 
 #[cfg(test)]
@@ -291,7 +298,7 @@ mod tests {
         let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
         let kept = std::fs::File::options().write(true).open(super::super::facts::place(&state, "db-1")).expect("kept");
         kept.set_modified(old).expect("aged");
-        let loaded = project(directory.path()).expect("loaded").expect("a project");
+        let loaded = project::load(directory.path(), NetworkArguments::default()).expect("loaded");
         let show = |on: &str| match select(on, Some(&loaded), &state, &BTreeMap::new()) {
             Ok(Meant { targets, unknown }) => {
                 let known = targets.iter().map(|target| target.name.to_string());

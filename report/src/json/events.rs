@@ -155,8 +155,8 @@ pub enum Event {
     RolloutFinished {
         /// Version of the format.
         format_version: String,
-        /// The rollout's name, for `--resume`.
-        rollout: String,
+        /// The rollout's name, for `--resume`; none where nothing was done, which is not kept.
+        rollout: Option<String>,
         /// What became of each host.
         nodes: IndexMap<String, String>,
     },
@@ -294,7 +294,7 @@ impl Event {
     }
 
     /// The last event of an apply to many hosts.
-    pub fn rollout_finished(rollout: String, nodes: IndexMap<String, String>) -> Self {
+    pub fn rollout_finished(rollout: Option<String>, nodes: IndexMap<String, String>) -> Self {
         Self::RolloutFinished { format_version: FORMAT_VERSION.to_owned(), rollout, nodes }
     }
 

@@ -1,5 +1,7 @@
 //! What earlier runs did, and what of one is undone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorDocument, Event, FORMAT_VERSION, ResourceDocument};
@@ -99,6 +101,49 @@ pub struct RunDocument {
     pub unfinished: Vec<String>,
 }
 
+/// What `stead history --rollouts --json` writes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolloutsDocument {
+    /// Version of the format.
+    pub format_version: String,
+    /// The newest first.
+    pub rollouts: Vec<RolloutDocument>,
+}
+
+/// One apply to many hosts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolloutDocument {
+    /// Its number, for `--resume` and `undo --rollout`.
+    pub rollout: String,
+    /// When it began: RFC 3339 in UTC.
+    pub started: Option<String>,
+    /// The project; none where hosts were known to ssh alone.
+    pub project: Option<String>,
+    /// The targets, as they were given.
+    pub on: String,
+    /// How many hosts were to be worked on.
+    pub hosts: usize,
+    /// How many hosts there are of each outcome; `begun` are those of which nothing more was written down.
+    pub outcomes: BTreeMap<String, usize>,
+    /// The rollout that it went on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
+    /// What it took back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<UndoneDocument>,
+}
+
+/// What was taken back on many hosts: what a rollout did, or a run of each host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UndoneDocument {
+    /// The rollout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<String>,
+    /// The run of each host, as it was named: its number, or `last`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+}
+
 /// What a plan that undoes a run says besides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UndoDocument {
@@ -174,6 +219,13 @@ impl HistoryDocument {
     /// Makes the document.
     pub fn new(runs: Vec<RunDocument>) -> Self {
         Self { format_version: FORMAT_VERSION.to_owned(), runs }
+    }
+}
+
+impl RolloutsDocument {
+    /// Makes the document.
+    pub fn new(rollouts: Vec<RolloutDocument>) -> Self {
+        Self { format_version: FORMAT_VERSION.to_owned(), rollouts }
     }
 }
 

@@ -68,6 +68,17 @@ fn a_history_fits_its_schema() {
     let shown = shown_run();
     check("history", &shown).expect("fits");
     check("history", &HistoryDocument::new(vec![shown.run.clone()])).expect("fits");
+    let rollout = RolloutDocument {
+        rollout: "4".into(),
+        started: Some("2026-01-02T03:04:05Z".into()),
+        project: None,
+        on: "web-*".into(),
+        hosts: 2,
+        outcomes: [("changed".to_owned(), 1), ("begun".to_owned(), 1)].into(),
+        continues: Some("3".into()),
+        undoes: Some(UndoneDocument { rollout: None, run: Some("last".into()) }),
+    };
+    check("history", &RolloutsDocument::new(vec![rollout])).expect("fits");
     let mut wrong = serde_json::to_value(&shown).expect("serializes");
     wrong["run"]["status"] = json!("fine");
     assert!(check("history", &wrong).is_err());
@@ -147,7 +158,7 @@ fn events_fit_their_schema() {
     let error = Some(ErrorDocument::new("host-unreachable", "no"));
     lines.push(Event::NodeFinished { node: "web-1".into(), outcome: "unreachable".into(), run: None, error });
     let nodes = [("web-1".to_owned(), "unreachable".to_owned()), ("web-2".to_owned(), "not_tried".to_owned())];
-    lines.push(Event::rollout_finished("4".into(), nodes.into_iter().collect()));
+    lines.push(Event::rollout_finished(Some("4".into()), nodes.into_iter().collect()));
     for event in &lines {
         check("events", event).expect("fits");
         let line = serde_json::to_string(event).expect("serializes");

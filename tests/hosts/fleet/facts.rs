@@ -47,6 +47,13 @@ fn a_fact_that_is_not_told_is_warned_of_and_the_others_go_on() {
         let warned = |line: &str| line.starts_with(&format!("warning[invalid-facts]: {name}: ")) && line.contains(words);
         assert!(output.stderr.lines().any(warned), "{name}: {words}\n{output}");
     }
+    // A program is told who has said nothing as well.
+    let output = fleet.operator.stead(&["facts", "--project", "/root/site", "--on", &format!("{good_name},nowhere"), "--json"]);
+    let nodes = output.expect_code(1).json()["nodes"].clone();
+    assert_eq!(
+        (&nodes[&good_name]["facts"]["rack"], &nodes["nowhere"]["error"]["code"]),
+        (&"r7--short".into(), &"host-unknown".into())
+    );
     assert_eq!(hangs.run("pgrep -f 'sleep 60[0]'").code, 1, "what hangs is stopped");
 
     // Stored, they serve where no host is asked; what is stored is written only where it differs.

@@ -38,6 +38,14 @@ fn a_bad_rollout_is_taken_back_on_the_hosts_that_it_changed() {
     assert!(shown.stdout.contains("-one") && shown.stdout.contains("+two"), "{shown}");
     let missing = past(&["show", "9", "--on", &names[0]]).expect_code(1);
     assert_eq!(told(&missing), pairs(&[(&names[0], "no-such-run")]), "{missing}");
+    assert!(missing.stderr.contains(&format!("hint: `stead history --on {}`", names[0])), "{missing}");
+
+    // A word that no host's run knows is misspelled: what it is to keep would be lost.
+    let typo = past(&["undo", "last", "--on", &two, "--yes", "--except", "file[\"/srv/app/cnof\"]"]).expect_code(1);
+    assert!(typo.stderr.contains("error[unknown-selector]"), "{typo}");
+    assert_eq!(fleet.hosts[0].read("/srv/app/conf").as_deref(), Some("two\n"));
+    let some = past(&["undo", "last", "--on", &all, "--only", "directory", "--json"]).expect_code(0);
+    assert_eq!(pending_nodes(&some), names[2..], "the last run of the others made no directory\n{some}");
 
     // Only looked at: the plan names the hosts, and nothing changes.
     let planned = past(&["undo", "--rollout", "last", "--json"]).expect_code(0);
@@ -51,7 +59,7 @@ fn a_bad_rollout_is_taken_back_on_the_hosts_that_it_changed() {
     fleet.hosts[1].write("/srv/app/conf", "mine\n");
     let output = past(&["undo", "--rollout", "last", "--yes"]).expect_code(1);
     assert_eq!(told(&output), pairs(&[(&names[1], "changed-since")]), "{output}");
-    assert!(output.stderr.contains("/srv/app/conf"), "{output}");
+    assert!(output.stderr.contains("/srv/app/conf: content, 20"), "what differs, and since when\n{output}");
     assert_eq!(left(&before[0], &fleet.hosts[0]), [""; 0]);
     assert_eq!(fleet.hosts[1].read("/srv/app/conf").as_deref(), Some("mine\n"));
     assert_eq!(fleet.hosts[1].read("/srv/app/new").as_deref(), Some("new\n"));

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use stead_catalog::Target;
 use stead_engine::ssh::{self, SshOptions};
-use stead_engine::{Cancel, Remote, RemoteApply, RemoteError, Retention};
+use stead_engine::{Cancel, Counts, Remote, RemoteApply, RemoteError, Retention};
 use stead_report::{TextOptions, json};
 
 use crate::many::batches::RolloutPlan;
@@ -35,6 +35,8 @@ pub(in crate::many) struct Course<'a> {
     pub(in crate::many) ssh: &'a SshOptions,
     pub(in crate::many) stage: Stage<'a>,
     pub(in crate::many) record: Record,
+    /// What is written down of it stays.
+    pub(in crate::many) is_kept: bool,
     pub(in crate::many) cancel: Arc<Cancel>,
     pub(in crate::many) forks: usize,
     pub(in crate::many) audit: bool,
@@ -259,7 +261,7 @@ impl Course<'_> {
                 Err(failure) => return HostOutcome::not_begun(failure),
             },
         };
-        let progress = HostProgress::new(&self.stage, &ready.planned.plan, bar, log);
+        let progress = HostProgress::new(&self.stage, &ready.planned.plan, bar, log, &self.record);
         let options = RemoteApply {
             saved,
             withheld: std::mem::take(&mut ready.withheld),
@@ -268,11 +270,18 @@ impl Course<'_> {
             ledger: self.ledger.clone(),
             cancel: self.cancel.clone(),
         };
+        // Whoever ends this command from here on leaves a host that is known to be changed.
+        if let Err(error) = self.record.begun(&target.name, None) {
+            let hint = Some("what is begun has to be known: free some space, or make the directory writable".to_owned());
+            let place = self.record.directory().display();
+            let message = format!("it is not begun, for that cannot be written down in {place}: {error}");
+            return HostOutcome::not_begun(HostFailure::new("unwritable-file", message, hint));
+        }
         let (outcome, mut remote) = match remote.apply(&ready.planned.plan, &options, &progress) {
             Ok(report) => (HostOutcome::of(&report), Some(remote)),
             // What its journal tells is that it was changed, and not that it works.
             Err(RemoteError::Lost { run }) => self.search(&target, run, bar),
-            Err(error) => return HostOutcome::not_begun(error.into()),
+            Err(error) => return self.ended_by(&target, progress.run(), error),
         };
         let checks = &self.plan.config.checks;
         if outcome.is_good() && !checks.is_empty() {
@@ -282,6 +291,18 @@ impl Course<'_> {
             }
         }
         outcome
+    }
+
+    /// The outcome of a host whose worker would not begin, or said something else than what becomes of its run.
+    fn ended_by(&self, target: &Target, run: Option<i64>, error: RemoteError) -> HostOutcome {
+        if run.is_some() {
+            return HostOutcome::Failed { run, counts: Counts::default(), first: Some(error.into()) };
+        }
+        // Who says no has not begun; of anything else that is not known.
+        if matches!(error, RemoteError::Refused(_)) {
+            self.record.not_begun(&target.name);
+        }
+        HostOutcome::not_begun(error.into())
     }
 
     /// Starts a worker anew, and lets it plan again what was planned.
@@ -331,6 +352,18 @@ impl Course<'_> {
         });
     }
 
+    /// Forgets the rollout where it was none: nothing was done on any host, and none was in doubt.
+    pub(in crate::many) fn forget_nothing(&mut self, outcomes: &[(String, HostOutcome)]) {
+        let is_nothing = |(name, outcome): &(String, HostOutcome)| {
+            *outcome == HostOutcome::Unchanged && !self.doubtful.contains(name.as_str())
+        };
+        if outcomes.iter().all(is_nothing) {
+            self.record.drop_it();
+            self.is_kept = false;
+        }
+    }
+
+    /// Tells what became of all hosts.
     pub(in crate::many) fn tell_end(&self, outcomes: &[(String, HostOutcome)]) {
         for (name, outcome) in outcomes {
             if let HostOutcome::NotTried(_) = outcome {
@@ -340,8 +373,11 @@ impl Course<'_> {
         }
         let nodes = outcomes.iter().map(|(name, outcome)| (name.clone(), outcome.name().to_owned())).collect();
         let id = self.record.id;
-        self.stage.tell(&json::Event::rollout_finished(id.to_string(), nodes));
+        self.stage.tell(&json::Event::rollout_finished(self.is_kept.then(|| id.to_string()), nodes));
         self.stage.say(&format!("\n{}", summary::summary(outcomes)));
+        if !self.is_kept {
+            return;
+        }
         let logs = stead_report::clean(&self.record.directory().to_string_lossy()).into_owned();
         self.stage.say(&format!("rollout {id}, logs in {logs}\n"));
         if outcomes.iter().any(|(_, outcome)| !outcome.is_good()) {
