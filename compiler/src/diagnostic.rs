@@ -180,7 +180,7 @@ impl Diagnostic {
         for (span, text) in &error.labels {
             diagnostic = diagnostic.also(file, *span, text.clone());
         }
-        if let Some((span, text)) = &error.replacement {
+        if let Some((span, text)) = error.replacement.as_deref() {
             diagnostic = diagnostic.suggest(file, *span, text.clone());
         }
         diagnostic.hint_opt(error.hint.clone())

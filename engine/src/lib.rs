@@ -75,7 +75,10 @@ pub use remote::{
     Answers, HealthCheck, Questions, Refusal, Remote, RemoteApply, RemoteError, RemotePlan, SshProblem, Story, UndoRequest,
     WayBack,
 };
-pub use resource_type::{Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, SecretsGo, TypeEntry, Unmet};
+pub use resource_type::{
+    Applied, Described, Difference, LockClass, Managed, Observation, ReactionKind, Registry, ResourceType, SecretsGo, TypeEntry,
+    Unmet,
+};
 pub use root::RootSpec;
 pub use saved::{SavedChange, SavedPlan, SavedPlanError, SavedPlans};
 pub use script::Told;

@@ -8,7 +8,7 @@ pub struct SyntaxError {
     /// Stable kebab-case name: `unclosed-brace`. One of [`CODES`](crate::CODES).
     pub code: &'static str,
     /// What is wrong: lower-case first letter, no full stop, names in backticks.
-    pub message: String,
+    pub message: Box<str>,
     /// Where: the shortest piece of source to look at; empty at a place where something is missing.
     pub span: Span,
     /// Other places that matter, each with what it is: `opened here`.
@@ -18,7 +18,7 @@ pub struct SyntaxError {
     /// What could have stood at the start of `span`, as in "a value", "`}`"; for completion in editors. May be empty.
     pub expected: Vec<String>,
     /// What to write instead, and where; where the hint has one obvious fix.
-    pub replacement: Option<(Span, String)>,
+    pub replacement: Option<Box<(Span, String)>>,
 }
 
 impl SyntaxError {
@@ -27,7 +27,7 @@ impl SyntaxError {
         debug_assert!(CODES.contains(&code), "`{code}` is missing in `CODES`");
         SyntaxError {
             code,
-            message: message.into(),
+            message: message.into().into(),
             span,
             labels: Vec::new(),
             hint: None,
@@ -52,7 +52,7 @@ impl SyntaxError {
     /// Says what to write instead.
     #[must_use]
     pub(crate) fn with_replacement(mut self, span: Span, text: impl Into<String>) -> SyntaxError {
-        self.replacement = Some((span, text.into()));
+        self.replacement = Some(Box::new((span, text.into())));
         self
     }
 

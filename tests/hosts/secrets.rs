@@ -85,7 +85,7 @@ fn what_holds_a_secret_is_not_told_when_something_else_is_to_be_there() {
     host.write("/root/site.stead", "line \"more\" { path = \"/etc/app\" }\n");
     let _ = silent(&["plan", "/root/site.stead"]).expect_code(0);
     let _ = silent(&["apply", "/root/site.stead", "--yes"]).expect_code(0);
-    host.write("/root/site.stead", &plain("two"));
+    host.write("/root/site.stead", plain("two"));
     let _ = silent(&["plan", "/root/site.stead", "--json"]).expect_code(0);
     let _ = silent(&["plan", "/root/site.stead"]).expect_code(0);
     let _ = silent(&["apply", "/root/site.stead", "--yes"]).expect_code(0);
@@ -94,7 +94,7 @@ fn what_holds_a_secret_is_not_told_when_something_else_is_to_be_there() {
     assert_eq!(host.read("/etc/app").as_deref(), Some("two\n"), "what was not kept does not come back");
 
     // What is there by now is no secret.
-    host.write("/root/site.stead", &plain("three"));
+    host.write("/root/site.stead", plain("three"));
     let output = silent(&["plan", "/root/site.stead"]).expect_code(0);
     assert!(output.stdout.contains("-two") && output.stdout.contains("+three"), "{output}");
     let _ = silent(&["undo", "1", "--force", "--yes"]).expect_code(0);

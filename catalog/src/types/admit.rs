@@ -16,17 +16,17 @@ pub struct Mismatch {
     /// What was expected there, in words.
     pub expected: String,
     /// What stands there, in words; never a secret.
-    pub found: String,
+    pub found: Box<str>,
     /// The way out, where one is known.
     pub hint: Option<String>,
     /// What to write instead of a value that stands in the source, where there is no doubt.
-    pub replacement: Option<String>,
+    pub replacement: Option<Box<str>>,
     /// Stable code: `type-mismatch`, `out-of-range`, `unknown-field`, `missing-field`, `unknown-member`, `invalid-value`.
     pub code: &'static str,
 }
 
 impl Mismatch {
-    pub(super) fn new(code: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+    pub(super) fn new(code: &'static str, expected: impl Into<String>, found: impl Into<Box<str>>) -> Self {
         Self { path: Vec::new(), expected: expected.into(), found: found.into(), hint: None, replacement: None, code }
     }
 
@@ -39,13 +39,13 @@ impl Mismatch {
     fn written(mut self, words: &str, text: impl Into<String>) -> Self {
         let text = text.into();
         self.hint = Some(format!("{words}: {text}"));
-        self.replacement = Some(text);
+        self.replacement = Some(text.into());
         self
     }
 
     /// Leaves out what is written in a secret.
     fn concealed(mut self, found: &str) -> Self {
-        self.found = found.to_owned();
+        self.found = found.into();
         self.replacement = None;
         self
     }
@@ -188,7 +188,7 @@ impl Type {
                         let m = Mismatch::new("unknown-member", self.describe(), describe_value(value));
                         Err(match closest(text, choice.members.iter().map(|m| &**m)) {
                             Some(best) => {
-                                Mismatch { replacement: Some(best.to_owned()), ..m.hint(format!("did you mean `{best}`?")) }
+                                Mismatch { replacement: Some(best.into()), ..m.hint(format!("did you mean `{best}`?")) }
                             }
                             None => m,
                         })
@@ -211,7 +211,7 @@ impl Type {
                 wrong().map_err(|mismatch| match best {
                     Some(best) => {
                         let best = Value::string(best).to_string();
-                        Mismatch { replacement: Some(best.clone()), ..mismatch.hint(format!("did you mean {best}?")) }
+                        Mismatch { replacement: Some(best.as_str().into()), ..mismatch.hint(format!("did you mean {best}?")) }
                     }
                     None => mismatch,
                 })

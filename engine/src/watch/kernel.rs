@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// What is mounted, what is swapped to, and the names that the machine goes by.
-const FILES: [&str; 4] =
-    ["/proc/self/mountinfo", "/proc/swaps", "/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname"];
+const FILES: [&str; 4] = ["/proc/self/mountinfo", "/proc/swaps", "/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname"];
 
 /// Says whether a path is one of them.
 pub(super) fn tells(path: &Path) -> bool {
@@ -68,9 +67,8 @@ impl KernelFiles {
             return Vec::new();
         }
         self.wait(&[], Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-        let changed = self.files.iter_mut().filter_map(|(path, listening)| {
-            std::mem::take(&mut listening.is_changed).then(|| path.clone())
-        });
+        let changed =
+            self.files.iter_mut().filter_map(|(path, listening)| std::mem::take(&mut listening.is_changed).then(|| path.clone()));
         changed.collect()
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn describe(source: &str, errors: &[SyntaxError]) -> String {
         if let Some(hint) = &error.hint {
             writeln!(out, "    hint: {hint}").unwrap();
         }
-        if let Some((span, instead)) = &error.replacement {
+        if let Some((span, instead)) = error.replacement.as_deref() {
             writeln!(out, "    write: {:?} -> {instead:?}", span.text(source)).unwrap();
         }
     }
@@ -79,7 +79,7 @@ fn what_is_written_instead_is_better() {
     for (path, source) in sources("err") {
         let errors = parse(&source).errors;
         for error in &errors {
-            let Some((span, instead)) = &error.replacement else { continue };
+            let Some((span, instead)) = error.replacement.as_deref() else { continue };
             let mut mended = source.clone();
             mended.replace_range(span.range(), instead);
             let left = parse(&mended).errors;

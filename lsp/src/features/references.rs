@@ -169,10 +169,8 @@ mod tests {
     #[test]
     fn what_data_gives_is_found_where_it_is_read() {
         let site = |cursor: &str| {
-            format!(
-                "//- site.stead\ntype V {{ name: String }}\nstate s(v: V) {{ file \"/${{v.name}}\" }}\nnode \"n\" {{ s() }}\nfile \"/x\" {{ content = data.s.v.name }}\n//- data/common.yaml\ns:\n  v: {{ name: a }}\n"
-            )
-            .replacen(cursor, &format!("{cursor}$0"), 1)
+            let text = "//- site.stead\ntype V { name: String }\nstate s(v: V) { file \"/${v.name}\" }\nnode \"n\" { s() }\nfile \"/x\" { content = data.s.v.name }\n//- data/common.yaml\ns:\n  v: { name: a }\n";
+            text.replacen(cursor, &format!("{cursor}$0"), 1)
         };
         check(&site("type V { name"), &["data/common.yaml:2:8", "site.stead:1:10", "site.stead:2:28", "site.stead:4:32"]);
         check(&site("state s(v"), &["data/common.yaml:2:3", "site.stead:2:9", "site.stead:2:26", "site.stead:4:30"]);

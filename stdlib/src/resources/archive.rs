@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stead_catalog::{Action, Blob, Change, Footprint, Place, Problem, Shown, Value};
-use stead_engine::{Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, Unmet, World};
+use stead_engine::{
+    Applied, ApplyError, Difference, Known, Machine, ObserveError, Predicted, ResourceType, SecretsGo, Unmet, World,
+};
 
 use self::compare::{Compared, Source};
 use self::gone::Removals;
@@ -271,7 +273,13 @@ impl Archive {
                 }
                 if self.checksum.is_none() && !is_absent {
                     let hint = "give `checksum = \"sha256:…\"`; `\"none\"` unpacks whatever the server sends";
-                    problem("missing-attribute", "checksum", Some("from"), "there is no checksum: nothing tells whether the right archive came", hint);
+                    problem(
+                        "missing-attribute",
+                        "checksum",
+                        Some("from"),
+                        "there is no checksum: nothing tells whether the right archive came",
+                        hint,
+                    );
                 }
             }
             _ => {}

@@ -376,9 +376,8 @@ impl ResourceType for Repository {
         let has_key = files.iter().any(|(file, _)| file.what == "key" && file.content.is_some());
         let is_missing = |path: &Path| Ok::<_, ObserveError>(matches!(world.stat(path)?, Known::Is(None)));
         let no_keyrings = if has_key && is_missing(provider.keyrings())? { Some(provider.keyrings()) } else { None };
-        let is_there = files.iter().any(|(file, found)| {
-            file.what == "source" && file.content.is_some() && found.is_as_wanted(file)
-        });
+        let is_there =
+            files.iter().any(|(file, found)| file.what == "source" && file.content.is_some() && found.is_as_wanted(file));
         let is_fetched = self.is_refreshed() && world.is_live();
         let unfetched = if is_fetched { provider.unfetched(self, world)? } else { Vec::new() };
         Ok(ObservedRepository { files, no_keyrings, lacks_index: is_there && !unfetched.is_empty(), unfetched })

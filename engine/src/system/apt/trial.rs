@@ -75,7 +75,8 @@ impl Apt {
 pub(super) fn unusable(path: &Path, said: &str) -> ObserveError {
     let first = said.lines().next().unwrap_or("it says nothing").trim_start_matches(['E', 'W', ':', ' ']);
     let (what, way_out) = if UNREACHABLE.iter().any(|words| said.contains(words)) {
-        let way_out = "check the address, and that this machine gets at it; `refresh = false` writes the source without fetching its index";
+        let way_out =
+            "check the address, and that this machine gets at it; `refresh = false` writes the source without fetching its index";
         ("cannot reach", way_out)
     } else {
         ("refuses", "compare the address, the suite and the signing key with what its maker says")

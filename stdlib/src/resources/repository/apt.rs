@@ -128,7 +128,7 @@ fn list_name(address: &str) -> String {
     for byte in address.bytes() {
         match byte {
             b'/' => name.push('_'),
-            b' '.. b'\x7f' if !b" \\|{}[]<>\"^~_=!@#$%&*".contains(&byte) => name.push(char::from(byte)),
+            b' '..b'\x7f' if !b" \\|{}[]<>\"^~_=!@#$%&*".contains(&byte) => name.push(char::from(byte)),
             _ => name.push_str(&format!("%{byte:02x}")),
         }
     }
