@@ -10,9 +10,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// What is mounted, what is swapped to, and the names that the machine goes by.
 const FILES: [&str; 4] = ["/proc/self/mountinfo", "/proc/swaps", "/proc/sys/kernel/hostname", "/proc/sys/kernel/domainname"];
 
-/// Says whether a path is one of them.
-pub(super) fn tells(path: &Path) -> bool {
-    FILES.iter().any(|file| path == Path::new(file))
+/// The one of them that a path is. `/proc/self` is a symlink, and may have been followed.
+pub(super) fn file(path: &Path) -> Option<&'static Path> {
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    let path = path.strip_prefix(own).map_or_else(|_| path.to_owned(), |below| Path::new("/proc/self").join(below));
+    FILES.iter().map(Path::new).find(|file| *file == path)
 }
 
 /// The files that are listened to.
@@ -70,5 +72,19 @@ impl KernelFiles {
         let changed =
             self.files.iter_mut().filter_map(|(path, listening)| std::mem::take(&mut listening.is_changed).then(|| path.clone()));
         changed.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_mounts_is_known_by_both_its_names() {
+        let table = Some(Path::new("/proc/self/mountinfo"));
+        assert_eq!(file(Path::new("/proc/self/mountinfo")), table);
+        assert_eq!(file(Path::new(&format!("/proc/{}/mountinfo", std::process::id()))), table);
+        assert_eq!(file(Path::new("/proc/1/mountinfo")), None);
+        assert_eq!(file(Path::new("/proc/sys/vm/swappiness")), None);
     }
 }

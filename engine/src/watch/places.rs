@@ -113,10 +113,15 @@ impl Places {
         let mut ways: HashMap<PathBuf, Way> = HashMap::new();
         for (resource, sources) in sources {
             for source in sources {
+                let of_kernel = match source {
+                    Source::Path(path) if root == Path::new("/") => kernel::file(path),
+                    _ => None,
+                };
+                if let Some(file) = of_kernel {
+                    note(places.kernel.entry(file.to_owned()).or_default(), resource);
+                    continue;
+                }
                 match source {
-                    Source::Path(path) if root == Path::new("/") && kernel::tells(path) => {
-                        note(places.kernel.entry(path.clone()).or_default(), resource);
-                    }
                     Source::Path(path) => {
                         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
                         let way = ways.entry(parent.to_owned()).or_insert_with(|| Way::to(root, parent));
