@@ -78,7 +78,9 @@ impl fmt::Display for Place {
 /// *Owns*: one owner; two resources that own the same place differently are a conflict.
 /// *Brings*: the place exists after this resource, without being owned by it (a user brings its home, an exec what it creates).
 /// *Needs*: this resource comes after whatever owns or brings the place, if anything in the catalog does; a needed
-/// path means the path itself and every ancestor of it. A resource that takes things away
+/// path means the path itself and every ancestor of it.
+/// *Follows*: as needs, of what can fail and leave this resource as it is: it comes after, and is not held back.
+/// A resource that takes things away
 /// (`state = absent`) reverses the edges by listing the places under `gone_before`.
 /// *Brings below*: directories below which things appear that cannot be named beforehand (an unpacked archive): what needs a path
 /// below one comes after this resource.
@@ -94,6 +96,8 @@ pub struct Footprint {
     pub brings: Vec<Place>,
     /// Places that must be there first, if the catalog has them at all.
     pub needs: Vec<Place>,
+    /// Places whose bringers come first, whatever becomes of them: this resource may do without.
+    pub follows: Vec<Place>,
     /// Places whose users must be gone before this resource is applied: the resource that owns
     /// such a place, or is below such a path, comes first when it is itself absent.
     pub gone_before: Vec<Place>,

@@ -187,7 +187,7 @@ fn catalog(
     edges.extend(automatic.into_iter().map(|edge| Edge {
         from: edge.from,
         to: edge.to,
-        kind: EdgeKind::Automatic,
+        kind: edge.kind,
         reason: edge.reason,
         source: None,
     }));

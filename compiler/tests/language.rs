@@ -18,7 +18,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stead_catalog::{Catalog, DriftPolicy, EdgeKind, Inventory, Map, Value};
+use stead_catalog::{Catalog, DriftPolicy, Inventory, Map, Value};
 use stead_compiler::{Diagnostic, Input, MemorySources, NodeContext, Project, Severity};
 
 /// What names that nothing uses are told as.
@@ -240,7 +240,7 @@ fn shown(catalog: &Catalog) -> String {
     }
     for edge in &catalog.edges {
         let id = |i: u32| &catalog.resources[i as usize].id;
-        let why = if edge.kind == EdgeKind::Automatic { &*edge.reason } else { edge.kind.name() };
+        let why = if edge.reason.is_empty() { edge.kind.name() } else { &*edge.reason };
         writeln!(text, "{} -> {} ({why})", id(edge.from), id(edge.to)).unwrap();
     }
     text

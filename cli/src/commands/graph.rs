@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use stead_catalog::{Catalog, EdgeKind};
+use stead_catalog::Catalog;
 use stead_engine::Graph;
 use stead_report::clean;
 use stead_report::json::{self, GraphDocument};
@@ -39,7 +39,7 @@ fn in_order(catalog: &Catalog) -> String {
         let _ = writeln!(text, "{}", clean(&catalog.resources[at].id.to_string()));
         for edge in &incoming[at] {
             let Some(from) = usize::try_from(edge.from).ok().and_then(|from| catalog.resources.get(from)) else { continue };
-            let why = if edge.kind == EdgeKind::Automatic { &*edge.reason } else { edge.kind.name() };
+            let why = if edge.reason.is_empty() { edge.kind.name() } else { &*edge.reason };
             let _ = writeln!(text, "    after {} ({})", clean(&from.id.to_string()), clean(why));
         }
     }

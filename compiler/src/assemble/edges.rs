@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use stead_catalog::{Footprint, Place, PlaceKind};
+use stead_catalog::{EdgeKind, Footprint, Place, PlaceKind};
 
 use super::requisites::Explicit;
 use super::{Finished, Found};
@@ -15,6 +15,8 @@ use crate::issue::Issue;
 pub(crate) struct Automatic {
     pub(crate) from: u32,
     pub(crate) to: u32,
+    /// `automatic`, or `after` where only the order matters.
+    pub(crate) kind: EdgeKind,
     pub(crate) reason: Arc<str>,
 }
 
@@ -70,6 +72,13 @@ pub(super) fn automatic(found: &Found, explicit: &[Explicit]) -> Vec<Automatic> 
         for place in &one.footprint.needs {
             needs(found, &places, this, one, place, &mut reasons, &mut edges);
         }
+        for place in &one.footprint.follows {
+            let bringers = places.bringers.get(&key(place)).map_or(&[][..], Vec::as_slice);
+            for from in bringers.iter().copied().filter(|from| !found.resources[*from as usize].footprint.removes) {
+                let reason = reasons.of(&one.footprint, place.kind, &place.name, false);
+                edges.add_kind(from, this, EdgeKind::After, &reason);
+            }
+        }
         if one.footprint.removes && !places.removers.is_empty() {
             removal(&places, this, one, &mut reasons, &mut edges);
         }
@@ -118,9 +127,13 @@ struct Edges {
 
 impl Edges {
     fn add(&mut self, from: u32, to: u32, reason: &Arc<str>) {
+        self.add_kind(from, to, EdgeKind::Automatic, reason);
+    }
+
+    fn add_kind(&mut self, from: u32, to: u32, kind: EdgeKind, reason: &Arc<str>) {
         let fresh = from != to && !self.written.contains(&(from, to)) && self.seen.insert((from, to));
         if fresh {
-            self.list.push(Automatic { from, to, reason: reason.clone() });
+            self.list.push(Automatic { from, to, kind, reason: reason.clone() });
         }
     }
 }

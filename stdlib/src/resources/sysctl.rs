@@ -91,7 +91,7 @@ impl Sysctl {
         };
         footprint.owns.push(own);
         if self.state == State::Present {
-            footprint.needs.push(Place::other(crate::parts::KERNEL_SETTINGS));
+            footprint.follows.push(Place::other(crate::parts::KERNEL_SETTINGS));
         }
         footprint
     }
