@@ -60,7 +60,7 @@
   name: (path (identifier) @type.builtin)
   (#any-of? @type.builtin
     "Bool" "Int" "Float" "String" "Path" "Mode" "Duration" "Size" "Port" "Ip" "Cidr" "Hostname" "Url" "Regex" "Version"
-    "List" "Map" "Secret" "Ref"))
+    "Source" "Command" "Any" "List" "Map" "Optional" "Secret" "Ref"))
 
 ; ---- resources -------------------------------------------------------------------------------------------------------
 
