@@ -66,6 +66,16 @@ fn drifted(drifted: &Drifted) -> DriftedDocument {
 
 /// What has drifted as text.
 pub(crate) fn text(drift: &Drift, options: &TextOptions) -> String {
+    let mut text = counts(drift);
+    for drifted in &drift.drifted {
+        text.push_str(&differences(drifted, options));
+        text.push_str(&format!("    {}\n", when(drifted)));
+    }
+    text
+}
+
+/// How much has drifted, in one line.
+pub(crate) fn counts(drift: &Drift) -> String {
     let mut text = match drift.drifted.len() {
         0 => "nothing has drifted".to_owned(),
         count => format!("{count} drifted"),
@@ -74,18 +84,22 @@ pub(crate) fn text(drift: &Drift, options: &TextOptions) -> String {
         text.push_str(&format!(", {} not applied yet (see stead plan)", drift.pending.len()));
     }
     text.push_str(&format!("; {} as the last apply left them\n", drift.as_left));
-    for drifted in &drift.drifted {
-        if !options.brief {
-            text.push('\n');
-        }
-        text.push_str(&resource_text(&drifted.resource, None, options));
-        let when = drifted.changed.map(timestamp).unwrap_or_else(|| "since then".to_owned());
-        let by = drifted.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
-        let left = match drifted.run {
-            Some(run) => format!("run {run} left it otherwise at {}", timestamp(drifted.since)),
-            None => format!("it was as wanted at {}", timestamp(drifted.since)),
-        };
-        text.push_str(&format!("    changed {when}{by}; {left}\n"));
-    }
     text
+}
+
+/// What differs of one resource.
+pub(crate) fn differences(drifted: &Drifted, options: &TextOptions) -> String {
+    let apart = if options.brief { "" } else { "\n" };
+    format!("{apart}{}", resource_text(&drifted.resource, None, options))
+}
+
+/// When it was changed, by whom, and since when that can be said.
+pub(crate) fn when(drifted: &Drifted) -> String {
+    let when = drifted.changed.map(timestamp).unwrap_or_else(|| "since then".to_owned());
+    let by = drifted.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
+    let left = match drifted.run {
+        Some(run) => format!("run {run} left it otherwise at {}", timestamp(drifted.since)),
+        None => format!("it was as wanted at {}", timestamp(drifted.since)),
+    };
+    format!("changed {when}{by}; {left}")
 }

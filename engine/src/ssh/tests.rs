@@ -35,6 +35,10 @@ fn what_is_sent_arrives_whole_and_a_host_that_takes_nothing_is_given_up() {
     let endless = way("while :; do echo noise; sleep 0.2; done", &hasty).next_line(&hasty, Duration::from_secs(60));
     assert_eq!(endless.expect_err("nothing was said").code(), "host-too-slow");
 
+    // What reads our words before the worker is there has its own limit, however long the work may take.
+    let waits = way("read x; read y", &patient).next_line(&patient, Duration::from_secs(1));
+    assert_eq!(waits.expect_err("nothing was said").code(), "worker-silent");
+
     // It is gone, and what it said before is heard.
     let mut gone = way("echo; echo stead-0123 fail write; exit 3", &patient);
     gone.send_long(&long, &patient).expect("no reason to wait");

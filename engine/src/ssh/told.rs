@@ -161,7 +161,7 @@ pub(super) fn silent(what: &str, told: &str) -> RemoteError {
     RemoteError::connect(
         SshProblem::Silent,
         format!("no worker answers: {what}{last}"),
-        "does the login shell run /bin/sh, and end what its start-up files write?",
+        "does the login shell run /bin/sh, and do its start-up files come to an end and read nothing?",
     )
 }
 

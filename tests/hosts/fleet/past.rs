@@ -91,6 +91,12 @@ fn drift_of_hosts_is_seen_from_where_the_operator_is() {
     let output = fleet.stead("drift", &["--on", &all, "--detailed-exitcode"]).expect_code(2);
     assert!(output.stdout.contains("-mine") && output.stdout.contains("+one"), "{output}");
     assert!(output.stderr.contains("1 of 3 hosts"), "{output}");
+    // Two that have drifted alike are shown once.
+    fleet.hosts[2].must("echo mine > /srv/app/conf");
+    let alike = fleet.stead("drift", &["--on", &all]).expect_code(0);
+    assert_eq!(alike.stdout.matches("-mine").count(), 1, "{alike}");
+    assert_eq!(alike.stdout.matches("nothing has drifted").count(), 1, "{alike}");
+    fleet.hosts[2].must("echo one > /srv/app/conf");
     let on = format!("{},nowhere", names[1]);
     let output = fleet.stead("drift", &["--on", &on, "--json", "--connect-retries", "0"]).expect_code(1);
     let nodes = output.json()["nodes"].as_array().cloned().expect("nodes");
