@@ -32,5 +32,5 @@ pub use resource::{Command, DriftPolicy, Meta, Origin, Orphan, Resource, Resourc
 pub use schema::{AttributeSchema, Mend, Problem, Schema, Surroundings};
 pub use secrets::Secrets;
 pub use target::{Group, Inventory, Target};
-pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Span64, Type};
+pub use types::{EnumType, Field, Mismatch, Pattern, RecordType, Replacement, Span64, Type};
 pub use value::{Blob, Map, Value};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::Value;
 
-pub use admit::Mismatch;
+pub use admit::{Mismatch, Replacement};
 
 /// A range of integers or lengths; both ends are part of it and may be open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

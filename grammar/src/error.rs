@@ -8,13 +8,13 @@ pub struct SyntaxError {
     /// Stable kebab-case name: `unclosed-brace`. One of [`CODES`](crate::CODES).
     pub code: &'static str,
     /// What is wrong: lower-case first letter, no full stop, names in backticks.
-    pub message: Box<str>,
+    pub message: String,
     /// Where: the shortest piece of source to look at; empty at a place where something is missing.
     pub span: Span,
     /// Other places that matter, each with what it is: `opened here`.
     pub labels: Vec<(Span, String)>,
     /// The way out.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// What could have stood at the start of `span`, as in "a value", "`}`"; for completion in editors. May be empty.
     pub expected: Vec<String>,
     /// What to write instead, and where; where the hint has one obvious fix.
@@ -27,7 +27,7 @@ impl SyntaxError {
         debug_assert!(CODES.contains(&code), "`{code}` is missing in `CODES`");
         SyntaxError {
             code,
-            message: message.into().into(),
+            message: message.into(),
             span,
             labels: Vec::new(),
             hint: None,
@@ -45,7 +45,7 @@ impl SyntaxError {
     /// Adds the way out.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> SyntaxError {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 
@@ -62,8 +62,8 @@ impl SyntaxError {
             return;
         }
         self.hint = match (self.code, self.expected.first()) {
-            ("missing-value", Some(what)) => Some(format!("write {what} here, or take out what asks for it")),
-            ("missing-separator", _) => Some("put a comma or a newline here".to_owned()),
+            ("missing-value", Some(what)) => Some(format!("write {what} here, or take out what asks for it").into()),
+            ("missing-separator", _) => Some("put a comma or a newline here".into()),
             _ => None,
         };
     }

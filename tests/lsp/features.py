@@ -488,6 +488,52 @@ async def looked_at(root):
     await goodbye(client)
 
 
+async def sound(root):
+    """What is written by an edit of the server means what it should."""
+    write(root, {"data/more.toml": "[serve]\nport = 80\n", "stead.toml": 'name = "p"\n[data]\nhierarchy = ["more", "common"]\n'})
+    client, _ = await connect(root)
+    text = client.open("site.stead")
+    client.open("data/more.toml")
+    client.open("web/web.stead")
+    await client.until("site.stead", lambda found: found == [])
+    document = lsp.TextDocumentIdentifier(client.uri("site.stead"))
+    # What is typed last closes an `else` on a line of its own.
+    lines = ["let on = true", "if on {", '    file "/a"', "  }", "  else {", '    file "/b"', "  }"]
+    client.change("site.stead", "\n".join(lines) + "\n")
+    edits = await client.text_document_on_type_formatting_async(
+        lsp.DocumentOnTypeFormattingParams(document, lsp.Position(6, 3), "}", lsp.FormattingOptions(2, True)))
+    new = list(lines)
+    for edit in sorted(edits, key=lambda one: -one.range.start.line):
+        assert edit.range.start.character == edit.range.end.character == 0, edit
+        new[edit.range.start.line:edit.range.end.line] = edit.new_text.splitlines()
+    assert new == ["let on = true", "if on {", '  file "/a"', "} else {", '  file "/b"', "}"], new
+    # A key below a table of TOML is known, and what reads it follows its name.
+    reads = 'file "/p" { content = "${data.serve.port}" }\n'
+    client.change("site.stead", text.replace("web.serve(port = 80)", "web.serve()") + reads)
+    await client.until("site.stead", lambda found: found == [])
+    told = await client.text_document_hover_async(lsp.HoverParams(**client.at("data/more.toml", 1, 2)))
+    assert "Port" in told.contents.value, told
+    renamed = await client.text_document_rename_async(lsp.RenameParams(**client.at("data/more.toml", 1, 2), new_name="listen"))
+    assert {client.uri(name) for name in ("site.stead", "web/web.stead", "data/more.toml")} <= set(renamed.changes), renamed
+    assert [edit.range.start.line for edit in renamed.changes[client.uri("site.stead")]] == [text.count("\n")], renamed
+    # Several arguments are added at once.
+    client.change("site.stead", text + "fn f(a: Int, b: Bool) -> Int = if b { a } else { 0 }\nlet x = f()\n")
+    wrong = await client.until("site.stead", lambda found: [one.code for one in found][:2] == ["missing-argument"] * 2)
+    actions = await client.text_document_code_action_async(
+        lsp.CodeActionParams(document, wrong[0].range, lsp.CodeActionContext(list(wrong))))
+    fix = next(one for one in actions if one.title == "Add the missing arguments")
+    assert fix.edit.changes[client.uri("site.stead")][0].new_text == "a = 0, b = false", fix
+    assert len(fix.diagnostics) == 2, fix
+    # A mistake in the syntax that has one obvious fix.
+    client.change("site.stead", text + "let s = 'a'\n")
+    wrong = await client.until("site.stead", lambda found: [one.code for one in found][:1] == ["single-quoted-string"])
+    actions = await client.text_document_code_action_async(
+        lsp.CodeActionParams(document, wrong[0].range, lsp.CodeActionContext(list(wrong))))
+    fix = next(one for one in actions if one.title == 'Replace with `"a"`')
+    assert fix.edit.changes[client.uri("site.stead")][0].new_text == '"a"', fix
+    await goodbye(client)
+
+
 async def data(root):
     """Values that do not fit their parameters, in each format, and templates that are none."""
     client, _ = await connect(root)
@@ -876,7 +922,7 @@ async def edits(root, rounds):
 
 
 async def main():
-    tests = [features, completions, looked_at, data, large, actions, roots, pulled, inventories, bad_input]
+    tests = [features, completions, looked_at, sound, data, large, actions, roots, pulled, inventories, bad_input]
     if sys.argv[2:3] == ["edits"]:
         async def random_edits(root):
             await edits(root, int(sys.argv[3]))

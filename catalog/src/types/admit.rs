@@ -16,17 +16,24 @@ pub struct Mismatch {
     /// What was expected there, in words.
     pub expected: String,
     /// What stands there, in words; never a secret.
-    pub found: Box<str>,
+    pub found: String,
     /// The way out, where one is known.
     pub hint: Option<String>,
     /// What to write instead of a value that stands in the source, where there is no doubt.
-    pub replacement: Option<Box<str>>,
+    pub replacement: Option<Box<Replacement>>,
     /// Stable code: `type-mismatch`, `out-of-range`, `unknown-field`, `missing-field`, `unknown-member`, `invalid-value`.
     pub code: &'static str,
 }
 
+/// What to write in the place of a value. It is apart so that an error stays small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The text.
+    pub text: String,
+}
+
 impl Mismatch {
-    pub(super) fn new(code: &'static str, expected: impl Into<String>, found: impl Into<Box<str>>) -> Self {
+    pub(super) fn new(code: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self { path: Vec::new(), expected: expected.into(), found: found.into(), hint: None, replacement: None, code }
     }
 
@@ -39,13 +46,18 @@ impl Mismatch {
     fn written(mut self, words: &str, text: impl Into<String>) -> Self {
         let text = text.into();
         self.hint = Some(format!("{words}: {text}"));
-        self.replacement = Some(text.into());
+        self.replaced(text)
+    }
+
+    fn replaced(mut self, text: impl Into<String>) -> Self {
+        let text = text.into();
+        self.replacement = Some(Box::new(Replacement { text }));
         self
     }
 
     /// Leaves out what is written in a secret.
     fn concealed(mut self, found: &str) -> Self {
-        self.found = found.into();
+        self.found = found.to_owned();
         self.replacement = None;
         self
     }
@@ -187,9 +199,7 @@ impl Type {
                     _ => {
                         let m = Mismatch::new("unknown-member", self.describe(), describe_value(value));
                         Err(match closest(text, choice.members.iter().map(|m| &**m)) {
-                            Some(best) => {
-                                Mismatch { replacement: Some(best.into()), ..m.hint(format!("did you mean `{best}`?")) }
-                            }
+                            Some(best) => m.hint(format!("did you mean `{best}`?")).replaced(best),
                             None => m,
                         })
                     }
@@ -211,7 +221,7 @@ impl Type {
                 wrong().map_err(|mismatch| match best {
                     Some(best) => {
                         let best = Value::string(best).to_string();
-                        Mismatch { replacement: Some(best.as_str().into()), ..mismatch.hint(format!("did you mean {best}?")) }
+                        mismatch.hint(format!("did you mean {best}?")).replaced(best)
                     }
                     None => mismatch,
                 })

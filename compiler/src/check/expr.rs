@@ -198,7 +198,7 @@ impl Checker<'_> {
         match &mismatch.replacement {
             _ if !mismatch.path.is_empty() => None,
             // A bare word that is misspelt is written there as well.
-            Some(instead) => (is_literal || mismatch.code == "unknown-member").then(|| instead.to_string()),
+            Some(instead) => (is_literal || mismatch.code == "unknown-member").then(|| instead.text.clone()),
             None => {
                 let is_asked = is_list && mismatch.hint.as_ref().is_some_and(|hint| hint.ends_with("`[…]`"));
                 is_asked.then(|| format!("[{text}]"))

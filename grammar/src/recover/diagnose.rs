@@ -131,7 +131,7 @@ impl Recovery<'_, '_> {
             && self.kind(self.next_significant(index)).is_some_and(|kind| kind != Kind::Close)
             && !self.looks_like_start(self.next_significant(index))
         {
-            error.hint = Some("a value starts on the line of its `=`".to_owned());
+            error.hint = Some("a value starts on the line of its `=`".into());
         }
         error
     }
@@ -351,7 +351,7 @@ impl Recovery<'_, '_> {
                 SyntaxError::new("missing-name", span, format!("expected a name after `{before_text}`, found {found}"));
             error.expected.push("a name".to_owned());
             if self.kind(at) == Some(Kind::Number) {
-                error.hint = Some("an element of a list is `list[0]`".to_owned());
+                error.hint = Some("an element of a list is `list[0]`".into());
             }
             return error;
         }

@@ -180,7 +180,7 @@ impl Recovery<'_, '_> {
             } else {
                 let mut error = self.unexpected(self.at, "a name");
                 if self.kind(self.at) == Some(Kind::String) {
-                    error.hint = Some("members are plain words; for texts use a type: `type T = \"a\" | \"b\"`".to_owned());
+                    error.hint = Some("members are plain words; for texts use a type: `type T = \"a\" | \"b\"`".into());
                 }
                 self.error(error);
                 self.skip_piece(true);
@@ -398,7 +398,7 @@ impl Recovery<'_, '_> {
         if self.kind(first) == Some(Kind::Word) && !self.text_is(first, "where") {
             let text = piece.text(self.source).trim();
             let mut error = self.unexpected(first, "a name pattern in quotes, `/re/` or `where`");
-            error.hint = Some(format!("write `node \"{text}\" {{ … }}`, or `node where {text} {{ … }}`"));
+            error.hint = Some(format!("write `node \"{text}\" {{ … }}`, or `node where {text} {{ … }}`").into());
             return Some(error);
         }
         self.diagnose(piece, failure, "a name pattern")

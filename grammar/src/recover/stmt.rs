@@ -110,8 +110,8 @@ impl<'s> Recovery<'s, '_> {
         if start + 1 < end {
             let mut error = self.unexpected(start + 1, &format!("a name, arguments or an arrow after `{word}`"));
             match self.text(start + 1) {
-                ":" => error.hint = Some("YAML's `key: value` is `key = value` here, inside the body of a resource".to_owned()),
-                "-" => error.hint = Some("a name has no `-` in it; use `_`".to_owned()),
+                ":" => error.hint = Some("YAML's `key: value` is `key = value` here, inside the body of a resource".into()),
+                "-" => error.hint = Some("a name has no `-` in it; use `_`".into()),
                 _ => {}
             }
             return Some(error);
@@ -137,10 +137,10 @@ impl<'s> Recovery<'s, '_> {
             let mut error = self.unexpected(after, "`{` or the end of the statement");
             if matches!(self.text(after), "+" | ".") {
                 error.hint =
-                    Some("a computed name stands in parentheses: `file (dir + \"/x\") { … }`; or use interpolation".to_owned());
+                    Some("a computed name stands in parentheses: `file (dir + \"/x\") { … }`; or use interpolation".into());
             }
             if matches!(self.text(after), ":" | "=>") {
-                error.hint = Some("a resource is written `type \"name\" { attribute = value }`".to_owned());
+                error.hint = Some("a resource is written `type \"name\" { attribute = value }`".into());
             }
             return Some(error);
         }
