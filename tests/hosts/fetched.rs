@@ -227,6 +227,15 @@ fn an_archive_comes_from_a_server_that_asks_who_wants_it() {
     let output = site.converge();
     assert!(!output.stdout.contains("hunter2"), "{output}");
     assert_eq!(host.must("/opt/app/app-1/run"), "1\n");
+
+    // What is said to come of it does not.
+    site.source(&format!(
+        "archive \"/opt/other\" {{ from = \"{}\", checksum = \"none\", creates = \"/opt/other/app-2\", username = \"deploy\", password = secret(\"hunter2\") }}\n",
+        server.url(host, "/app.tar.gz")
+    ));
+    let output = site.apply().expect_code(1);
+    assert!(output.stdout.contains("the archive was unpacked, and /opt/other/app-2 is not there"), "{output}");
+    assert!(output.stdout.contains("correct `creates`"), "{output}");
     assert!(
         server.take_asked().iter().any(|asked| asked.headers.get("accept").is_some_and(|accept| accept == "application/gzip"))
     );
