@@ -119,7 +119,8 @@ pub(super) fn numbers(state: &Path) -> Vec<u64> {
     numbers
 }
 
-/// Reads what was written down of a rollout; `None` when there is no such rollout. A line that was cut off counts for nothing.
+/// Reads what was written down of a rollout; `None` when there is no such rollout, or it was cut off before anything began. A line that was
+/// cut off counts for nothing.
 ///
 /// # Errors
 /// When it cannot be read, or is of another version.
@@ -130,16 +131,20 @@ fn read(state: &Path, id: u64) -> io::Result<Option<Recorded>> {
         Err(error) => return Err(error),
     };
     let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
-    let mut lines = BufReader::new(file.take(MAX_SIZE)).lines();
+    let mut text = BufReader::new(file.take(MAX_SIZE));
     let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let head = lines.next().ok_or_else(|| invalid("it is empty"))??;
+    let mut head = String::new();
+    text.read_line(&mut head)?;
+    if !head.ends_with('\n') {
+        return Ok(None);
+    }
     let mut head: Head = serde_json::from_str(&head).map_err(|_| invalid("its first line is none of ours"))?;
     if head.version != if head.back.is_some() { VERSION_BACK } else { VERSION } {
         return Err(invalid("it is of another version of stead"));
     }
     head.started = head.started.or_else(|| changed.map(crate::times::timestamp));
     let mut recorded = Recorded::of(id, head);
-    for line in lines {
+    for line in text.lines() {
         if let Ok(line) = serde_json::from_str::<Line>(&line?) {
             recorded.add(line);
         }
@@ -389,5 +394,8 @@ mod tests {
         fs::create_dir_all(directory.path().join("rollouts/7")).expect("a directory");
         fs::write(directory.path().join("rollouts/7/rollout.json"), "nonsense\n").expect("write");
         assert!(read(directory.path(), 7).is_err());
+        // Here it was killed before anything began.
+        fs::write(directory.path().join("rollouts/7/rollout.json"), "{\"version\":").expect("write");
+        assert_eq!(read(directory.path(), 7).expect("readable"), None);
     }
 }
