@@ -525,7 +525,7 @@ async def sound(root):
     assert fix.edit.changes[client.uri("site.stead")][0].new_text == "a = 0, b = false", fix
     assert len(fix.diagnostics) == 2, fix
     # A mistake in the syntax that has one obvious fix.
-    client.change("site.stead", text + "let s = 'a'\n")
+    client.change("site.stead", text + "let word = 'a'\n")
     wrong = await client.until("site.stead", lambda found: [one.code for one in found][:1] == ["single-quoted-string"])
     actions = await client.text_document_code_action_async(
         lsp.CodeActionParams(document, wrong[0].range, lsp.CodeActionContext(list(wrong))))
