@@ -55,11 +55,9 @@ impl Mismatch {
         self
     }
 
-    /// Leaves out what is written in a secret.
-    fn concealed(mut self, found: &str) -> Self {
-        self.found = found.to_owned();
-        self.replacement = None;
-        self
+    /// Leaves out what is written in a secret: a hint may say it.
+    fn concealed(self) -> Self {
+        Self { found: "a secret value of another kind".into(), hint: None, replacement: None, ..self }
     }
 
     fn under(mut self, step: impl Into<String>) -> Self {
@@ -87,7 +85,7 @@ impl Type {
         {
             // A secret fits where its plain value does and stays secret: taint is kept, not refused.
             let admitted = self.admit(inner, from_data).map(Value::secret);
-            return admitted.map_err(|mismatch| mismatch.concealed("a secret value of another kind"));
+            return admitted.map_err(Mismatch::concealed);
         }
         let wrong = || Err(Mismatch::new("type-mismatch", self.describe(), describe_value(value)));
         match (self, value) {
@@ -226,10 +224,14 @@ impl Type {
                     None => mismatch,
                 })
             }
-            (Self::Secret(inner), _) => inner
-                .admit(value.reveal(), from_data)
-                .map(Value::secret)
-                .map_err(|m| m.concealed(if value.is_sensitive() { "a secret value of another kind" } else { value.kind() })),
+            (Self::Secret(inner), _) => inner.admit(value.reveal(), from_data).map(Value::secret).map_err(|m| {
+                let found = value.kind().into();
+                match m.replacement {
+                    _ if value.is_sensitive() => m.concealed(),
+                    Some(_) => Mismatch { found, ..m.concealed() },
+                    None => Mismatch { found, ..m },
+                }
+            }),
             (Self::Ref(None), Value::Ref(_)) => Ok(value.clone()),
             (Self::Ref(Some(name)), Value::Ref(id)) if id.type_name == *name => Ok(value.clone()),
             _ => wrong(),
@@ -379,6 +381,11 @@ mod tests {
         assert!(!format!("{mismatch:?}").contains("hunter2"));
         let mismatch = Type::Secret(Arc::new(Type::INT)).admit(&Value::string("hunter2"), false).unwrap_err();
         assert!(!format!("{mismatch:?}").contains("hunter2"));
+        // What would be the way out says what is written.
+        for ty in [Type::Duration, Type::Secret(Arc::new(Type::Duration))] {
+            let mismatch = ty.admit(&Value::string("77s").secret(), false).unwrap_err();
+            assert!(!format!("{mismatch:?}").contains("77s"), "{mismatch:?}");
+        }
     }
 
     #[test]
