@@ -4,13 +4,13 @@
 //! Every test process takes a bridge and a network for itself, guarded by a lock that the kernel gives back when the
 //! process dies, so any number of test processes run side by side and none has to clean up after another.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::output::Output;
@@ -32,7 +32,31 @@ const ENVIRONMENT: [&str; 5] = [
 /// Networks that test processes may take: 10.91.N.0/24.
 const NETWORKS: std::ops::Range<u32> = 0..200;
 
-static NEXT_HOST: AtomicU32 = AtomicU32::new(1);
+/// Hosts that a network has addresses for.
+const ADDRESSES: u32 = 240;
+
+/// The numbers of hosts: those that nobody has had, then those of hosts that are gone, the longest gone first.
+static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers { next: 1, gone: VecDeque::new() });
+
+struct Numbers {
+    next: u32,
+    gone: VecDeque<u32>,
+}
+
+impl Numbers {
+    fn take() -> u32 {
+        let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if numbers.next < ADDRESSES {
+            numbers.next += 1;
+            return numbers.next - 1;
+        }
+        numbers.gone.pop_front().expect("one test process has no more than 240 hosts at a time")
+    }
+
+    fn give_back(number: u32) {
+        NUMBERS.lock().unwrap_or_else(PoisonError::into_inner).gone.push_back(number);
+    }
+}
 
 /// One running host.
 #[derive(Debug)]
@@ -106,9 +130,7 @@ impl Host {
             return None;
         }
         let ground = ground();
-        let index = NEXT_HOST.fetch_add(1, Ordering::Relaxed);
-        assert!(index < 240, "one test process has no more than 240 hosts");
-        let mut host = Self { index, pid: 0, booted: UNIX_EPOCH, keep, base };
+        let mut host = Self { index: Numbers::take(), pid: 0, booted: UNIX_EPOCH, keep, base };
         host.power_on(ground);
         // By a process of its own: a descriptor that another thread's child inherits for a moment would keep the program from being run.
         let copied = Command::new("cp").arg(stead_binary()).arg(host.path(STEAD)).status();
@@ -319,6 +341,8 @@ impl Drop for Host {
             let _ = writeln_stderr(&format!("host {} is kept: nsenter -t {} -a", self.name(), self.pid));
         } else if let Err(why) = ground().testhost(&["stop", &self.name()]) {
             let _ = writeln_stderr(&format!("host {} was not torn down: {why}", self.name()));
+        } else {
+            Numbers::give_back(self.index);
         }
     }
 }
