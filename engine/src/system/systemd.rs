@@ -149,7 +149,7 @@ impl Systemd {
         bus.run(name, job, limit, &|| machine.is_aborted())
     }
 
-    /// Enables, disables, masks or unmasks a unit. What systemd has to know of it now it reads at once, the rest with [`Systemd::read_links`].
+    /// Enables, disables, masks or unmasks a unit. What systemd has to know now it reads at once, and the rest when the run ends.
     ///
     /// # Errors
     /// `missing-unit`, `unit-static`; what systemd refused.
