@@ -13,6 +13,7 @@ mod patterns;
 mod recursion;
 mod resources;
 mod scope;
+mod special;
 mod stmts;
 mod unused;
 
