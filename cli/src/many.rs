@@ -43,9 +43,9 @@ pub(crate) use rollouts::rollouts;
 pub(crate) use targets::{Resolved, project, resolve, retain_stored};
 pub(crate) use undo::undo;
 
-use stead_catalog::{Catalog, ResourceId, Target};
+use stead_catalog::{Action, Catalog, ResourceId, Target};
 use stead_engine::{Remote, RemoteError, RemotePlan, UndoRequest};
-use stead_report::json::UndoDocument;
+use stead_report::json::{ErrorDocument, UndoDocument};
 
 use crate::failure::Failure;
 
@@ -75,6 +75,12 @@ impl From<Failure> for HostFailure {
     }
 }
 
+impl From<HostFailure> for ErrorDocument {
+    fn from(HostFailure { code, message, hint, .. }: HostFailure) -> Self {
+        Self { code, message, hint }
+    }
+}
+
 impl From<RemoteError> for HostFailure {
     fn from(error: RemoteError) -> Self {
         let is_contact = matches!(error, RemoteError::Connect { .. } | RemoteError::Lost { run: None });
@@ -95,6 +101,12 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
+    /// How many resources are to be changed, or cannot be planned.
+    pub(crate) fn changes(&self) -> usize {
+        let entries = self.planned.plan.resources.iter().filter(|entry| entry.held.is_none());
+        entries.filter(|entry| entry.action != Action::None || entry.error.is_some()).count()
+    }
+
     /// What tells the catalog from any other, in words.
     pub(crate) fn hash(&self) -> String {
         blake3::Hash::from_bytes(self.planned.plan.catalog_hash).to_hex().to_string()

@@ -7,13 +7,13 @@ use stead_catalog::Target;
 use stead_engine::RootSpec;
 use stead_engine::drift::Drift;
 use stead_report::json::{DriftDocument, NodeDrift};
-use stead_report::{TextOptions, clean, node_line, node_patterns, sort_nodes};
+use stead_report::{TextOptions, clean, node_line, node_patterns};
 
-use super::past::{Answers, refuse_local, tell};
+use super::past::{Answers, each_host, refuse_local, tell};
 use super::plan::{Asking, refuse_alone};
 use super::progress::Bars;
 use super::telling::Reached;
-use super::{HostFailure, Resolved, pool, summary};
+use super::{HostFailure, Resolved, summary};
 use crate::args::DriftArguments;
 use crate::commands::drift;
 use crate::failure::Failure;
@@ -34,23 +34,12 @@ pub(crate) fn drift(on: &str, arguments: &DriftArguments, terminal: &Terminal) -
     ssh.cancel = crate::running::give_up_on_signals();
     let asking = Asking::new(&loaded, &arguments.select, &ssh, &state);
     let bars = Bars::new(!arguments.json);
-    bars.begin(targets.len(), "looked at");
-    let mut answers = pool::each(targets, pool::width(arguments.many.ssh.forks()), |_, target| {
-        let bar = bars.host(&target.name);
-        bar.doing("connecting");
-        let look = || {
-            let Reached { mut remote, facts, ledger } = asking.telling.reach(&target, &ssh)?;
-            let catalog = asking.compile(&target, &facts, &ledger)?;
-            bar.doing("looking");
-            Ok(remote.drift(&catalog)?)
-        };
-        let found = look();
-        bars.done(bar);
-        (target, found)
+    let answers = each_host(targets, unknown, arguments.many.ssh.forks(), (&bars, "looked at"), |target, doing| {
+        let Reached { mut remote, facts, ledger } = asking.telling.reach(target, &ssh)?;
+        let catalog = asking.compile(target, &facts, &ledger)?;
+        doing("looking");
+        Ok(remote.drift(&catalog)?)
     });
-    bars.finish();
-    answers.extend(unknown.into_iter().map(|(target, failure)| (target, Err(failure))));
-    sort_nodes(&mut answers, |(target, _)| &target.name);
     asking.show_diagnostics(&loaded, terminal);
     let options = TextOptions { brief: arguments.brief, ..terminal.text_options() };
     let document = |found: &Drift| {

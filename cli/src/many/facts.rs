@@ -78,8 +78,7 @@ pub(crate) fn facts(on: &str, arguments: &FactsArguments, terminal: &Terminal) -
             Err(failure) => {
                 failed = true;
                 terminal.note(&terminal.host_line(&target.name, &failure));
-                let HostFailure { code, message, hint, .. } = failure;
-                let error = json::ErrorDocument { code, message, hint };
+                let error = json::ErrorDocument::from(failure);
                 nodes.insert(target.name.to_string(), serde_json::json!({ "error": error }));
             }
         }

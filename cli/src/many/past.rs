@@ -10,6 +10,7 @@ use stead_report::clean;
 use stead_report::json::{self, ErrorDocument, NodeAnswer, NodeRun, NodeRuns, NodesDocument, ShownRunDocument};
 use stead_report::{TextOptions, sort_nodes};
 
+use super::plan::refuse_given;
 use super::progress::Bars;
 use super::{HostFailure, Resolved, pool};
 use crate::args::{HistoryArguments, PastArguments, ShowArguments};
@@ -37,13 +38,26 @@ pub(super) fn ask_all<T: Send>(
 ) -> Answers<T> {
     let Resolved { targets, unknown, mut ssh } = resolved;
     ssh.cancel = crate::running::give_up_on_signals();
-    bars.begin(targets.len(), "asked");
+    each_host(targets, unknown, forks, (bars, "asked"), |target, doing| {
+        let (remote, _) = ssh::connect(target, &ssh);
+        doing("asking");
+        ask(target, remote?)
+    })
+}
+
+/// Does something with every host, `forks` at a time. `bars` has the word for what is done, and `doing` says how far it is.
+pub(super) fn each_host<T: Send>(
+    targets: Vec<Target>,
+    unknown: Vec<(Target, HostFailure)>,
+    forks: usize,
+    (bars, word): (&Bars, &str),
+    look: impl Fn(&Target, &dyn Fn(&str)) -> Result<T, HostFailure> + Sync,
+) -> Answers<T> {
+    bars.begin(targets.len(), word);
     let mut answers = pool::each(targets, pool::width(forks), |_, target| {
         let bar = bars.host(&target.name);
         bar.doing("connecting");
-        let (remote, _) = ssh::connect(&target, &ssh);
-        bar.doing("asking");
-        let answer = remote.map_err(HostFailure::from).and_then(|remote| ask(&target, remote));
+        let answer = look(&target, &|what| bar.doing(what));
         bars.done(bar);
         (target, answer)
     });
@@ -73,11 +87,10 @@ pub(super) fn tell<T, D: Serialize>(
     terminal: &Terminal,
 ) -> Result<ExitCode, Failure> {
     if as_json {
-        let error = |HostFailure { code, message, hint, .. }: HostFailure| ErrorDocument { code, message, hint };
         let nodes = answers.iter().map(|(target, answer)| NodeAnswer {
             node: target.name.to_string(),
             told: answer.as_ref().ok().map(&document),
-            error: answer.as_ref().err().cloned().map(error),
+            error: answer.as_ref().err().cloned().map(ErrorDocument::from),
         });
         let document = NodesDocument::new(nodes.collect());
         terminal.print(&json::pretty(&document).map_err(|error| Failure::Output(error.into()))?)?;
@@ -106,11 +119,7 @@ fn each<T>(answers: &Answers<T>, text: impl Fn(&str, &T) -> String) -> String {
 
 /// Options that are about this machine make no sense for others.
 pub(super) fn refuse_local(on: &str, machine: &crate::args::MachineArguments) -> Result<(), Failure> {
-    let given = [(machine.root.is_some(), "--root"), (machine.state_dir.is_some(), "--state-dir")];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => Err(Failure::OnlyHere { option, on: on.to_owned() }),
-        None => Ok(()),
-    }
+    refuse_given(on, &[(machine.root.is_some(), "--root"), (machine.state_dir.is_some(), "--state-dir")])
 }
 
 /// `stead history --on`.

@@ -228,8 +228,13 @@ pub(crate) fn plan(on: &str, arguments: &PlanArguments, terminal: &Terminal) -> 
 
 /// Options that are about this machine, or about one node, make no sense for others.
 pub(super) fn refuse_alone(on: &str, node: &NodeArguments, others: &[(bool, &'static str)]) -> Result<(), Failure> {
-    let of_node = [(node.node.is_some(), "--node"), (node.facts.is_some(), "--facts")];
-    match of_node.iter().chain(others).find(|(given, _)| *given) {
+    refuse_given(on, &[(node.node.is_some(), "--node"), (node.facts.is_some(), "--facts")])?;
+    refuse_given(on, others)
+}
+
+/// Fails for the first option that is given and that makes no sense for other machines.
+pub(super) fn refuse_given(on: &str, options: &[(bool, &'static str)]) -> Result<(), Failure> {
+    match options.iter().find(|(given, _)| *given) {
         Some((_, option)) => Err(Failure::OnlyHere { option, on: on.to_owned() }),
         None => Ok(()),
     }

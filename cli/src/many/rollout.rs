@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicUsize;
 
-use stead_catalog::{Action, Target};
+use stead_catalog::Target;
 use stead_engine::ssh::SshOptions;
 use stead_engine::{RootSpec, SavedPlans};
 use stead_report::TextOptions;
@@ -18,7 +18,7 @@ use super::batches::RolloutPlan;
 use super::plan::{Asking, overview, plans_text, refuse_alone, show_failures};
 use super::progress::{Bars, Stage};
 use super::record::{self, Record, Recorded};
-use super::{Asked, HostFailure, Resolved, Wanted, resume, summary};
+use super::{Asked, HostFailure, Ready, Resolved, Wanted, resume, summary};
 use crate::accept::Acceptance;
 use crate::args::{ApplyArguments, By};
 use crate::failure::Failure;
@@ -101,16 +101,13 @@ fn withhold(file: &Path, asked: &mut [Asked], before: Option<&Recorded>) -> Resu
 }
 
 fn refuse(task: &Task<'_>, arguments: &ApplyArguments) -> Result<(), Failure> {
-    refuse_alone(task.on, &arguments.node, &[(arguments.machine.root.is_some(), "--root")])?;
-    let given = [
+    let others = [
+        (arguments.machine.root.is_some(), "--root"),
         (arguments.watch, "--watch"),
         (arguments.confirm_within.is_some(), "--confirm-within"),
         (arguments.rollback_on_failure, "--rollback-on-failure"),
     ];
-    match given.iter().find(|(given, _)| *given) {
-        Some((_, option)) => Err(Failure::OnlyHere { option, on: task.on.to_owned() }),
-        None => Ok(()),
-    }
+    refuse_alone(task.on, &arguments.node, &others)
 }
 
 /// Carries a rollout out.
@@ -217,7 +214,7 @@ fn show(asked: &[Asked], arguments: &ApplyArguments, terminal: &Terminal) -> Res
 
 /// Asks whether the changes are to be made, where there are some. Returns how many there are.
 fn approve(asked: &[Asked], arguments: &ApplyArguments, terminal: &Terminal) -> Result<usize, Failure> {
-    let changes = changes(asked);
+    let changes: usize = asked.iter().filter_map(|asked| asked.result.as_ref().ok()).map(Ready::changes).sum();
     if changes > 0 && !arguments.yes {
         let busy = asked.iter().filter(|asked| is_busy(asked)).count();
         running::approve_many("Apply", Some(running::SAVING), changes, &summary::hosts(busy), arguments.json, terminal)?;
@@ -227,10 +224,4 @@ fn approve(asked: &[Asked], arguments: &ApplyArguments, terminal: &Terminal) -> 
 
 fn is_busy(asked: &Asked) -> bool {
     asked.result.as_ref().is_ok_and(|ready| !ready.planned.plan.is_empty())
-}
-
-fn changes(asked: &[Asked]) -> usize {
-    let ready = asked.iter().filter_map(|asked| asked.result.as_ref().ok());
-    let entries = ready.flat_map(|ready| &ready.planned.plan.resources).filter(|entry| entry.held.is_none());
-    entries.filter(|entry| entry.action != Action::None || entry.error.is_some()).count()
 }

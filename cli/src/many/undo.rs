@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicUsize;
 
-use stead_catalog::{Action, Target};
+use stead_catalog::Target;
 use stead_compiler::config::RolloutConfig;
 use stead_engine::undo::UndoSelection;
 use stead_engine::{Remote, RootSpec, UndoRequest};
 use stead_report::{NodeChanges, Overview, OverviewKind, TextOptions, clean, json, overview_text};
 
 use super::batches::RolloutPlan;
-use super::past::{ask_all, refuse_local, there};
-use super::plan::show_failures;
+use super::past::{ask_all, there};
+use super::plan::{refuse_given, show_failures};
 use super::progress::{Bars, Stage};
 use super::record::{self, Back, Chain, Head, Manner, Record, Recorded};
 use super::rollout::Course;
@@ -137,11 +137,7 @@ fn notes(chain: &Chain) -> String {
 
 fn refuse(on: &str, arguments: &UndoArguments) -> Result<(), Failure> {
     // The state directory is where rollouts are.
-    refuse_local(on, &crate::args::MachineArguments { state_dir: None, ..arguments.machine.clone() })?;
-    match arguments.output {
-        Some(_) => Err(Failure::OnlyHere { option: "--output", on: on.to_owned() }),
-        None => Ok(()),
-    }
+    refuse_given(on, &[(arguments.machine.root.is_some(), "--root"), (arguments.output.is_some(), "--output")])
 }
 
 /// Goes on with the hosts that an undo has not done.
@@ -188,13 +184,13 @@ fn run(task: &Task<'_>, hosts: Option<&[String]>, terminal: &Terminal) -> Result
     let asked = ask(task, resolved)?;
     show(task, &asked, terminal)?;
     show_failures(&asked, terminal);
-    let count: usize = asked.iter().filter_map(|asked| asked.result.as_ref().ok()).map(changes).sum();
+    let count: usize = asked.iter().filter_map(|asked| asked.result.as_ref().ok()).map(Ready::changes).sum();
     let failed = asked.iter().any(|asked| asked.result.is_err());
     if count == 0 || (task.json && !task.yes) {
         return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
     if !task.yes {
-        let busy = asked.iter().filter(|asked| asked.result.as_ref().is_ok_and(|ready| changes(ready) > 0)).count();
+        let busy = asked.iter().filter(|asked| asked.result.as_ref().is_ok_and(|ready| ready.changes() > 0)).count();
         running::approve_many("Make", None, count, &summary::hosts(busy), false, terminal)?;
     }
     carry_out(task, loaded.as_ref(), ssh, asked, terminal)
@@ -256,10 +252,6 @@ fn refused(task: &Task<'_>, ready: Ready) -> Result<Ready, HostFailure> {
     let failure = Failure::ChangedSince { run: back.request.run.unwrap_or_default(), count: conflicts.len() };
     let failure = HostFailure::from(failure);
     Err(HostFailure { message: format!("{}: {}", failure.message, told.join("; ")), ..failure })
-}
-
-fn changes(ready: &Ready) -> usize {
-    ready.planned.plan.resources.iter().filter(|entry| entry.action != Action::None || entry.error.is_some()).count()
 }
 
 /// Shows the plans as one, and what is lost and what stays, each once with its hosts.

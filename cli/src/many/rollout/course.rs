@@ -348,7 +348,7 @@ impl Course<'_> {
             node: name.to_owned(),
             outcome: outcome.name().to_owned(),
             run: outcome.run().map(|run| run.to_string()),
-            error: failure.map(|HostFailure { code, message, hint, .. }| json::ErrorDocument { code, message, hint }),
+            error: failure.map(json::ErrorDocument::from),
         });
     }
 
